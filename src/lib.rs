@@ -1,0 +1,2 @@
+//! jit
+pub mod core;
