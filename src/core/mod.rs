@@ -1,6 +1,9 @@
 //! The pure core: values in, values out. No files, git, network, environment, clock or randomness.
 
+pub mod hash;
 pub mod key;
 pub mod name;
+pub mod pattern;
 pub mod signature;
+pub mod statement;
 pub mod time;

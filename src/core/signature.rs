@@ -129,6 +129,33 @@ impl Signature {
         let signature = ed25519_dalek::Signature::from_bytes(&self.bytes);
         self.key.verifying_key().verify_strict(&signed, &signature).map_err(|_| SignatureError::Mismatch)
     }
+
+    /// Checks the signature over `message` and keeps with the key what the message said.
+    ///
+    /// # Errors
+    /// As [`Signature::verify`].
+    pub(super) fn verified<T>(self, message: &[u8], value: T) -> Result<Verified<T>, SignatureError> {
+        self.verify(message).map(|()| Verified { value, key: self.key })
+    }
+}
+
+/// A value that whoever holds the key has signed. There is no way to one but through a signature that fits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified<T> {
+    value: T,
+    key: PublicKey,
+}
+
+impl<T> Verified<T> {
+    /// Returns what was signed.
+    pub fn get(&self) -> &T {
+        &self.value
+    }
+
+    /// Returns the key that signed it.
+    pub fn key(&self) -> &PublicKey {
+        &self.key
+    }
 }
 
 /// Returns the bytes that a key signs for `message`: PROTOCOL.sshsig's envelope around its SHA-512.

@@ -1,0 +1,222 @@
+//! One request against the rules of one policy: which fit, what each still needs.
+//!
+//! A request *fits* an allow rule by subject, resource, action, duration and reason. A rule is *met* when every
+//! `approvals` entry that applies to the duration asked has its number of distinct people, one person filling one place
+//! (a matching, not a sum). Each rule stands alone: conditions of different rules are never mixed.
+
+use std::collections::BTreeSet;
+
+use super::name::{Name, Resource};
+use super::policy::{Allow, ApprovalRule, Effect, IdentityKind, Policy, Rule, Selector};
+use super::reason::{Code, Reason};
+use super::time::Duration;
+
+/// What of a request the rules look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// Who asks.
+    pub subject: &'a Name,
+    /// For what.
+    pub resource: &'a Resource,
+    /// To do what.
+    pub action: &'a Name,
+    /// For how long.
+    pub duration: Duration,
+    /// Why.
+    pub reason: &'a str,
+}
+
+/// Why an allow rule does not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// It is not for this subject, resource or action; or it is no allow rule.
+    NotAddressed,
+    /// It is, but for shorter.
+    TooLong {
+        /// The rule's `max`.
+        max: Duration,
+    },
+    /// It is, but wants another reason; the text says which.
+    Reason(String),
+}
+
+/// Tells whether a rule is for this subject, resource and action.
+pub fn addresses(policy: &Policy, rule: &Rule, subject: &Name, resource: &Resource, action: &Name) -> bool {
+    rule.actions.matches(action)
+        && rule.resources.iter().any(|pattern| pattern.matches(resource))
+        && policy.selects(&rule.subjects, subject)
+}
+
+/// Returns the rule's allow side if the request fits it.
+///
+/// # Errors
+/// The first thing that does not fit.
+pub fn fit<'a>(policy: &Policy, rule: &'a Rule, ask: &Ask<'_>) -> Result<&'a Allow, Misfit> {
+    let Effect::Allow(allow) = &rule.effect else { return Err(Misfit::NotAddressed) };
+    if !addresses(policy, rule, ask.subject, ask.resource, ask.action) {
+        return Err(Misfit::NotAddressed);
+    }
+    if ask.duration > allow.max {
+        return Err(Misfit::TooLong { max: allow.max });
+    }
+    match allow.reason.as_ref().map(|demand| demand.accepts(ask.reason)) {
+        Some(Err(why)) => Err(Misfit::Reason(why)),
+        Some(Ok(())) | None => Ok(allow),
+    }
+}
+
+/// Returns the allow rules that the request fits, by id, smallest first.
+pub fn fitting<'a>(policy: &'a Policy, ask: &Ask<'_>) -> Vec<(&'a Name, &'a Allow)> {
+    policy.rules().iter().filter_map(|(id, rule)| fit(policy, rule, ask).ok().map(|allow| (id, allow))).collect()
+}
+
+/// Says why none of `rules` fits; empty if one does.
+///
+/// A rule that is for this subject, resource and action says what it lacks; only where none is, the answer is
+/// `no-matching-rule`.
+pub fn misfits<'a>(policy: &Policy, rules: impl IntoIterator<Item = &'a Rule>, ask: &Ask<'_>) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    for rule in rules {
+        match fit(policy, rule, ask) {
+            Ok(_) => return Vec::new(),
+            Err(Misfit::NotAddressed) => {}
+            Err(Misfit::TooLong { max }) => super::reason::merge(
+                &mut reasons,
+                [Reason::new(Code::TooLong, format!("rule `{}` allows at most {max}, asked were {}", rule.id, ask.duration))],
+            ),
+            Err(Misfit::Reason(why)) => super::reason::merge(
+                &mut reasons,
+                [Reason::new(Code::ReasonRejected, format!("rule `{}` wants another reason: {why}", rule.id))],
+            ),
+        }
+    }
+    if reasons.is_empty() {
+        let text = format!("no rule lets `{}` do `{}` on `{}`", ask.subject, ask.action, ask.resource);
+        reasons.push(Reason::new(Code::NoMatchingRule, text));
+    }
+    reasons
+}
+
+/// Returns the smallest id of a deny rule that matches.
+pub fn denied_by<'a>(policy: &'a Policy, subject: &Name, resource: &Resource, action: &Name) -> Option<&'a Name> {
+    policy
+        .rules()
+        .values()
+        .find(|rule| {
+            matches!(rule.effect, Effect::Deny) && addresses(policy, rule, subject, resource, action)
+        })
+        .map(|rule| &rule.id)
+}
+
+/// Returns the shortest `default` of the allow rules that are for this subject, resource and action: what a request
+/// without a duration asks for.
+pub fn default_duration(policy: &Policy, subject: &Name, resource: &Resource, action: &Name) -> Option<Duration> {
+    policy
+        .rules()
+        .values()
+        .filter(|rule| addresses(policy, rule, subject, resource, action))
+        .filter_map(|rule| match &rule.effect {
+            Effect::Allow(allow) => Some(allow.default),
+            Effect::Deny => None,
+        })
+        .min()
+}
+
+/// Returns the `approvals` entries that apply to a request for `duration`.
+pub fn demanded(allow: &Allow, duration: Duration) -> impl Iterator<Item = &ApprovalRule> {
+    allow.approvals.iter().filter(move |entry| entry.longer_than.is_none_or(|limit| duration > limit))
+}
+
+/// Tells whether `who` may fill a place in `entry` for a request of `subject`: a person it names, never the subject nor
+/// one of its owners.
+pub fn may_fill(policy: &Policy, entry: &ApprovalRule, subject: &Name, who: &Name) -> bool {
+    let is_person = policy.identity(who).is_some_and(|identity| identity.kind == IdentityKind::Person);
+    let owns_subject = policy.identity(subject).is_some_and(|identity| identity.owners.contains(who));
+    is_person && who != subject && !owns_subject && policy.selects(&entry.from, who)
+}
+
+/// Tells whether `who` may approve or deny the request: eligible is whoever may fill a place in an entry that applies of
+/// any rule that fits, met or not.
+pub fn is_eligible(policy: &Policy, ask: &Ask<'_>, who: &Name) -> bool {
+    fitting(policy, ask)
+        .iter()
+        .any(|(_, allow)| demanded(allow, ask.duration).any(|entry| may_fill(policy, entry, ask.subject, who)))
+}
+
+/// Tells whether `people` fill every place that the rule demands, each person one.
+pub fn is_met(policy: &Policy, allow: &Allow, ask: &Ask<'_>, people: &BTreeSet<Name>) -> bool {
+    let entries: Vec<&ApprovalRule> = demanded(allow, ask.duration).collect();
+    let places: u64 = entries.iter().map(|entry| u64::from(entry.count)).sum();
+    // More places than people can't all be filled; asking first keeps a huge `count` from costing anything.
+    if places > people.len() as u64 {
+        return false;
+    }
+    let able = |entry: &ApprovalRule| -> Vec<usize> {
+        let fits = |(index, who): (usize, &Name)| may_fill(policy, entry, ask.subject, who).then_some(index);
+        people.iter().enumerate().filter_map(fits).collect()
+    };
+    let mut matching =
+        Matching { able: entries.iter().map(|entry| able(entry)).collect(), fills: vec![None; people.len()] };
+    entries
+        .iter()
+        .enumerate()
+        .all(|(index, entry)| (0..entry.count).all(|_| matching.fill(index, &mut vec![false; entries.len()])))
+}
+
+/// A matching of places to people, grown one augmenting path at a time (Kuhn's algorithm). It finds a full one whenever
+/// there is one, whatever the order of entries and people.
+struct Matching {
+    /// Per entry, the people who may fill its places.
+    able: Vec<Vec<usize>>,
+    /// Per person, the entry of which they fill a place.
+    fills: Vec<Option<usize>>,
+}
+
+impl Matching {
+    /// Fills one more place of `entry`, moving others to other places where that helps; `tried` entries are no way out.
+    fn fill(&mut self, entry: usize, tried: &mut [bool]) -> bool {
+        match tried.get_mut(entry) {
+            Some(tried) if !*tried => *tried = true,
+            _ => return false,
+        }
+        for person in self.able.get(entry).cloned().unwrap_or_default() {
+            let held = self.fills.get(person).copied().flatten();
+            if held.is_none_or(|other| self.fill(other, tried)) {
+                if let Some(place) = self.fills.get_mut(person) {
+                    *place = Some(entry);
+                }
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// What a rule that fits still demands: one `approvals` entry, and who of those it names has approved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The rule.
+    pub rule: Name,
+    /// Whom the entry names.
+    pub from: Vec<Selector>,
+    /// How many distinct people.
+    pub count: u32,
+    /// Who of them has approved, by name.
+    pub have: Vec<Name>,
+}
+
+/// Returns what the rules that fit still demand, rule by rule; a rule that demands nothing is not listed.
+pub fn needs(policy: &Policy, ask: &Ask<'_>, people: &BTreeSet<Name>) -> Vec<Need> {
+    let mut needs = Vec::new();
+    for (id, allow) in fitting(policy, ask) {
+        for entry in demanded(allow, ask.duration) {
+            needs.push(Need {
+                rule: id.clone(),
+                from: entry.from.clone(),
+                count: entry.count,
+                have: people.iter().filter(|who| may_fill(policy, entry, ask.subject, who)).cloned().collect(),
+            });
+        }
+    }
+    needs
+}
