@@ -1,9 +1,15 @@
 //! The pure core: values in, values out. No files, git, network, environment, clock or randomness.
 
+pub mod evaluate;
 pub mod hash;
 pub mod key;
+pub mod ledger;
+pub mod merkle;
 pub mod name;
 pub mod pattern;
+pub mod policy;
+pub mod reason;
 pub mod signature;
 pub mod statement;
 pub mod time;
+pub mod view;
