@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
     pub(super) fn hex<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
         let start = self.at;
         let text = self.string()?;
-        parse_hex(&text).map_or_else(|| self.fail_at(start, format!("{} lower-case hex digits", 2 * N)), Ok)
+        parse_hex(text.as_bytes()).map_or_else(|| self.fail_at(start, format!("{} lower-case hex digits", 2 * N)), Ok)
     }
 
     /// Reads an instant.
