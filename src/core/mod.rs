@@ -1,6 +1,7 @@
 //! The pure core: values in, values out. No files, git, network, environment, clock or randomness.
 
 pub mod evaluate;
+pub mod escape;
 pub mod hash;
 pub mod key;
 pub mod ledger;

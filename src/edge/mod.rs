@@ -1,0 +1,3 @@
+//! Everything that touches the outside: the clock, randomness, the environment, the terminal, files, git.
+
+pub mod world;
