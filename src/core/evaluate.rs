@@ -60,7 +60,7 @@ pub fn fit<'a>(policy: &Policy, rule: &'a Rule, ask: &Ask<'_>) -> Result<&'a All
         return Err(Misfit::TooLong { max: allow.max });
     }
     match allow.reason.as_ref().map(|demand| demand.accepts(ask.reason)) {
-        Some(Err(why)) => Err(Misfit::Reason(why)),
+        Some(Err(why)) => Err(Misfit::Reason(why.to_string())),
         Some(Ok(())) | None => Ok(allow),
     }
 }
@@ -82,7 +82,10 @@ pub fn misfits<'a>(policy: &Policy, rules: impl IntoIterator<Item = &'a Rule>, a
             Err(Misfit::NotAddressed) => {}
             Err(Misfit::TooLong { max }) => super::reason::merge(
                 &mut reasons,
-                [Reason::new(Code::TooLong, format!("rule `{}` allows at most {max}, asked were {}", rule.id, ask.duration))],
+                [Reason::new(
+                    Code::TooLong,
+                    format!("rule `{}` allows at most {max}, asked were {}", rule.id, ask.duration),
+                )],
             ),
             Err(Misfit::Reason(why)) => super::reason::merge(
                 &mut reasons,
@@ -102,9 +105,7 @@ pub fn denied_by<'a>(policy: &'a Policy, subject: &Name, resource: &Resource, ac
     policy
         .rules()
         .values()
-        .find(|rule| {
-            matches!(rule.effect, Effect::Deny) && addresses(policy, rule, subject, resource, action)
-        })
+        .find(|rule| matches!(rule.effect, Effect::Deny) && addresses(policy, rule, subject, resource, action))
         .map(|rule| &rule.id)
 }
 
@@ -124,7 +125,7 @@ pub fn default_duration(policy: &Policy, subject: &Name, resource: &Resource, ac
 
 /// Returns the `approvals` entries that apply to a request for `duration`.
 pub fn demanded(allow: &Allow, duration: Duration) -> impl Iterator<Item = &ApprovalRule> {
-    allow.approvals.iter().filter(move |entry| entry.longer_than.is_none_or(|limit| duration > limit))
+    allow.approvals.iter().filter(move |entry| entry.applies_to(duration))
 }
 
 /// Tells whether `who` may fill a place in `entry` for a request of `subject`: a person it names, never the subject nor

@@ -1,7 +1,8 @@
 //! The pure core: values in, values out. No files, git, network, environment, clock or randomness.
 
-pub mod evaluate;
+pub mod decide;
 pub mod escape;
+pub mod evaluate;
 pub mod hash;
 pub mod key;
 pub mod ledger;
@@ -13,4 +14,5 @@ pub mod reason;
 pub mod signature;
 pub mod statement;
 pub mod time;
+pub mod token;
 pub mod view;

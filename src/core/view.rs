@@ -68,9 +68,9 @@ pub trait ViewExt: View {
     fn owns_key(&self, name: &Name, key: &PublicKey) -> bool {
         match self.roster() {
             Some(policy) => policy.identity(name).is_some_and(|identity| identity.has_key(key)),
-            None => self
-                .genesis()
-                .is_some_and(|genesis| genesis.maintainers.iter().any(|founder| founder.name == *name && founder.key == *key)),
+            None => self.genesis().is_some_and(|genesis| {
+                genesis.maintainers.iter().any(|founder| founder.name == *name && founder.key == *key)
+            }),
         }
     }
 
@@ -78,7 +78,9 @@ pub trait ViewExt: View {
     fn knows(&self, name: &Name) -> bool {
         match self.roster() {
             Some(policy) => policy.identity(name).is_some(),
-            None => self.genesis().is_some_and(|genesis| genesis.maintainers.iter().any(|founder| founder.name == *name)),
+            None => {
+                self.genesis().is_some_and(|genesis| genesis.maintainers.iter().any(|founder| founder.name == *name))
+            }
         }
     }
 
@@ -241,7 +243,7 @@ impl View for Memory {
     }
 
     fn root_at(&self, size: u64) -> Option<Hash> {
-        (size <= self.tree.size()).then(|| self.tree.root_at(size)).flatten()
+        self.tree.root_at(size)
     }
 
     fn policy_record(&self) -> Option<&PolicyRecord> {

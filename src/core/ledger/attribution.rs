@@ -2,13 +2,13 @@
 
 use std::fmt;
 
+use super::EntryKind;
 use super::{Examined, Fault, GenesisRecord};
 use crate::core::hash::Hash;
 use crate::core::name::Name;
 use crate::core::signature::{SignatureError, Verified};
 use crate::core::statement::{Body, Malformed, Signed, Statement, What};
 use crate::core::view::{View, ViewExt};
-use super::EntryKind;
 
 /// Why a line is a leaf and nothing more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +51,9 @@ impl fmt::Display for Inert {
             Inert::NotTheirKey(name, key) => write!(f, "wrong key: {key} is not a key of `{name}` here"),
             Inert::SeenSize(size) => write!(f, "it claims to have seen {size} lines"),
             Inert::SeenRoot(size) => write!(f, "the root it saw is not that of the first {size} lines"),
-            Inert::Of(id) => write!(f, "it speaks of {id}, which its author can't have seen here as what it takes it for"),
+            Inert::Of(id) => {
+                write!(f, "it speaks of {id}, which its author can't have seen here as what it takes it for")
+            }
             Inert::OtherPolicy(id) => write!(f, "its policy {id} was not in force in the log that its author saw"),
             Inert::Repeated(id) => write!(f, "the statement {id} stands in the log already"),
         }

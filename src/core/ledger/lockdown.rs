@@ -40,13 +40,8 @@ pub(super) fn lock(view: &impl View, at: &Placed<'_>, lockdown: &Lockdown) -> Ef
 
 /// Takes in a `lift` line, which is its author's own signature for it.
 pub(super) fn lift(view: &impl View, at: &Placed<'_>, lift: &Lift) -> Effect {
-    let record = LiftRecord {
-        id: at.id,
-        index: at.index,
-        of: lift.of,
-        reason: lift.reason.clone(),
-        signatures: Vec::new(),
-    };
+    let record =
+        LiftRecord { id: at.id, index: at.index, of: lift.of, reason: lift.reason.clone(), signatures: Vec::new() };
     sign(view, at, record)
 }
 

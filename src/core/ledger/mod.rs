@@ -20,10 +20,12 @@ mod request;
 use std::fmt;
 
 pub use attribution::Inert;
+pub(in crate::core) use attribution::check_author;
 pub use record::{
     ApprovalRecord, Ending, Entry, EntryKind, GenesisRecord, Grant, LiftRecord, Loaded, LockdownRecord, PolicyRecord,
     ProposalRecord, RequestRecord, Status,
 };
+pub(in crate::core) use request::{denied_reason, no_rules};
 pub use request::{judge_new, locked_reason};
 
 use super::hash::Hash;

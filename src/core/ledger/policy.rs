@@ -82,9 +82,9 @@ fn load(proposal: &PolicyProposal, files: Option<&PolicyFiles>) -> Loaded {
     }
     match policy::load(files) {
         Ok(policy) => Loaded::Policy(Arc::new(policy)),
-        Err(faults) => Loaded::Broken(
-            faults.first().map_or_else(|| "its files do not load".to_owned(), |fault| fault.to_string()),
-        ),
+        Err(faults) => {
+            Loaded::Broken(faults.first().map_or_else(|| "its files do not load".to_owned(), |fault| fault.to_string()))
+        }
     }
 }
 
@@ -146,9 +146,8 @@ pub(crate) fn own_signatures(policy: &Policy, record: &ProposalRecord) -> usize 
 type Deciders = (BTreeMap<Name, BTreeSet<PublicKey>>, usize);
 
 fn deciders_of(policy: &Policy) -> Deciders {
-    let keys_of = |name: &Name| {
-        policy.identity(name).map(|identity| identity.keys().cloned().collect()).unwrap_or_default()
-    };
+    let keys_of =
+        |name: &Name| policy.identity(name).map(|identity| identity.keys().cloned().collect()).unwrap_or_default();
     (policy.maintainers().iter().map(|name| (name.clone(), keys_of(name))).collect(), policy.threshold())
 }
 

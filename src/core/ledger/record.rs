@@ -10,10 +10,10 @@ use chrono::TimeDelta;
 use crate::core::hash::Hash;
 use crate::core::key::PublicKey;
 use crate::core::name::{Name, Resource};
-use crate::core::policy::{Diagnostic, Policy};
+use crate::core::pattern::Pattern;
+use crate::core::policy::Policy;
 use crate::core::reason::Reason;
 use crate::core::statement::{Founder, LockdownSubject, Request};
-use crate::core::pattern::Pattern;
 use crate::core::time::{Duration, Timestamp};
 
 /// How much earlier than its start a grant counts as live, where the start is somebody's clock reading.
@@ -59,7 +59,7 @@ pub struct GenesisRecord {
 }
 
 /// Whether a policy's files load.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Loaded {
     /// They do.
     Policy(Arc<Policy>),
@@ -68,6 +68,19 @@ pub enum Loaded {
     /// Their format is above this program's.
     Unsupported,
 }
+
+impl PartialEq for Loaded {
+    /// Tells whether both load, or neither for the same reason. Which files they are, the digest beside it says.
+    fn eq(&self, other: &Loaded) -> bool {
+        match (self, other) {
+            (Loaded::Policy(_), Loaded::Policy(_)) | (Loaded::Unsupported, Loaded::Unsupported) => true,
+            (Loaded::Broken(why), Loaded::Broken(other)) => why == other,
+            (Loaded::Policy(_) | Loaded::Broken(_) | Loaded::Unsupported, _) => false,
+        }
+    }
+}
+
+impl Eq for Loaded {}
 
 /// A policy with its threshold: the one in force, if this program can load it.
 #[derive(Clone, Debug, PartialEq, Eq)]

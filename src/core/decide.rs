@@ -1,0 +1,339 @@
+//! A decision: may this subject do this now?
+//!
+//! A check can only take away. A grant is fixed when it completes; [`decide`] asks again, under the policy in force now,
+//! whether the subject is known and the key theirs, whether a deny rule matches, whether one of the rules that were met
+//! still fits, whether it was revoked or locked down, and whether now is inside its window. Approvals are not counted
+//! again: what was approved stays approved, who may have it is asked each time. Deny is what happens when nothing says
+//! allow.
+
+use chrono::TimeDelta;
+
+use super::evaluate;
+use super::hash::Hash;
+use super::key::PublicKey;
+use super::ledger::{Grant, RequestRecord, Status, denied_reason, locked_reason, no_rules};
+use super::name::{Name, Resource};
+use super::policy::Policy;
+use super::reason::{Code, Reason, merge};
+use super::statement::Bind;
+use super::time::Timestamp;
+use super::token::{self, Token};
+use super::view::{View, ViewExt};
+
+/// How far this machine's clock may be behind the policy in force.
+const CLOCK_LEEWAY: TimeDelta = TimeDelta::seconds(60);
+
+/// What a gate asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// What is to be accessed.
+    pub resource: &'a Resource,
+    /// What is to be done to it.
+    pub action: &'a Name,
+    /// What the grant must be bound to; none if it must be bound to nothing.
+    pub bind: Option<Bind>,
+    /// Who is there.
+    pub shown: Shown<'a>,
+}
+
+/// How the gate knows who is there.
+#[derive(Clone, Copy, Debug)]
+pub enum Shown<'a> {
+    /// Somebody brought a token, for this gate.
+    Token {
+        /// The token, as it came.
+        text: &'a str,
+        /// The gate's own name; none if it has none.
+        audience: Option<&'a str>,
+    },
+    /// The gate has authenticated the subject itself.
+    Subject(&'a Name),
+    /// The gate has authenticated the holder of this key itself.
+    Key(&'a PublicKey),
+}
+
+/// The three answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Answer {
+    /// No.
+    Deny,
+    /// Not yet: a request waits for approvals.
+    Pending,
+    /// Yes.
+    Allow,
+}
+
+impl Answer {
+    /// Returns the answer as `--json` prints it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Answer::Deny => "deny",
+            Answer::Pending => "pending",
+            Answer::Allow => "allow",
+        }
+    }
+}
+
+/// An answer and all that led to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Yes, no or not yet.
+    pub answer: Answer,
+    /// Why; each code once. `granted` alone where the answer is yes.
+    pub reasons: Vec<Reason>,
+    /// The grant that allows it.
+    pub grant: Option<Granted>,
+    /// Until when the answer yes holds, if nothing new is logged.
+    pub valid_until: Option<Timestamp>,
+}
+
+impl Decision {
+    /// Returns a no for one reason.
+    pub fn deny(reason: Reason) -> Decision {
+        Decision { answer: Answer::Deny, reasons: vec![reason], grant: None, valid_until: None }
+    }
+}
+
+/// A grant, as a decision shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// Its id: that of its request.
+    pub id: Hash,
+    /// Whose it is.
+    pub subject: Name,
+    /// For what.
+    pub resource: Resource,
+    /// To do what.
+    pub action: Name,
+    /// What it is bound to.
+    pub bind: Option<Bind>,
+    /// Why it was asked for.
+    pub reason: String,
+    /// The smallest id of a rule that allows it now.
+    pub rule: Name,
+    /// When it starts.
+    pub starts: Timestamp,
+    /// When it ends; at that instant it no longer holds.
+    pub expires: Timestamp,
+    /// Whose approvals were counted, in log order.
+    pub approved_by: Vec<Name>,
+}
+
+/// Decides whether the question's subject may do what it names at `now` (UTC).
+///
+/// Where no rule can be asked at all (no policy in force, one that does not load, a clock behind the policy), the answer
+/// is no with that reason alone.
+pub fn decide(view: &impl View, question: &Question<'_>, now: Timestamp) -> Decision {
+    if let Some(reason) = obstacle(view, now) {
+        return Decision::deny(reason);
+    }
+    match question.shown {
+        Shown::Token { text, audience } => match Token::parse(text) {
+            Ok(token) => token::decide(view, &token, question, audience, now),
+            Err(reason) => Decision::deny(reason),
+        },
+        Shown::Subject(subject) => decide_subject(view, subject, question, now),
+        Shown::Key(key) => match view.owner_of(key) {
+            Some(subject) => decide_subject(view, &subject, question, now),
+            None => {
+                let text = format!("{} is nobody's key here", key.fingerprint());
+                Decision::deny(Reason::new(Code::UnknownSubject, text))
+            }
+        },
+    }
+}
+
+/// Says why nothing can be decided here and now: no usable policy, or a clock behind the policy in force.
+pub fn obstacle(view: &impl View, now: Timestamp) -> Option<Reason> {
+    if view.rules().is_none() {
+        return Some(no_rules(view));
+    }
+    let policy = view.policy_record()?;
+    (now < policy.at.shifted(-CLOCK_LEEWAY)).then(|| {
+        let text = format!("this machine's clock says {now}, but the policy in force was signed at {}", policy.at);
+        Reason::new(Code::Clock, text)
+    })
+}
+
+fn decide_subject(view: &impl View, subject: &Name, question: &Question<'_>, now: Timestamp) -> Decision {
+    if !view.knows(subject) {
+        return Decision::deny(unknown_subject(subject));
+    }
+    let judged: Vec<Decision> = view
+        .requests_of(subject)
+        .into_iter()
+        .filter(|record| record.request.resource == *question.resource && record.request.action == *question.action)
+        .map(|record| judge(view, record, question.bind, now))
+        .collect();
+    choose(judged).unwrap_or_else(|| {
+        let text = format!("`{subject}` has not asked for `{}` on `{}`", question.action, question.resource);
+        Decision::deny(Reason::new(Code::NoGrant, text))
+    })
+}
+
+fn unknown_subject(subject: &Name) -> Reason {
+    Reason::new(Code::UnknownSubject, format!("nobody is called `{subject}` here"))
+}
+
+/// Chooses among the requests that answer a question: allow if any allows (the latest end, then the smallest id), else
+/// pending if any is, else deny; with the reasons of all that share the answer.
+fn choose(judged: Vec<Decision>) -> Option<Decision> {
+    let answer = judged.iter().map(|decision| decision.answer).max()?;
+    let winners = judged.into_iter().filter(|decision| decision.answer == answer);
+    if answer == Answer::Allow {
+        return winners
+            .min_by_key(|decision| decision.grant.as_ref().map(|grant| (std::cmp::Reverse(grant.expires), grant.id)));
+    }
+    let mut reasons = Vec::new();
+    // The newest request comes first: what it lacks is what its author wants to know.
+    for decision in winners.collect::<Vec<_>>().into_iter().rev() {
+        merge(&mut reasons, decision.reasons);
+    }
+    Some(Decision { answer, reasons, grant: None, valid_until: None })
+}
+
+/// Judges one request at `now`, for a gate that wants it bound to `bind`.
+pub fn judge(view: &impl View, record: &RequestRecord, bind: Option<Bind>, now: Timestamp) -> Decision {
+    let mut decision = stand(view, record, now);
+    if record.request.bind != bind {
+        let text = match (record.request.bind, bind) {
+            (Some(bound), _) => format!("the grant is bound to {bound}"),
+            (None, _) => "the grant is bound to nothing".to_owned(),
+        };
+        let against = Reason::new(Code::WrongBind, text);
+        if decision.answer != Answer::Deny {
+            return Decision::deny(against);
+        }
+        merge(&mut decision.reasons, [against]);
+    }
+    decision
+}
+
+/// Judges how one request stands at `now`, whatever a gate may want it bound to.
+pub fn stand(view: &impl View, record: &RequestRecord, now: Timestamp) -> Decision {
+    if let Some(reason) = obstacle(view, now) {
+        return Decision::deny(reason);
+    }
+    let Some(policy) = view.rules() else { return Decision::deny(no_rules(view)) };
+    if !view.knows(&record.by) {
+        return Decision::deny(unknown_subject(&record.by));
+    }
+    let mut against = Vec::new();
+    if !view.owns_key(&record.by, &record.key) {
+        let text =
+            format!("{}, which signed the request, is no key of `{}` any more", record.key.fingerprint(), record.by);
+        merge(&mut against, [Reason::new(Code::WrongKey, text)]);
+        merge(&mut against, changed(view, record));
+    }
+    if let Some(ending) = &record.revoked {
+        merge(&mut against, [Reason::new(Code::Revoked, format!("`{}` revoked it at {}", ending.by, ending.at))]);
+    }
+    if !matches!(record.status, Status::WithoutEffect(_)) {
+        merge(&mut against, locked_reason(view, &record.by, &record.request.resource, record.index));
+    }
+    match &record.status {
+        Status::WithoutEffect(reasons) => {
+            merge(&mut against, reasons.iter().cloned());
+            deny(against)
+        }
+        Status::Denied(ending) => {
+            let text = format!("`{}` denied it at {}", ending.by, ending.at);
+            merge(&mut against, [Reason::new(Code::DeniedByApprover, text)]);
+            deny(against)
+        }
+        Status::Pending => stand_pending(view, policy, record, now, against),
+        Status::Complete(grant) => stand_complete(view, policy, record, grant, now, against),
+    }
+}
+
+fn deny(reasons: Vec<Reason>) -> Decision {
+    Decision { answer: Answer::Deny, reasons, grant: None, valid_until: None }
+}
+
+fn stand_pending(
+    view: &impl View,
+    policy: &Policy,
+    record: &RequestRecord,
+    now: Timestamp,
+    mut against: Vec<Reason>,
+) -> Decision {
+    let ask = record.ask();
+    if record.has_lapsed(now) {
+        let text = format!("it was not approved by {}", record.lapses_at());
+        merge(&mut against, [Reason::new(Code::Lapsed, text)]);
+    }
+    let by_policy: Vec<Reason> = denied_reason(policy, &ask)
+        .into_iter()
+        .chain(evaluate::misfits(policy, policy.rules().values(), &ask))
+        .collect();
+    if !by_policy.is_empty() {
+        merge(&mut against, by_policy);
+        merge(&mut against, changed(view, record));
+    }
+    if against.is_empty() {
+        let text = format!("it waits for approval until {}", record.lapses_at());
+        let reasons = vec![Reason::new(Code::NeedsApproval, text)];
+        return Decision { answer: Answer::Pending, reasons, grant: None, valid_until: None };
+    }
+    deny(against)
+}
+
+fn stand_complete(
+    view: &impl View,
+    policy: &Policy,
+    record: &RequestRecord,
+    grant: &Grant,
+    now: Timestamp,
+    mut against: Vec<Reason>,
+) -> Decision {
+    let ask = record.ask();
+    let rules = grant.rules.iter().filter_map(|id| policy.rules().get(id));
+    let allowing = rules.clone().find(|rule| evaluate::fit(policy, rule, &ask).is_ok()).map(|rule| rule.id.clone());
+    let mut by_policy: Vec<Reason> = denied_reason(policy, &ask).into_iter().collect();
+    if allowing.is_none() {
+        by_policy.extend(evaluate::misfits(policy, rules, &ask));
+    }
+    if !by_policy.is_empty() {
+        merge(&mut against, by_policy);
+        merge(&mut against, changed(view, record));
+    }
+    if now < grant.live_from {
+        merge(&mut against, [Reason::new(Code::NotYetValid, format!("it starts at {}", grant.start))]);
+    }
+    if now >= grant.end {
+        merge(&mut against, [Reason::new(Code::Expired, format!("it ended at {}", grant.end))]);
+    }
+    match allowing {
+        Some(rule) if against.is_empty() => Decision {
+            answer: Answer::Allow,
+            reasons: vec![Reason::new(Code::Granted, format!("granted to `{}` until {}", record.by, grant.end))],
+            grant: Some(shown(record, grant, rule)),
+            valid_until: Some(grant.end),
+        },
+        Some(_) | None => deny(against),
+    }
+}
+
+/// Says that the policy in force is another than the one at the request or its completion, if it is.
+fn changed(view: &impl View, record: &RequestRecord) -> Option<Reason> {
+    let judged_under = record.grant().map_or(record.request.policy, |grant| grant.policy);
+    let policy = view.policy_record().filter(|policy| policy.id != judged_under)?;
+    let text = format!("policy version {} is in force since it was granted", policy.version);
+    Some(Reason::new(Code::PolicyChanged, text))
+}
+
+/// Returns a grant as a decision shows it.
+fn shown(record: &RequestRecord, grant: &Grant, rule: Name) -> Granted {
+    Granted {
+        id: record.id,
+        subject: record.by.clone(),
+        resource: record.request.resource.clone(),
+        action: record.request.action.clone(),
+        bind: record.request.bind,
+        reason: record.request.reason.clone(),
+        rule,
+        starts: grant.start,
+        expires: grant.end,
+        approved_by: grant.counted.iter().map(|approval| approval.by.clone()).collect(),
+    }
+}

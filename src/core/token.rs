@@ -1,0 +1,194 @@
+//! Tokens: the lines that prove a grant, and the fresh signature that presents it.
+//!
+//! A token is `jit1.` and the base64url (no padding) of the request's line, its counted approvals' lines in log order,
+//! and last a `presentation` that the subject has just signed, each with its LF. Its lines must equal the log's, byte for
+//! byte, none missing or more: the decision comes from the log alone. The presentation, judged as if it came next in the
+//! log, shows that the subject's key was there.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::decide::{Answer, Decision, Question, judge};
+use super::hash::Hash;
+use super::ledger::{Inert, RequestRecord, check_author};
+use super::merkle::leaf_hash;
+use super::reason::{Code, Reason, merge};
+use super::signature::Verified;
+use super::statement::{Body, Line, Presentation, Signed, Statement, What};
+use super::time::Timestamp;
+use super::view::View;
+
+/// What every token starts with.
+pub const PREFIX: &str = "jit1.";
+/// The longest token, in bytes of text.
+pub const MAX_TOKEN_LEN: usize = 64 * 1024;
+
+/// A token of the right form: lines whose signatures fit, the last one a presentation.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// The leaf hashes of the lines before the presentation, and the first of them is the request's.
+    leaves: Vec<Hash>,
+    log: Hash,
+    presentation: Verified<Signed>,
+}
+
+/// Puts the lines of a grant and a presentation of it together.
+pub fn encode<'a>(lines: impl IntoIterator<Item = &'a str>, presentation: &'a Line) -> String {
+    let mut bytes = Vec::new();
+    for line in lines.into_iter().chain([presentation.as_str()]) {
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.push(b'\n');
+    }
+    format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
+}
+
+impl Token {
+    /// Reads a token.
+    ///
+    /// # Errors
+    /// `malformed` for any other form, `bad-signature` where a line's signature does not fit.
+    pub fn parse(text: &str) -> Result<Token, Reason> {
+        let malformed = |why: &str| Reason::new(Code::Malformed, format!("the token is malformed: {why}"));
+        if text.len() > MAX_TOKEN_LEN {
+            return Err(malformed("it is longer than 64 KiB"));
+        }
+        let encoded = text.strip_prefix(PREFIX).ok_or_else(|| malformed("it does not start with `jit1.`"))?;
+        let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| malformed("it is not canonical base64url"))?;
+        let bytes = bytes.strip_suffix(b"\n").ok_or_else(|| malformed("its last line has no end"))?;
+        let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+        let lines = lines.into_iter().map(parse).collect::<Result<Vec<Line>, Reason>>()?;
+        let [request, approvals @ .., presentation] = lines.as_slice() else {
+            return Err(malformed("it holds less than a request and a presentation"));
+        };
+        let log = match statement_of(request).map(|statement| (&statement.what, statement.log)) {
+            Some((What::Request(_), log)) => log,
+            Some(_) | None => return Err(malformed("its first line is no request")),
+        };
+        if !approvals.iter().all(|line| matches!(what_of(line), Some(What::Approval(_)))) {
+            return Err(malformed("a line between the request and the presentation is no approval"));
+        }
+        match what_of(presentation) {
+            Some(What::Presentation(presentation)) if presentation.of == request.id() => {}
+            Some(What::Presentation(_)) => return Err(malformed("it presents another grant than it holds")),
+            Some(_) | None => return Err(malformed("its last line is no presentation")),
+        }
+        let leaves = lines.iter().rev().skip(1).rev().map(|line| leaf_hash(line.as_str().as_bytes())).collect();
+        let mut signed = None;
+        for line in lines {
+            let bad = |why| Reason::new(Code::BadSignature, format!("a signature in the token: {why}"));
+            signed = Some(line.verify().map_err(bad)?);
+        }
+        let presentation = signed.ok_or_else(|| malformed("it is empty"))?;
+        Ok(Token { leaves, log, presentation })
+    }
+
+    fn statement(&self) -> Option<(&Statement, &Presentation)> {
+        match &self.presentation.get().body {
+            Body::Statement(statement) => match &statement.what {
+                What::Presentation(presentation) => Some((statement, presentation)),
+                _ => None,
+            },
+            Body::Genesis(_) => None,
+        }
+    }
+}
+
+fn parse(line: &[u8]) -> Result<Line, Reason> {
+    Line::parse(line).map_err(|why| Reason::new(Code::Malformed, format!("a line of the token is malformed: {why}")))
+}
+
+fn statement_of(line: &Line) -> Option<&Statement> {
+    match line.unverified() {
+        Body::Statement(statement) => Some(statement),
+        Body::Genesis(_) => None,
+    }
+}
+
+fn what_of(line: &Line) -> Option<&What> {
+    statement_of(line).map(|statement| &statement.what)
+}
+
+/// Decides by a token, for the gate named `audience`.
+pub(super) fn decide(
+    view: &impl View,
+    token: &Token,
+    question: &Question<'_>,
+    audience: Option<&str>,
+    now: Timestamp,
+) -> Decision {
+    let (record, statement, presentation) = match find(view, token) {
+        Ok(found) => found,
+        Err(reason) => return Decision::deny(reason),
+    };
+    let mut against = Vec::new();
+    let mut demand = |holds: bool, code: Code, text: String| {
+        if !holds {
+            merge(&mut against, [Reason::new(code, text)]);
+        }
+    };
+    let asked = &record.request;
+    demand(asked.resource == *question.resource, Code::WrongResource, format!("the token is for `{}`", asked.resource));
+    demand(asked.action == *question.action, Code::WrongAction, format!("the token is for `{}`", asked.action));
+    demand(
+        presentation.audience.as_deref() == audience,
+        Code::WrongAudience,
+        "the token is for another gate".to_owned(),
+    );
+    demand(now < presentation.expires, Code::Expired, format!("the token ended at {}", presentation.expires));
+    demand(
+        statement.by == record.by,
+        Code::WrongKey,
+        format!("`{}` presents a grant of `{}`", statement.by, record.by),
+    );
+    let mut decision = judge(view, record, question.bind, now);
+    if against.is_empty() {
+        decision.valid_until = decision.valid_until.map(|until| until.min(presentation.expires));
+        return decision;
+    }
+    if decision.answer == Answer::Deny {
+        merge(&mut against, decision.reasons);
+    }
+    Decision { answer: Answer::Deny, reasons: against, grant: None, valid_until: None }
+}
+
+/// Finds the request that a token is about, and holds every line of it against the log's.
+fn find<'a>(
+    view: &'a impl View,
+    token: &'a Token,
+) -> Result<(&'a RequestRecord, &'a Statement, &'a Presentation), Reason> {
+    let genesis = view.genesis().ok_or_else(|| Reason::new(Code::PolicyUnverified, "the log is empty"))?;
+    let malformed = || Reason::new(Code::Malformed, "the token's last line is no presentation");
+    let (statement, presentation) = token.statement().ok_or_else(malformed)?;
+    if token.log != genesis.id {
+        return Err(Reason::new(Code::WrongLog, format!("the token is of the log {}", token.log)));
+    }
+    let not_logged = |text: &str| Reason::new(Code::NotLogged, text);
+    let [request, approvals @ ..] = token.leaves.as_slice() else { return Err(malformed()) };
+    let record = match view.request(&presentation.of) {
+        Some(record) if record.leaf == *request => record,
+        Some(_) | None => {
+            return Err(not_logged("the token's request is not in this log, or not yet in this clone of it"));
+        }
+    };
+    let logged = record.grant().map(|grant| grant.counted.as_slice()).unwrap_or_default();
+    if !logged.iter().map(|approval| &approval.leaf).eq(approvals) {
+        return Err(not_logged("the token's approvals are not those that the log counts"));
+    }
+    check_author(view, genesis, &token.presentation, statement).map_err(|inert| {
+        let code = match &inert {
+            Inert::OtherLog(_) | Inert::SeenRoot(_) => Code::WrongLog,
+            Inert::UnknownAuthor(_) => Code::UnknownSubject,
+            Inert::NotTheirKey(..) => Code::WrongKey,
+            Inert::SeenSize(_) => Code::NotLogged,
+            Inert::BadSignature(_) => Code::BadSignature,
+            Inert::Malformed(_)
+            | Inert::SecondGenesis
+            | Inert::NoPlace(_)
+            | Inert::Of(_)
+            | Inert::OtherPolicy(_)
+            | Inert::Repeated(_) => Code::Malformed,
+        };
+        Reason::new(code, format!("the token's presentation: {inert}"))
+    })?;
+    Ok((record, statement, presentation))
+}
