@@ -13,6 +13,8 @@ pub mod policy;
 pub mod reason;
 pub mod signature;
 pub mod statement;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod token;
 pub mod view;
