@@ -17,6 +17,8 @@
 mod body;
 mod canonical;
 mod line;
+#[cfg(test)]
+mod tests;
 
 pub use body::encode;
 pub use canonical::{MAX_NUMBER, MAX_TEXT_LEN, Malformed, is_text};
