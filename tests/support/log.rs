@@ -601,7 +601,7 @@ pub fn signed(line: &[u8]) -> Option<Signed> {
 }
 
 /// Why a line is inert, in a word or two.
-fn inert(why: &Inert) -> &'static str {
+pub fn inert(why: &Inert) -> &'static str {
     match why {
         Inert::Malformed(_) => "malformed",
         Inert::BadSignature(SignatureError::NoPresence) => "bad-signature, no presence",
