@@ -1,2 +1,3 @@
 //! jit
 pub mod core;
+pub mod edge;

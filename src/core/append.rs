@@ -158,12 +158,12 @@ fn check<E>(new: &[NewLine], named_digest: NamedDigest<'_>) -> Result<(), BuildE
 }
 
 /// Writes the folder that starts with line number `start` with as many of `lines` as fit at its end.
-fn build_folder<'a, W: Writer + ?Sized>(
+fn build_folder<W: Writer + ?Sized>(
     store: &W,
     level: Level,
     start: u64,
     old: Option<(Oid, u64)>,
-    lines: &mut dyn ExactSizeIterator<Item = &'a [u8]>,
+    lines: &mut dyn ExactSizeIterator<Item = &[u8]>,
 ) -> Result<Oid, BuildError<W::Error>> {
     let (mut entries, old_count) = match old {
         Some((oid, count)) => (read_folder(store, oid, AUDIT)?, count),
@@ -183,11 +183,11 @@ fn build_folder<'a, W: Writer + ?Sized>(
     write_tree(store, &entries)
 }
 
-fn build_segment<'a, W: Writer + ?Sized>(
+fn build_segment<W: Writer + ?Sized>(
     store: &W,
     start: u64,
     old: Option<(Oid, u64)>,
-    lines: &mut dyn ExactSizeIterator<Item = &'a [u8]>,
+    lines: &mut dyn ExactSizeIterator<Item = &[u8]>,
 ) -> Result<Oid, BuildError<W::Error>> {
     let (mut bytes, mut count) = match old {
         Some((oid, count)) => (read_segment(store, oid, &path_of_line(start))?, count),
@@ -479,6 +479,7 @@ pub(crate) mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn what_is_built_is_accepted(appends in prop::collection::vec(prop::collection::vec(line_strategy(), 1..40), 1..12)) {
             let store = MemoryObjects::default();
