@@ -3,7 +3,10 @@
 pub mod decide;
 pub mod escape;
 pub mod evaluate;
+pub mod append;
+pub mod chain;
 pub mod hash;
+pub mod judge;
 pub mod key;
 pub mod ledger;
 pub mod merkle;
@@ -11,6 +14,9 @@ pub mod name;
 pub mod pattern;
 pub mod policy;
 pub mod reason;
+pub mod object;
+pub mod policy_folder;
+pub mod segment;
 pub mod signature;
 pub mod statement;
 #[cfg(test)]
@@ -18,3 +24,4 @@ mod testing;
 pub mod time;
 pub mod token;
 pub mod view;
+pub mod void;

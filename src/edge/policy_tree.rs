@@ -1,0 +1,114 @@
+//! A policy on a normal branch: what `publish` takes, and what keeps it from being taken.
+
+use std::fmt;
+
+use git2::StatusOptions;
+
+use super::git::{GitError, Repo};
+use crate::core::object::{MODE_FILE, Objects as _, Oid};
+use crate::core::policy_folder::{
+    MAX_POLICY_FILES, MAX_POLICY_SIZE, POLICY_FOLDERS, POLICY_ROOT_FILE, PolicyFileList, read_policy_tree as read_tree,
+};
+use crate::core::segment::TreeError;
+use crate::core::void::Void;
+
+/// Reads the policy files of a commit, sorted by their paths. Other files beside `jit.toml` and the policy's folders are
+/// left out; anything that is no policy file under those folders is refused by its name.
+///
+/// # Errors
+/// See [`PolicyTreeError`].
+pub fn read_policy_tree(repo: &Repo, commit: Oid) -> Result<PolicyFileList, PolicyTreeError> {
+    let head = repo.commit(commit)?.ok_or(PolicyTreeError::NoCommit(commit))?;
+    read_tree(repo, head.tree).map_err(|error| match error {
+        TreeError::Objects(error) => PolicyTreeError::Git(error),
+        TreeError::Void(Void::Mode(path, mode)) => PolicyTreeError::Mode(path, mode),
+        TreeError::Void(Void::Stray(path) | Void::Empty(path)) => PolicyTreeError::Path(path),
+        TreeError::Void(Void::Unreadable(path)) => PolicyTreeError::Unreadable(path),
+        TreeError::Void(_) | TreeError::TooLarge => PolicyTreeError::TooLarge,
+    })
+}
+
+/// Lists what is not committed under the policy's paths, in the work tree or in the index, files that git does not know
+/// included; sorted. In a bare repository there is nothing.
+///
+/// # Errors
+/// The work tree or the index can't be read.
+pub fn dirty_policy_paths(repo: &Repo) -> Result<Vec<String>, GitError> {
+    if repo.work_dir().is_none() {
+        return Ok(Vec::new());
+    }
+    let mut options = StatusOptions::new();
+    options.include_untracked(true).recurse_untracked_dirs(true).include_ignored(false).disable_pathspec_match(true);
+    for path in POLICY_FOLDERS.iter().chain([&POLICY_ROOT_FILE]) {
+        options.pathspec(path);
+    }
+    let failed = |error| GitError::git("comparing the work tree with HEAD", error);
+    let statuses = repo.git.statuses(Some(&mut options)).map_err(failed)?;
+    let mut paths: Vec<String> =
+        statuses.iter().map(|entry| String::from_utf8_lossy(entry.path_bytes()).into_owned()).collect();
+    paths.sort();
+    paths.dedup();
+    Ok(paths)
+}
+
+/// Why a commit holds no policy that could be published.
+#[derive(Debug)]
+pub enum PolicyTreeError {
+    /// This object is no commit.
+    NoCommit(Oid),
+    /// Something is where only policy files may stand; its path.
+    Path(String),
+    /// Something there is no plain file; its path and mode.
+    Mode(String, u32),
+    /// An object is not what its folder says; its path.
+    Unreadable(String),
+    /// There are too many files, or too large ones.
+    TooLarge,
+    /// The repository can't be read.
+    Git(GitError),
+}
+
+impl From<GitError> for PolicyTreeError {
+    fn from(error: GitError) -> PolicyTreeError {
+        PolicyTreeError::Git(error)
+    }
+}
+
+impl fmt::Display for PolicyTreeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PolicyTreeError::NoCommit(oid) => write!(f, "{oid} is not a commit that can be read"),
+            PolicyTreeError::Path(path) => write!(
+                f,
+                "`{}` can't be published: under identities/, policies/, targets/ and tests/ stand only `*.toml` files, \
+                 with names of a-z, 0-9, `.`, `_` and `-`",
+                path.escape_debug()
+            ),
+            PolicyTreeError::Mode(path, mode) => {
+                let what = match mode {
+                    0o120_000 => "a symbolic link",
+                    0o160_000 => "a submodule",
+                    0o100_755 => "executable",
+                    _ => "no plain file",
+                };
+                let path = path.escape_debug();
+                write!(f, "`{path}` can't be published: it is {what} (mode {mode:o}, not {MODE_FILE:o})")
+            }
+            PolicyTreeError::Unreadable(path) => write!(f, "`{}` can't be read from git", path.escape_debug()),
+            PolicyTreeError::TooLarge => {
+                let mib = MAX_POLICY_SIZE >> 20;
+                write!(f, "a policy has at most {MAX_POLICY_FILES} files of {mib} MiB together")
+            }
+            PolicyTreeError::Git(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for PolicyTreeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            PolicyTreeError::Git(error) => error.source(),
+            _ => None,
+        }
+    }
+}
