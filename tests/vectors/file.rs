@@ -67,6 +67,16 @@ impl Vector {
         self.ends_as_expected(&answer)
     }
 
+    /// What is expected.
+    pub(crate) fn expect(&self) -> &str {
+        self.fields.first().map(|(_, value)| value.as_str()).expect("a vector expects something")
+    }
+
+    /// The values of a field, in order.
+    pub(crate) fn fields(&self, key: &str) -> impl Iterator<Item = &str> {
+        self.fields.iter().filter(move |(other, _)| *other == key).map(|(_, value)| value.as_str())
+    }
+
     /// The last thing said is what is expected; [`Vector::render`] asks.
     fn ends_as_expected(mut self, said: &str) -> Vector {
         self.fields.retain(|(key, _)| *key != "said");
@@ -77,10 +87,9 @@ impl Vector {
     /// The file's text.
     pub(crate) fn render(&self) -> String {
         let mut text = format!("# {}\n", self.about);
-        let expected = self.fields.first().map(|(_, value)| value.as_str());
         for (key, value) in &self.fields {
             if *key == "said" {
-                assert_eq!(Some(value.as_str()), expected, "{}", self.name);
+                assert_eq!(value, self.expect(), "{}", self.name);
             } else {
                 text.push_str(&format!("{key}: {value}\n"));
             }

@@ -10,7 +10,7 @@
 //!   string; then the `root` over all, and what gates say: `check` and its `answer`;
 //! - *a tree*: a policy's files, what `sha256sum` prints and the digest; a log's paths and git's names for its trees.
 //!
-//! The files are made by this code from fixed keys and compared byte for byte; `JIT_BLESS=1 cargo test --test vectors`
+//! What fuzzing starts from, `fuzz/seeds/*/vector-*`, is cut from them. The files are made by this code from fixed keys and compared byte for byte; `JIT_BLESS=1 cargo test --test vectors`
 //! writes them anew. A change in them is a change of a format, or of what it means.
 
 #[path = "../support/mod.rs"]
@@ -19,6 +19,7 @@ mod support;
 mod file;
 mod lines;
 mod logs;
+mod seeds;
 mod signatures;
 mod tokens;
 mod trees;
@@ -29,57 +30,66 @@ use std::path::PathBuf;
 
 use file::Vector;
 
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
-}
-
 fn all() -> Vec<Vector> {
     [lines::vectors(), signatures::vectors(), logs::vectors(), tokens::vectors(), trees::vectors()].concat()
 }
 
-/// The files on disk, by name.
-fn on_disk() -> BTreeMap<String, String> {
-    let files = fs::read_dir(folder()).expect("the folder of vectors is there");
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files that the code makes, by path from the root of the repository.
+fn made() -> BTreeMap<String, Vec<u8>> {
+    let vectors = all();
+    let seeds = seeds::seeds(&vectors).into_iter().map(|(path, bytes)| (format!("fuzz/seeds/{path}"), bytes));
+    let mut files: BTreeMap<String, Vec<u8>> = seeds.collect();
+    for vector in vectors {
+        let path = format!("tests/vectors/{}.txt", vector.name);
+        assert!(files.insert(path.clone(), vector.render().into_bytes()).is_none(), "two vectors at {path}");
+    }
     files
-        .map(|entry| entry.expect("the folder can be read").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
-        .map(|path| {
-            let name = path.file_stem().and_then(|name| name.to_str()).expect("names are plain").to_owned();
-            (name, fs::read_to_string(path).expect("a vector is text"))
-        })
-        .collect()
+}
+
+/// The files on disk that only the code may make.
+fn on_disk() -> BTreeSet<String> {
+    let names = |folder: &str| -> Vec<String> {
+        let entries = fs::read_dir(root().join(folder)).expect("the folder is there");
+        entries
+            .map(|entry| entry.expect("the folder can be read").file_name().into_string().expect("names are plain"))
+            .map(|name| format!("{folder}/{name}"))
+            .collect()
+    };
+    let vectors = names("tests/vectors").into_iter().filter(|path| path.ends_with(".txt"));
+    let seeds = names("fuzz/seeds").into_iter().flat_map(|folder| names(&folder));
+    vectors.chain(seeds.filter(|path| path.contains("/vector-"))).collect()
 }
 
 #[test]
 fn the_files_are_what_the_code_makes() {
-    let made = all();
-    let names: BTreeSet<&str> = made.iter().map(|vector| vector.name.as_str()).collect();
-    assert_eq!(names.len(), made.len(), "two vectors of one name");
+    let made = made();
     #[expect(
         clippy::disallowed_methods,
-        reason = "a word to this test, from whoever runs it; nothing reads it by default"
+        reason = "a word to this test from whoever runs it; nothing sets it by default"
     )]
     let bless = std::env::var("JIT_BLESS").is_ok_and(|value| value == "1");
     if bless {
-        for name in on_disk().keys().filter(|name| !names.contains(name.as_str())) {
-            fs::remove_file(folder().join(format!("{name}.txt"))).expect("an old vector can be removed");
+        for path in on_disk().iter().filter(|path| !made.contains_key(*path)) {
+            fs::remove_file(root().join(path)).expect("an old file can be removed");
         }
-        for vector in &made {
-            fs::write(folder().join(format!("{}.txt", vector.name)), vector.render()).expect("a vector can be written");
+        for (path, bytes) in &made {
+            let path = root().join(path);
+            fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder can be made");
+            fs::write(path, bytes).expect("a file can be written");
         }
     }
-    let disk = on_disk();
-    for vector in &made {
-        let there = disk.get(&vector.name).map(String::as_str).unwrap_or_default();
-        assert!(
-            there == vector.render(),
-            "{}.txt is another:\n{there}\nThe code makes:\n{}",
-            vector.name,
-            vector.render()
-        );
-    }
-    let strays: Vec<&String> = disk.keys().filter(|name| !names.contains(name.as_str())).collect();
-    assert!(strays.is_empty(), "files that the code does not make: {strays:?}");
+    let wrong: Vec<&String> = made
+        .iter()
+        .filter(|(path, bytes)| fs::read(root().join(path)).ok().as_ref() != Some(*bytes))
+        .map(|(path, _)| path)
+        .collect();
+    assert!(wrong.is_empty(), "these files are others than the code makes: {wrong:?}");
+    let strays: Vec<String> = on_disk().into_iter().filter(|path| !made.contains_key(path)).collect();
+    assert!(strays.is_empty(), "the code does not make these files: {strays:?}");
 }
 
 #[test]
