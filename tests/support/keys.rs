@@ -7,10 +7,13 @@
 //! security_key("bob").flags(0x04) // what it signs when nobody touched it
 //! ```
 
-use ed25519_dalek::{Signer as _, SigningKey};
+use std::ops::{Add, Mul};
+
+use ed25519_dalek::{Signer as _, SigningKey, Verifier as _};
 use jit::core::hash::Hash;
 use jit::core::key::PublicKey;
 use jit::core::signature::{Signature, authenticator_data, signed_data};
+use sha2::{Digest as _, Sha512};
 
 /// The application of every security key here, as OpenSSH's own.
 const APPLICATION: &str = "ssh:";
@@ -87,6 +90,29 @@ impl Key {
     pub fn sign_bytes(&self, bytes: &[u8]) -> [u8; 64] {
         self.signing.sign(bytes).to_bytes()
     }
+
+    /// A signature over `bytes` whose R is the neutral point: S = k·a fits the equation S·B = R + k·A, and only a strict
+    /// check refuses it, for the small order of R.
+    pub fn sign_bytes_with_neutral_r(&self, bytes: &[u8]) -> [u8; 64] {
+        let secret = self.signing.to_scalar();
+        let mut signature = [0; 64];
+        signature[0] = 1;
+        let hash =
+            Sha512::new().chain_update(&signature[..32]).chain_update(self.signing.verifying_key()).chain_update(bytes);
+        let k = scalar_like(secret, &hash.finalize());
+        signature[32..].copy_from_slice(&(k * secret).to_bytes());
+        signature
+    }
+
+    /// Tells whether a lax check takes a signature over `bytes`.
+    pub fn fits_laxly(&self, bytes: &[u8], signature: [u8; 64]) -> bool {
+        self.signing.verifying_key().verify(bytes, &signature.into()).is_ok()
+    }
+}
+
+/// Reads little-endian bytes as a number of the same type as `_like`, modulo the order of the group.
+fn scalar_like<S: Copy + From<u64> + Add<Output = S> + Mul<Output = S>>(_like: S, bytes: &[u8]) -> S {
+    bytes.iter().rev().fold(S::from(0), |sum, byte| sum * S::from(256) + S::from(u64::from(*byte)))
 }
 
 /// Appends a string as SSH's wire format has it (RFC 4251 §5): its length in four bytes, then itself.

@@ -436,6 +436,14 @@ impl Log {
         self.verdict(self.size() - 1)
     }
 
+    /// Why the last line is inert, in full.
+    pub fn why(&self) -> String {
+        match self.deltas.last().map(|delta| &delta.verdict) {
+            Some(Verdict::Inert(why)) => why.to_string(),
+            Some(Verdict::Effect | Verdict::WithoutEffect(_)) | None => self.last(),
+        }
+    }
+
     // What a gate says.
 
     /// The answer and the sorted codes for a subject that the gate has authenticated, now: `allow granted`.
@@ -526,6 +534,15 @@ pub fn token_of(lines: &[Vec<u8>]) -> String {
     format!("{}{}", token::PREFIX, URL_SAFE_NO_PAD.encode(bytes))
 }
 
+/// The lines of a token, the presentation last.
+pub fn lines_of(token: &str) -> Vec<Vec<u8>> {
+    let text = token.strip_prefix(token::PREFIX).expect("a token starts so");
+    let bytes = URL_SAFE_NO_PAD.decode(text).expect("a token is base64url");
+    let mut lines: Vec<Vec<u8>> = bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    assert_eq!(lines.pop(), Some(Vec::new()), "each line of a token has its end");
+    lines
+}
+
 /// A gate about to ask.
 #[derive(Clone, Debug)]
 pub struct Gate<'a> {
@@ -593,6 +610,13 @@ pub fn codes(reasons: &[Reason]) -> String {
 /// A line: a body's text, whatever it is, and a signature over it.
 pub fn line(key: &Key, body: &str) -> Vec<u8> {
     format!("{{\"body\":{body},\"sig\":\"{}\"}}", key.sign(body.as_bytes()).to_base64()).into_bytes()
+}
+
+/// The text of a line's body.
+pub fn body_of(line: &[u8]) -> String {
+    let text = String::from_utf8(line.to_vec()).expect("a line is text");
+    let parts = text.strip_prefix("{\"body\":").and_then(|rest| rest.rsplit_once(",\"sig\""));
+    parts.expect("a line has a body and a signature").0.to_owned()
 }
 
 /// What a line says, if it is one and its signature fits.

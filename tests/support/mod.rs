@@ -4,3 +4,4 @@
 pub mod keys;
 pub mod log;
 pub mod org;
+pub mod table;
