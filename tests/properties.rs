@@ -1,0 +1,18 @@
+//! What holds in every history: random lines, good and bad, folded as they come.
+//!
+//! [`histories`] says what people might say and in which order, hostile lines included; [`invariants`] what no line may
+//! ever undo; [`model`] is a second, smaller opinion on requests and approvals, from the design's words alone.
+
+#[path = "support/mod.rs"]
+mod support;
+
+#[path = "properties/bodies.rs"]
+mod bodies;
+#[path = "properties/histories.rs"]
+mod histories;
+#[path = "properties/invariants.rs"]
+mod invariants;
+#[path = "properties/model.rs"]
+mod model;
+#[path = "properties/monotone.rs"]
+mod monotone;
