@@ -95,7 +95,7 @@ fn genesis() -> impl Strategy<Value = Body> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::cases(4))]
 
     #[test]
     fn what_is_encoded_parses_and_what_is_parsed_encodes(body in prop_oneof![9 => statement(), 1 => genesis()]) {

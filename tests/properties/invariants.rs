@@ -146,12 +146,8 @@ fn check_grants(log: &Log) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config(250))]
+    #![proptest_config(crate::cases(1))]
 
     #[test]
     fn no_later_line_revives_or_moves_what_was_fixed(steps in prop_oneof![history(ALL, 40), history(CALM, 40)]) {

@@ -291,7 +291,7 @@ static START: LazyLock<Log> = LazyLock::new(|| {
 });
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 800, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::cases(3))]
 
     #[test]
     fn the_model_agrees(steps in steps()) {
