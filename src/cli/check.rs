@@ -27,7 +27,7 @@ use crate::edge::secret_file;
 /// token. With none of these (and no JIT_TOKEN) it asks for the caller's own identity, shown by a signature that is made
 /// and verified in memory.
 #[derive(clap::Args, Debug)]
-pub struct CheckArgs {
+pub(super) struct CheckArgs {
     /// What is to be accessed, such as db/prod/orders
     resource: Resource,
     /// What is to be done to it
@@ -128,9 +128,13 @@ fn read_token(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Option<S
     let bytes = if let Some(named) = &args.token {
         if named != "-" {
             let text = "a token is never taken from the command line, where every process on the machine can read it";
-            return Err(Failure::usage(text).help("give it on standard input with `--token -`, or in a file with --token-file").into());
+            return Err(Failure::usage(text)
+                .help("give it on standard input with `--token -`, or in a file with --token-file")
+                .into());
         }
-        cx.world.read_stdin(MAX_TOKEN_LEN + 1).map_err(|why| Failure::usage(format!("can't read the token from standard input: {why}")))?
+        cx.world
+            .read_stdin(MAX_TOKEN_LEN + 1)
+            .map_err(|why| Failure::usage(format!("can't read the token from standard input: {why}")))?
     } else if let Some(path) = &args.token_file {
         secret_file::read(path, MAX_TOKEN_LEN as u64 + 1).map_err(|fault| {
             Failure::unavailable(fault.to_string()).help(format!("chmod 600 {}", render::safe(&path.to_string_lossy())))

@@ -10,14 +10,15 @@ use zeroize::Zeroizing;
 
 use super::exit::{Exit, Failure};
 use super::{Color, Globals};
-use crate::core::chain::{ChainError, Rules};
 use crate::core::append::NewLine;
+use crate::core::chain::{ChainError, Rules};
 use crate::core::hash::Hash;
 use crate::core::ledger::{self, Examined, Verdict};
 use crate::core::name::Name;
 use crate::core::object::{Author, Oid};
 use crate::core::policy::PolicyFiles;
 use crate::core::reason::Code;
+use crate::core::segment::Tail;
 use crate::core::statement::{Line, policy_digest};
 use crate::core::view::{Memory, View, ViewExt};
 use crate::core::void::Void;
@@ -33,6 +34,8 @@ pub(super) struct Context<'w> {
     /// The clock, randomness, environment and terminal.
     pub(super) world: &'w mut World,
     globals: Globals,
+    /// Whether answers are held back.
+    is_silent: bool,
 }
 
 /// A log, verified, held against this machine's pin, and folded.
@@ -49,6 +52,8 @@ pub(super) struct Ledger {
     pub(super) voids: Vec<(Oid, Void)>,
     /// The commit that added the last line.
     pub(super) last_valid_commit: Oid,
+    /// Where it ends.
+    pub(super) tail: Tail,
     pin: Option<Pin>,
     /// Whether this machine's pin follows this repo.
     moves_pin: bool,
@@ -81,6 +86,7 @@ impl Ledger {
         self.verdicts = verdicts;
         self.voids = walked.voids;
         self.last_valid_commit = walked.last_valid_commit;
+        self.tail = walked.tail;
     }
 }
 
@@ -104,12 +110,35 @@ pub(super) struct Me {
 impl<'w> Context<'w> {
     /// Puts a world and the global options together.
     pub(super) fn new(world: &'w mut World, globals: Globals) -> Context<'w> {
-        Context { world, globals }
+        Context { world, globals, is_silent: false }
     }
 
     /// Tells whether `--json` was given.
     pub(super) fn json(&self) -> bool {
         self.globals.json
+    }
+
+    /// Tells whether `--quiet` was given.
+    pub(super) fn quiet(&self) -> bool {
+        self.globals.quiet
+    }
+
+    /// Tells whether the command line or the environment names a repo.
+    pub(super) fn names_repo(&self) -> bool {
+        self.globals.repo.is_some() || self.world.path_var("JIT_REPO").is_some()
+    }
+
+    /// Works on this repo from now on, whatever the command line named.
+    pub(super) fn use_repo(&mut self, repo: &Repo) {
+        self.globals.repo = Some(repo.shown_path());
+    }
+
+    /// Runs a part of a command whose own answer is not the command's.
+    pub(super) fn silently<T>(&mut self, part: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        self.is_silent = true;
+        let result = part(self);
+        self.is_silent = false;
+        result
     }
 
     /// Tells whether `--verbose` was given.
@@ -141,11 +170,17 @@ impl<'w> Context<'w> {
 
     /// Prints an answer, and a line end.
     pub(super) fn print(&mut self, text: &str) -> anyhow::Result<()> {
+        if self.is_silent {
+            return Ok(());
+        }
         self.world.out(&format!("{text}\n")).map_err(unwritable)
     }
 
     /// Prints the one JSON object of a command.
     pub(super) fn print_json(&mut self, value: &impl serde::Serialize) -> anyhow::Result<()> {
+        if self.is_silent {
+            return Ok(());
+        }
         self.world.out(&super::render::json(value)).map_err(unwritable)
     }
 
@@ -269,7 +304,7 @@ impl<'w> Context<'w> {
         moves_pin: impl FnOnce(Hash, &Repo) -> anyhow::Result<bool>,
     ) -> anyhow::Result<Ledger> {
         let tip = repo.read_ref(BRANCH)?.ok_or_else(|| no_log(&repo))?;
-        let genesis = first_id(&repo);
+        let genesis = expected_id(config, &repo)?;
         let moves_pin = match genesis {
             Some(genesis) => moves_pin(genesis, &repo)?,
             None => false,
@@ -286,10 +321,17 @@ impl<'w> Context<'w> {
             verdicts: Vec::new(),
             voids: Vec::new(),
             last_valid_commit: walked.last_valid_commit,
+            tail: walked.tail,
             pin,
             moves_pin,
         };
         check_pin(&walked, &replayed.view, pin)?;
+        let id = replayed.view.genesis().map(|genesis| genesis.id);
+        if id != genesis {
+            let name = |id: Option<Hash>| id.map_or_else(|| "no log".to_owned(), |id| format!("log {id}"));
+            let text = format!("the branch jit/audit holds {}, where {} was", name(id), name(genesis));
+            return Err(Failure::untrusted(Code::LogRewritten, text).into());
+        }
         for minimum in &minimums {
             check_minimum(&replayed.view, minimum, "the one that this machine has seen")?;
         }
@@ -315,6 +357,17 @@ impl<'w> Context<'w> {
             }
             Err(why) => Err(why.into()),
         }
+    }
+
+    /// Returns a log's id and its pin as it stands, for whoever is about to trust it.
+    pub(super) fn first_pin(&self, repo: &Repo) -> anyhow::Result<(Hash, Pin)> {
+        let tip = repo.read_ref(BRANCH)?.ok_or_else(|| no_log(repo))?;
+        let walked = log::walk(repo, tip, None, &rules()).map_err(walk_failure)?;
+        let replayed = replay::replay(repo, &walked, &mut |_, _| {})?;
+        let (Some(genesis), Some(root)) = (replayed.view.genesis(), replayed.view.root()) else {
+            return Err(no_log(repo).into());
+        };
+        Ok((genesis.id, Pin { commit: walked.last_valid_commit, size: replayed.view.size(), root }))
     }
 
     /// Finds the caller's key, and the identity that it belongs to.
@@ -387,17 +440,25 @@ impl<'w> Context<'w> {
                 let replayed = replay::replay(repo, walked, &mut |_, _| {})?;
                 check_pin(walked, &replayed.view, pin)?;
                 if replayed.view.root_at(known_size) != known_root {
-                    return Err(rewritten("the log changed while this command ran", known_size, known_root, &replayed.view).into());
+                    return Err(rewritten(
+                        "the log changed while this command ran",
+                        known_size,
+                        known_root,
+                        &replayed.view,
+                    )
+                    .into());
                 }
                 judge(&replayed.view)?;
             }
             behind = Some(walked.clone());
-            let files = files.map(|files| files.iter().map(|(path, bytes)| (path.to_owned(), bytes.to_vec())).collect());
+            let files =
+                files.map(|files| files.iter().map(|(path, bytes)| (path.to_owned(), bytes.to_vec())).collect());
             let new = NewLine { line: line.as_str().as_bytes().to_vec(), files: files.unwrap_or_default() };
             Ok(Draft { lines: vec![new], message: message.to_owned() })
         };
         let logged = log::append(repo, &context, &mut put).map_err(append_failure)?;
-        let walked = log::walk(&ledger.repo, logged.commit, pin.map(|pin| pin.commit), &rules()).map_err(walk_failure)?;
+        let walked =
+            log::walk(&ledger.repo, logged.commit, pin.map(|pin| pin.commit), &rules()).map_err(walk_failure)?;
         let replayed = replay::replay(&ledger.repo, &walked, &mut |_, _| {})?;
         ledger.take_in(walked, replayed.view, replayed.verdicts);
         let config = Config::open(self.world);
@@ -422,6 +483,16 @@ fn first_id(repo: &Repo) -> Option<Hash> {
     outcome.ok().map(|signed| signed.get().id)
 }
 
+/// Returns the id of the log that this repo is known to hold, because it was made here; else the one that it seems to.
+fn expected_id(config: &Config, repo: &Repo) -> anyhow::Result<Option<Hash>> {
+    for id in config.trusted()? {
+        if config.is_home_of(&id, &repo.shown_path())? {
+            return Ok(Some(id));
+        }
+    }
+    Ok(first_id(repo))
+}
+
 /// What `--genesis` and `JIT_GENESIS` name: `ID[:SIZE:ROOT]`.
 #[derive(Debug)]
 struct GenesisOption {
@@ -433,7 +504,8 @@ impl GenesisOption {
     fn parse(text: &str) -> anyhow::Result<GenesisOption> {
         let wrong = || {
             let shown = super::render::safe(text);
-            Failure::usage(format!("`{shown}` names no genesis")).help("write it ID or ID:SIZE:ROOT, ids and roots whole")
+            Failure::usage(format!("`{shown}` names no genesis"))
+                .help("write it ID or ID:SIZE:ROOT, ids and roots whole")
         };
         let mut parts = text.split(':');
         let id = parts.next().and_then(|id| id.parse().ok()).ok_or_else(wrong)?;
@@ -478,7 +550,8 @@ fn check_pin(walked: &Walked, view: &Memory, pin: Option<Pin>) -> anyhow::Result
 fn check_holds_pin(walked: &Walked, pin: Option<Pin>) -> anyhow::Result<()> {
     match pin {
         Some(pin) if !walked.holds_pin => {
-            let text = format!("the commit {} that this machine last accepted is gone from the log's history", pin.commit);
+            let text =
+                format!("the commit {} that this machine last accepted is gone from the log's history", pin.commit);
             Err(Failure::untrusted(Code::LogRewritten, text).into())
         }
         Some(_) | None => Ok(()),

@@ -322,6 +322,18 @@ fn changed(view: &impl View, record: &RequestRecord) -> Option<Reason> {
     Some(Reason::new(Code::PolicyChanged, text))
 }
 
+/// Returns the grant that a request became, as a decision shows it, whether it holds now or not; with the smallest id of
+/// a rule that still allows it, or else of one that did.
+pub fn granted(view: &impl View, record: &RequestRecord) -> Option<Granted> {
+    let grant = record.grant()?;
+    let still = |id: &&Name| {
+        let rule = view.rules().and_then(|policy| policy.rules().get(*id).map(|rule| (policy, rule)));
+        rule.is_some_and(|(policy, rule)| evaluate::fit(policy, rule, &record.ask()).is_ok())
+    };
+    let rule = grant.rules.iter().find(still).or_else(|| grant.rules.first())?;
+    Some(shown(record, grant, rule.clone()))
+}
+
 /// Returns a grant as a decision shows it.
 fn shown(record: &RequestRecord, grant: &Grant, rule: Name) -> Granted {
     Granted {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{ErrorCode, ObjectType, Repository};
 
+use super::keys::GitKeyConfig;
 use crate::core::object::{
     Author, CommitHead, MAX_COMMIT_SIZE, MAX_TREE_SIZE, Objects, Oid, TreeEntry, parse_commit, parse_tree,
 };
@@ -41,6 +42,47 @@ impl Repo {
             Err(error) if error.code() == ErrorCode::NotFound && from.is_dir() => Ok(None),
             Err(error) => Err(why_not_open(from, error)),
         }
+    }
+
+    /// Opens the repository whose work tree, or which itself, is the folder `at`; none if there is none just there. One
+    /// that stands further up does not count.
+    ///
+    /// # Errors
+    /// As [`Repo::open`].
+    pub fn discover_at(at: &Path) -> Result<Option<Repo>, GitError> {
+        match Repository::open(at) {
+            Ok(git) => Ok(Some(Repo { git })),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(why_not_open(at, error)),
+        }
+    }
+
+    /// Returns what git's configuration says about signing.
+    ///
+    /// # Errors
+    /// The configuration can't be read.
+    pub fn key_config(&self) -> Result<GitKeyConfig, GitError> {
+        let failed = |error| GitError::git("reading git's configuration", error);
+        let config = self.git.config().and_then(|mut config| config.snapshot()).map_err(failed)?;
+        let get = |key: &str| match config.get_string(key) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(failed(error)),
+        };
+        Ok(GitKeyConfig { format: get("gpg.format")?, signingkey: get("user.signingkey")? })
+    }
+
+    /// Returns the host of the remote (`origin`, else the only one) where it is reached by ssh: its section of the ssh
+    /// configuration may name an agent.
+    pub fn remote_host(&self) -> Option<String> {
+        let names = self.git.remotes().ok()?;
+        let names: Vec<&str> = names.iter().filter_map(Result::ok).flatten().collect();
+        let name = match names.as_slice() {
+            [only] => only,
+            several => several.iter().find(|name| **name == "origin")?,
+        };
+        let remote = self.git.find_remote(name).ok()?;
+        ssh_host(remote.url().ok()?)
     }
 
     /// Makes a repository with a work tree at `path`, on branch `main`; one that is there already stays as it is.
@@ -157,6 +199,18 @@ impl Objects for Repo {
     fn commit(&self, oid: Oid) -> Result<Option<CommitHead>, GitError> {
         Ok(self.read(oid, ObjectType::Commit, MAX_COMMIT_SIZE)?.and_then(|bytes| parse_commit(&bytes)))
     }
+}
+
+/// Returns the host of an ssh URL, `ssh://[user@]host[:port]/path` or `[user@]host:path`.
+fn ssh_host(url: &str) -> Option<String> {
+    let (authority, is_short) = match url.strip_prefix("ssh://") {
+        Some(rest) => (rest.split('/').next()?, false),
+        None if url.contains("://") => return None,
+        None => (url.split_once(':').filter(|(before, _)| !before.contains('/'))?.0, true),
+    };
+    let host = authority.rsplit('@').next()?;
+    let host = if is_short { host } else { host.split(':').next()? };
+    (!host.is_empty()).then(|| host.to_owned())
 }
 
 pub(crate) fn to_oid(oid: git2::Oid) -> Result<Oid, GitError> {

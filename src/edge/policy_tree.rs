@@ -1,13 +1,19 @@
 //! A policy on a normal branch: what `publish` takes, and what keeps it from being taken.
 
 use std::fmt;
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 
 use git2::StatusOptions;
 
 use super::git::{GitError, Repo};
+use crate::core::name::MAX_SEGMENTS;
 use crate::core::object::{MODE_FILE, Objects as _, Oid};
+use crate::core::policy::{FilesError, PolicyFiles};
 use crate::core::policy_folder::{
-    MAX_POLICY_FILES, MAX_POLICY_SIZE, POLICY_FOLDERS, POLICY_ROOT_FILE, PolicyFileList, read_policy_tree as read_tree,
+    MAX_POLICY_FILES, MAX_POLICY_SIZE, POLICY_FOLDERS, POLICY_ROOT_FILE, PolicyFileList, is_policy_path,
+    read_policy_tree as read_tree,
 };
 use crate::core::segment::TreeError;
 use crate::core::void::Void;
@@ -26,6 +32,54 @@ pub fn read_policy_tree(repo: &Repo, commit: Oid) -> Result<PolicyFileList, Poli
         TreeError::Void(Void::Unreadable(path)) => PolicyTreeError::Unreadable(path),
         TreeError::Void(_) | TreeError::TooLarge => PolicyTreeError::TooLarge,
     })
+}
+
+/// Reads the policy files of a folder, committed or not. Other files beside `jit.toml` and the policy's folders are left
+/// out; anything that is no policy file under those folders is refused by its name, as `publish` would.
+///
+/// # Errors
+/// See [`PolicyTreeError`].
+pub fn read_folder(folder: &Path) -> Result<PolicyFiles, PolicyTreeError> {
+    let mut files = Vec::new();
+    let settings = folder.join(POLICY_ROOT_FILE);
+    if fs::symlink_metadata(&settings).is_ok() {
+        read_file(&settings, POLICY_ROOT_FILE, &mut files)?;
+    }
+    let mut waiting: Vec<(PathBuf, String)> =
+        POLICY_FOLDERS.iter().map(|name| (folder.join(name), (*name).to_owned())).collect();
+    while let Some((place, path)) = waiting.pop() {
+        let entries = match fs::read_dir(&place) {
+            Ok(entries) => entries,
+            Err(why) if why.kind() == io::ErrorKind::NotFound => continue,
+            Err(why) => return Err(PolicyTreeError::Folder(path, why)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|why| PolicyTreeError::Folder(path.clone(), why))?;
+            let inside = format!("{path}/{}", entry.file_name().to_string_lossy());
+            let kind = entry.file_type().map_err(|why| PolicyTreeError::Folder(inside.clone(), why))?;
+            if kind.is_dir() && inside.split('/').count() <= MAX_SEGMENTS {
+                waiting.push((entry.path(), inside));
+            } else {
+                read_file(&entry.path(), &inside, &mut files)?;
+            }
+        }
+    }
+    PolicyFiles::new(files).map_err(PolicyTreeError::Files)
+}
+
+fn read_file(place: &Path, path: &str, files: &mut PolicyFileList) -> Result<(), PolicyTreeError> {
+    let io = |why| PolicyTreeError::Folder(path.to_owned(), why);
+    let data = fs::symlink_metadata(place).map_err(io)?;
+    if !data.is_file() || !is_policy_path(path) {
+        return Err(PolicyTreeError::Path(path.to_owned()));
+    }
+    if data.len() > MAX_POLICY_SIZE || files.len() >= MAX_POLICY_FILES {
+        return Err(PolicyTreeError::TooLarge);
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(place).and_then(|file| file.take(MAX_POLICY_SIZE).read_to_end(&mut bytes)).map_err(io)?;
+    files.push((path.to_owned(), bytes));
+    Ok(())
 }
 
 /// Lists what is not committed under the policy's paths, in the work tree or in the index, files that git does not know
@@ -64,6 +118,10 @@ pub enum PolicyTreeError {
     Unreadable(String),
     /// There are too many files, or too large ones.
     TooLarge,
+    /// A file or folder of the work tree can't be read; its path.
+    Folder(String, io::Error),
+    /// The files are not what a policy is made of.
+    Files(FilesError),
     /// The repository can't be read.
     Git(GitError),
 }
@@ -99,6 +157,8 @@ impl fmt::Display for PolicyTreeError {
                 let mib = MAX_POLICY_SIZE >> 20;
                 write!(f, "a policy has at most {MAX_POLICY_FILES} files of {mib} MiB together")
             }
+            PolicyTreeError::Folder(path, why) => write!(f, "`{}` can't be read: {why}", path.escape_debug()),
+            PolicyTreeError::Files(why) => why.fmt(f),
             PolicyTreeError::Git(error) => error.fmt(f),
         }
     }
@@ -108,7 +168,13 @@ impl std::error::Error for PolicyTreeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             PolicyTreeError::Git(error) => error.source(),
-            _ => None,
+            PolicyTreeError::Folder(_, why) => Some(why),
+            PolicyTreeError::Files(why) => why.source(),
+            PolicyTreeError::NoCommit(_)
+            | PolicyTreeError::Path(_)
+            | PolicyTreeError::Mode(..)
+            | PolicyTreeError::Unreadable(_)
+            | PolicyTreeError::TooLarge => None,
         }
     }
 }

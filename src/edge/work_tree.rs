@@ -50,6 +50,19 @@ pub fn commit_files(
     commit(repo, files, author, now, message)
 }
 
+/// Writes one new file into the work tree, and neither stages nor commits it.
+///
+/// # Errors
+/// There is no work tree, something is in the way, or the disk fails.
+pub fn write_new_file(repo: &Repo, path: &str, bytes: &[u8]) -> Result<(), GitError> {
+    let work_dir = repo.work_dir().ok_or_else(|| GitError::Bare(repo.shown_path()))?;
+    let place = place_in(work_dir, path)?;
+    if fs::symlink_metadata(&place).is_ok() {
+        return Err(GitError::FileInTheWay(place));
+    }
+    write_new(&place, bytes).map_err(GitError::io("writing", &place))
+}
+
 /// Returns where a file stands; none of the folders on the way may be something else, such as a symbolic link.
 fn place_in(work_dir: &Path, path: &str) -> Result<PathBuf, GitError> {
     let mut place = work_dir.to_owned();

@@ -21,12 +21,13 @@ use std::fmt;
 
 pub use attribution::Inert;
 pub(in crate::core) use attribution::check_author;
+pub use lockdown::signers as lift_signers;
 pub use record::{
     ApprovalRecord, Ending, Entry, EntryKind, GenesisRecord, Grant, LiftRecord, Loaded, LockdownRecord, PolicyRecord,
     ProposalRecord, RequestRecord, Status,
 };
+pub use request::{approvers, judge_new, locked_reason};
 pub(in crate::core) use request::{denied_reason, no_rules};
-pub use request::{judge_new, locked_reason};
 
 use super::hash::Hash;
 use super::key::PublicKey;

@@ -193,6 +193,12 @@ pub(crate) fn counting<'a>(view: &impl View, policy: &Policy, record: &'a Reques
         .collect()
 }
 
+/// Returns whose approvals of a waiting request count now.
+pub fn approvers(view: &impl View, record: &RequestRecord) -> BTreeSet<Name> {
+    let Some(policy) = view.rules() else { return BTreeSet::new() };
+    counting(view, policy, record).into_iter().map(|approval| approval.by.clone()).collect()
+}
+
 /// Takes in a `revocation` line: by the subject, a counted approver, a revoker or a maintainer.
 pub(super) fn revoke(view: &impl View, at: &Placed<'_>, revocation: &Revocation) -> Effect {
     let by = &at.statement.by;
