@@ -165,10 +165,7 @@ fn answer(
             record.map(|record| if args.dry_run { RequestJson::unsigned(record) } else { RequestJson::from(record) });
         cx.print_json(&RequestAnswer {
             decision: answer.as_str(),
-            grant: grant
-                .as_ref()
-                .map(|grant| GrantJson { ..GrantJson::from(grant) })
-                .filter(|_| answer == Answer::Allow),
+            grant: grant.as_ref().map(GrantJson::from).filter(|_| answer == Answer::Allow),
             request,
             needs: needs.iter().map(NeedJson::from).collect(),
             reasons: json::reasons(&decision.reasons),

@@ -139,7 +139,7 @@ fn commit(repo: &Repo, files: &[(String, Vec<u8>)], author: &Author, now: i64, m
         return to_oid(parent.id());
     }
     let mut parents = Vec::new();
-    for parent in &parent {
+    if let Some(parent) = &parent {
         parents.push(to_oid(parent.id())?);
     }
     let head = CommitHead { tree: to_oid(tree)?, parents };
