@@ -2,5 +2,6 @@
 
 pub mod key;
 pub mod name;
+pub mod pattern;
 pub mod signature;
 pub mod time;
