@@ -3,5 +3,6 @@
 pub mod key;
 pub mod name;
 pub mod pattern;
+pub mod policy;
 pub mod signature;
 pub mod time;

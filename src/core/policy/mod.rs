@@ -1,0 +1,56 @@
+//! The policy language: TOML files that say who there is and who may have what, when and how long.
+//!
+//! A policy is a set of files ([`PolicyFiles`], with the digest that maintainers sign). [`load`] turns it into a
+//! [`Policy`], or into everything that is wrong with it, of all files at once. Nothing is ignored: a key that is not
+//! known is an error, and so is a part of the language that this version does not have. The order of files and of what
+//! is in them never matters. [`lint`] says what loads and still deserves a look; [`render`] shows either to people.
+//!
+//! ```text
+//! jit.toml            format, name, maintainers, threshold, revokers, check, request
+//! identities/**.toml  [identity.NAME], [group.NAME]
+//! policies/**.toml    [rule.NAME]
+//! targets/**.toml     not read here
+//! tests/**.toml       not read here
+//! ```
+//!
+//! What loads is part of [`FORMAT`], limits included, so the corners are pinned by the tables in `tests/`. Decided
+//! where the language's description leaves it open:
+//!
+//! - Lists are never empty, but for `keys` and `revokers`, where none is a sensible number. No list has an entry twice.
+//! - `"*"` stands alone in `actions`.
+//! - A group that contains itself, directly or by way of others, is an error.
+//! - Keys of one identity may share a point (a security key under two applications); keys of two may not.
+//! - At most 4 MiB in one file, 1,000,000 memberships in all groups, 64 entries of `approvals` of up to 1,000 people,
+//!   and 1,000 different reason patterns of up to 1,024 bytes (256 KiB compiled).
+//!
+//! Start reading at `load.rs`; `model.rs` is what everything else uses.
+
+mod diagnostic;
+mod files;
+mod findings;
+mod groups;
+mod identities;
+mod lint;
+mod load;
+mod model;
+mod rules;
+mod settings;
+mod syntax;
+#[cfg(test)]
+mod tests;
+
+pub use diagnostic::{Diagnostic, Kind, Severity, Span, escape, render};
+pub use files::{FilesError, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, is_policy_path};
+pub use lint::lint;
+pub use load::{declared_format, load};
+pub use model::{
+    Actions, Allow, ApprovalRule, Effect, Identity, IdentityKind, Policy, ReasonRefusal, ReasonRule, Rule, Selector,
+};
+
+/// The format of policies that this program knows.
+pub const FORMAT: u64 = 1;
+
+/// The folder of people, services and groups.
+const IDENTITIES: &str = "identities/";
+/// The folder of rules.
+const POLICIES: &str = "policies/";

@@ -1,0 +1,354 @@
+//! What a policy means once it is loaded: who there is, and what the rules allow.
+//!
+//! A [`Policy`] comes only from [`super::load`], so all in it fits together: every name that is mentioned exists, no
+//! group contains itself, no point belongs to two identities, maintainers and owners are people.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use regex::Regex;
+
+use crate::core::key::PublicKey;
+use crate::core::name::{Name, NameError};
+use crate::core::pattern::Pattern;
+use crate::core::policy::diagnostic::Span;
+use crate::core::time::Duration;
+
+/// A policy that has been loaded as a whole.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    pub(super) name: Name,
+    pub(super) maintainers: BTreeSet<Name>,
+    pub(super) threshold: usize,
+    pub(super) revokers: Vec<Selector>,
+    pub(super) max_age: Duration,
+    pub(super) pending_for: Duration,
+    pub(super) identities: BTreeMap<Name, Identity>,
+    pub(super) groups: BTreeMap<Name, BTreeSet<Name>>,
+    pub(super) key_owners: BTreeMap<PublicKey, Name>,
+    pub(super) rules: BTreeMap<Name, Rule>,
+    pub(super) places: Places,
+}
+
+/// Where in the files things stand, for warnings and explanations.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Places {
+    pub(super) maintainers: Option<(String, Span)>,
+    pub(super) threshold: Option<(String, Span)>,
+    pub(super) rules: BTreeMap<Name, (String, Span)>,
+}
+
+impl Policy {
+    /// Returns the name of the policy, such as `acme`.
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// Returns the people who may propose and approve policies and lift lockdowns; at least one.
+    pub fn maintainers(&self) -> &BTreeSet<Name> {
+        &self.maintainers
+    }
+
+    /// Returns how many maintainers a policy or a lift needs: 1 to their number.
+    pub fn threshold(&self) -> usize {
+        self.threshold
+    }
+
+    /// Returns whom the policy names as revokers; a maintainer may revoke all the same.
+    pub fn revokers(&self) -> &[Selector] {
+        &self.revokers
+    }
+
+    /// Returns how old a gate's data may be; 5 minutes where the policy says nothing.
+    pub fn max_age(&self) -> Duration {
+        self.max_age
+    }
+
+    /// Returns how long a request may wait for approvals; 24 hours where the policy says nothing.
+    pub fn pending_for(&self) -> Duration {
+        self.pending_for
+    }
+
+    /// Returns all people and services, by name.
+    pub fn identities(&self) -> &BTreeMap<Name, Identity> {
+        &self.identities
+    }
+
+    /// Returns the person or service of that name.
+    pub fn identity(&self, name: &Name) -> Option<&Identity> {
+        self.identities.get(name)
+    }
+
+    /// Returns each group's members: all identities in it, directly or by way of other groups; at least one.
+    pub fn groups(&self) -> &BTreeMap<Name, BTreeSet<Name>> {
+        &self.groups
+    }
+
+    /// Returns the identity that `key` belongs to; keys are equal when their whole blobs are.
+    pub fn owner_of_key(&self, key: &PublicKey) -> Option<&Name> {
+        self.key_owners.get(key)
+    }
+
+    /// Tells whether the policy names `name` as a revoker, itself or by a group.
+    pub fn is_revoker(&self, name: &Name) -> bool {
+        self.selects(&self.revokers, name)
+    }
+
+    /// Tells whether `name` is a maintainer.
+    pub fn is_maintainer(&self, name: &Name) -> bool {
+        self.maintainers.contains(name)
+    }
+
+    /// Tells whether one of `from` is `name` or a group that `name` is in.
+    pub fn selects(&self, from: &[Selector], name: &Name) -> bool {
+        from.iter().any(|selector| match selector {
+            Selector::Identity(identity) => identity == name,
+            Selector::Group(group) => self.groups.get(group).is_some_and(|members| members.contains(name)),
+        })
+    }
+
+    /// Returns all rules, by id.
+    pub fn rules(&self) -> &BTreeMap<Name, Rule> {
+        &self.rules
+    }
+
+    /// Returns the file in which the rule of that id stands, and where in it.
+    pub fn place_of_rule(&self, id: &Name) -> Option<(&str, &Span)> {
+        self.places.rules.get(id).map(|(path, span)| (path.as_str(), span))
+    }
+}
+
+/// A person or a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Which of the two it is.
+    pub kind: IdentityKind,
+    /// The people who own a service, at least one; of a person none.
+    pub owners: BTreeSet<Name>,
+    /// The keys that speak for it, each once, and their comments (any text); perhaps none.
+    pub keys: Vec<(PublicKey, String)>,
+}
+
+impl Identity {
+    /// Iterates over the keys, in the order of the file.
+    pub fn keys(&self) -> impl Iterator<Item = &PublicKey> {
+        self.keys.iter().map(|(key, _)| key)
+    }
+
+    /// Tells whether `key` is one of its keys.
+    pub fn has_key(&self, key: &PublicKey) -> bool {
+        self.keys().any(|own| own == key)
+    }
+
+    /// Tells whether this is a person.
+    pub fn is_person(&self) -> bool {
+        self.kind == IdentityKind::Person
+    }
+}
+
+/// What an identity is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IdentityKind {
+    /// Someone who may ask and approve.
+    Person,
+    /// Something that may ask, owned by people.
+    Service,
+}
+
+impl fmt::Display for IdentityKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            IdentityKind::Person => write!(f, "person"),
+            IdentityKind::Service => write!(f, "service"),
+        }
+    }
+}
+
+/// Says who is meant: one identity, or all in a group. The two have names of their own, so both may be called `dba`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Selector {
+    /// The identity of that name; written `alice`.
+    Identity(Name),
+    /// All in the group of that name; written `group:dba`.
+    Group(Name),
+}
+
+const GROUP_PREFIX: &str = "group:";
+
+impl FromStr for Selector {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Selector, NameError> {
+        match text.strip_prefix(GROUP_PREFIX) {
+            Some(group) => group.parse().map(Selector::Group),
+            None => text.parse().map(Selector::Identity),
+        }
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Selector::Identity(name) => write!(f, "{name}"),
+            Selector::Group(name) => write!(f, "{GROUP_PREFIX}{name}"),
+        }
+    }
+}
+
+/// One rule: for whom, on what, to do what, and whether that is denied or allowed on which conditions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The name in the rule's header, which no other rule of the policy has.
+    pub id: Name,
+    /// A word to people; any text of at most 1,024 bytes.
+    pub description: Option<String>,
+    /// Whom the rule is about; at least one.
+    pub subjects: Vec<Selector>,
+    /// What the rule is about; at least one.
+    pub resources: Vec<Pattern>,
+    /// What may, or may not, be done.
+    pub actions: Actions,
+    /// Deny or allow.
+    pub effect: Effect,
+}
+
+/// The actions that a rule is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actions {
+    /// All there are; written `["*"]`, or left out of a deny rule.
+    Any,
+    /// These; at least one.
+    These(BTreeSet<Name>),
+}
+
+impl Actions {
+    /// Tells whether `action` is among them.
+    pub fn matches(&self, action: &Name) -> bool {
+        match self {
+            Actions::Any => true,
+            Actions::These(actions) => actions.contains(action),
+        }
+    }
+}
+
+impl fmt::Display for Actions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Actions::Any => write!(f, "*"),
+            Actions::These(actions) => {
+                for (index, action) in actions.iter().enumerate() {
+                    write!(f, "{}{action}", if index == 0 { "" } else { ", " })?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What a rule does to the requests it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// They are refused, whatever other rules say.
+    Deny,
+    /// They may become grants, on conditions.
+    Allow(Allow),
+}
+
+/// The conditions of an allow rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allow {
+    /// The longest duration that may be asked for, itself included.
+    pub max: Duration,
+    /// The duration of a request that names none; at most `max`.
+    pub default: Duration,
+    /// What the request's reason must be like.
+    pub reason: Option<ReasonRule>,
+    /// What has to be approved, and by whom; each entry that applies must be met by people of its own.
+    pub approvals: Vec<ApprovalRule>,
+}
+
+/// What a reason must be like; both where both are there.
+#[derive(Clone, Debug)]
+pub struct ReasonRule {
+    /// Must be found somewhere in the reason.
+    pub pattern: Option<Regex>,
+    /// The fewest Unicode scalar values the reason may have.
+    pub min_length: Option<u32>,
+}
+
+impl ReasonRule {
+    /// Tells whether `reason` will do.
+    ///
+    /// # Errors
+    /// What it lacks; the length first.
+    pub fn accepts(&self, reason: &str) -> Result<(), ReasonRefusal> {
+        if let Some(need) = self.min_length {
+            let have = reason.chars().count();
+            if u32::try_from(have).is_ok_and(|have| have < need) {
+                return Err(ReasonRefusal::TooShort { have, need });
+            }
+        }
+        match &self.pattern {
+            Some(pattern) if !pattern.is_match(reason) => Err(ReasonRefusal::NoMatch(pattern.as_str().to_owned())),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+impl PartialEq for ReasonRule {
+    /// Compares what is written: two patterns are equal when their texts are.
+    fn eq(&self, other: &ReasonRule) -> bool {
+        let written = |rule: &ReasonRule| rule.pattern.as_ref().map(|pattern| pattern.as_str().to_owned());
+        self.min_length == other.min_length && written(self) == written(other)
+    }
+}
+
+impl Eq for ReasonRule {}
+
+/// Why a reason will not do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReasonRefusal {
+    /// It has fewer Unicode scalar values than the rule wants.
+    TooShort {
+        /// How many it has.
+        have: usize,
+        /// How many it needs.
+        need: u32,
+    },
+    /// The pattern, given here, is not found in it.
+    NoMatch(String),
+}
+
+impl fmt::Display for ReasonRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReasonRefusal::TooShort { have, need } => {
+                write!(f, "the reason has {have} characters and needs at least {need}")
+            }
+            ReasonRefusal::NoMatch(pattern) => {
+                write!(f, "the reason does not match {}", super::diagnostic::quoted(pattern))
+            }
+        }
+    }
+}
+
+impl std::error::Error for ReasonRefusal {}
+
+/// One requirement of approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApprovalRule {
+    /// Who may approve; at least one.
+    pub from: Vec<Selector>,
+    /// How many distinct people must; at least one.
+    pub count: u32,
+    /// If there, the requirement is only for requests longer than this, not of just this length.
+    pub longer_than: Option<Duration>,
+}
+
+impl ApprovalRule {
+    /// Tells whether a request for `duration` has to meet this.
+    pub fn applies_to(&self, duration: Duration) -> bool {
+        self.longer_than.is_none_or(|bound| duration > bound)
+    }
+}

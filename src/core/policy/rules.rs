@@ -1,0 +1,274 @@
+//! Files under `policies/`: rules.
+
+use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+
+use regex::{Regex, RegexBuilder};
+use toml::de::DeTable;
+
+use crate::core::time::Duration;
+
+use super::diagnostic::{escape, quoted};
+use super::load::{Draft, report_twice};
+use super::model::{Actions, Allow, ApprovalRule, Effect, ReasonRule, Rule, Selector};
+use super::syntax::{Declared, Reader, Section, Value, What};
+
+const RULE: Section = Section {
+    name: "rule",
+    what: "a rule",
+    keys: &["description", "effect", "subjects", "resources", "actions", "duration", "reason", "approvals"],
+    later: &["hours", "limits", "require_hardware_key"],
+};
+/// What an allow rule holds and a deny rule may not.
+const ALLOW_ONLY: [&str; 3] = ["duration", "reason", "approvals"];
+
+/// The longest description, in bytes.
+const MAX_DESCRIPTION_LEN: usize = 1_024;
+/// The longest reason there can be, in bytes and so in characters.
+const MAX_REASON_LEN: u64 = 1_024;
+/// The most entries of `approvals`, and the most approvals one may ask for.
+const MAX_APPROVALS: usize = 64;
+const MAX_APPROVAL_COUNT: u64 = 1_000;
+
+/// The longest pattern of a reason, in bytes.
+const MAX_REGEX_LEN: usize = 1_024;
+/// The largest compiled pattern, in bytes as the `regex` crate counts them; `\w` takes some 50 KiB, `.{20,200}` 200.
+const MAX_REGEX_SIZE: usize = 256 * 1024;
+/// The deepest nesting in a pattern.
+const MAX_REGEX_DEPTH: u32 = 50;
+/// The most different patterns in one policy, so that no policy takes more than seconds to load.
+const MAX_REGEXES: usize = 1_000;
+
+/// Reads a file under policies/ into `draft`.
+pub(super) fn read_rules(reader: &mut Reader<'_, '_>, table: &DeTable<'_>, draft: &mut Draft) {
+    for (key, value) in table {
+        match &**key.get_ref() {
+            "rule" => {
+                // Nothing refers to a rule, so there is nobody to excuse.
+                for declared in reader.section(&RULE, value, &mut BTreeSet::new()) {
+                    read_rule(reader, &declared, draft);
+                }
+            }
+            other => {
+                let help = match other {
+                    "identity" | "group" => "move it to a file under identities/",
+                    _ => "write `[rule.NAME]`",
+                };
+                let message = format!("{} does not stand in a file under policies/", quoted(other));
+                reader.error(key.span(), message, Some(help.to_owned()));
+            }
+        }
+    }
+}
+
+fn read_rule(reader: &mut Reader<'_, '_>, declared: &Declared<'_, '_>, draft: &mut Draft) {
+    let rule = read_body(reader, declared, draft);
+    match draft.rules.entry(declared.name.clone()) {
+        Entry::Vacant(place) => drop(place.insert((declared.at.clone(), rule))),
+        Entry::Occupied(first) => {
+            let (first_at, _) = first.get();
+            report_twice(reader, "rule", declared, first_at);
+        }
+    }
+}
+
+fn read_body(reader: &mut Reader<'_, '_>, declared: &Declared<'_, '_>, draft: &mut Draft) -> Option<Rule> {
+    let table = declared.table;
+    let what = format!("rule `{}`", declared.name);
+    let owner = Some((what.as_str(), &declared.at));
+    let description = table.get("description").and_then(|value| read_description(reader, value));
+    let allows = match table.get("effect") {
+        Some(value) => read_effect(reader, value),
+        None => Some(true),
+    };
+    let subjects = reader.required(table, "subjects", owner, "subjects = [\"group:oncall\"]");
+    let subjects = subjects.map(|value| read_selectors(reader, "subjects", value, draft));
+    let resources = reader.required(table, "resources", owner, "resources = [\"db/prod/orders\"]").map(|value| {
+        let list = reader.list("resources", value).unwrap_or_default();
+        reader.entries("resources", list).into_iter().map(|(pattern, _)| pattern).collect()
+    });
+    let actions = match (table.get("actions"), allows) {
+        (Some(value), _) => Some(read_actions(reader, value)),
+        (None, Some(false)) => Some(Actions::Any),
+        (None, Some(true) | None) => {
+            reader.required(table, "actions", owner, "actions = [\"read\"]");
+            None
+        }
+    };
+    let effect = match allows {
+        Some(true) => read_allow(reader, &what, declared, draft).map(Effect::Allow),
+        Some(false) => {
+            for (key, _) in table.iter().filter(|(key, _)| ALLOW_ONLY.contains(&&**key.get_ref())) {
+                let help = "a deny rule takes only description, subjects, resources and actions".to_owned();
+                reader.error(key.span(), format!("a deny rule has no {}", quoted(key.get_ref())), Some(help));
+            }
+            Some(Effect::Deny)
+        }
+        None => None,
+    };
+    Some(Rule {
+        id: declared.name.clone(),
+        description,
+        subjects: subjects?,
+        resources: resources?,
+        actions: actions?,
+        effect: effect?,
+    })
+}
+
+fn read_description(reader: &mut Reader<'_, '_>, value: &Value<'_>) -> Option<String> {
+    let text = reader.text(What::Key("description"), value)?;
+    if text.len() > MAX_DESCRIPTION_LEN {
+        let message = format!("a description has at most {MAX_DESCRIPTION_LEN} bytes, this one has {}", text.len());
+        reader.error(value.span(), message, None);
+    }
+    Some(text.to_owned())
+}
+
+/// Tells whether the rule allows.
+fn read_effect(reader: &mut Reader<'_, '_>, value: &Value<'_>) -> Option<bool> {
+    match reader.text(What::Key("effect"), value)? {
+        "allow" => Some(true),
+        "deny" => Some(false),
+        other => {
+            let help = reader.findings.nearest(other, ["allow", "deny"]);
+            reader.error(value.span(), format!("`effect` is `allow` or `deny`, not {}", quoted(other)), help);
+            None
+        }
+    }
+}
+
+/// Reads a list of identities and groups, which are looked up when all files have been read.
+fn read_selectors(reader: &mut Reader<'_, '_>, key: &str, value: &Value<'_>, draft: &mut Draft) -> Vec<Selector> {
+    let list = reader.list(key, value).unwrap_or_default();
+    let entries = reader.entries::<Selector>(key, list);
+    let selectors = entries.iter().map(|(selector, _)| selector.clone()).collect();
+    draft.mentioned.extend(entries);
+    selectors
+}
+
+fn read_actions(reader: &mut Reader<'_, '_>, value: &Value<'_>) -> Actions {
+    let list = reader.list("actions", value).unwrap_or_default();
+    match list {
+        [only] if only.get_ref().as_str() == Some("*") => Actions::Any,
+        list => {
+            if let Some(any) = list.iter().find(|entry| entry.get_ref().as_str() == Some("*")) {
+                let help = Some("write `actions = [\"*\"]` for any action, or leave `*` out".to_owned());
+                reader.error(any.span(), "`*` is any action and stands alone", help);
+                return Actions::Any;
+            }
+            Actions::These(reader.entries("actions", list).into_iter().map(|(action, _)| action).collect())
+        }
+    }
+}
+
+fn read_allow(
+    reader: &mut Reader<'_, '_>,
+    what: &str,
+    declared: &Declared<'_, '_>,
+    draft: &mut Draft,
+) -> Option<Allow> {
+    let owner = Some((what, &declared.at));
+    let duration = reader.required(declared.table, "duration", owner, "duration = { max = \"4h\" }");
+    let duration = duration.and_then(|value| read_duration(reader, what, value));
+    let reason = declared.table.get("reason").and_then(|value| read_reason(reader, value, draft));
+    let approvals = declared.table.get("approvals").map(|value| read_approvals(reader, value, draft));
+    let (max, default) = duration?;
+    Some(Allow { max, default, reason, approvals: approvals.unwrap_or_default() })
+}
+
+/// Reads `{ max, default }`.
+fn read_duration(reader: &mut Reader<'_, '_>, what: &str, value: &Value<'_>) -> Option<(Duration, Duration)> {
+    let table = reader.table(What::Key("duration"), value)?;
+    reader.check_keys("`duration`", table, &["max", "default"], &[]);
+    let at = reader.at(value.span());
+    let max = reader.required(table, "max", Some((&format!("`duration` of {what}"), &at)), "max = \"4h\"");
+    let max = max.and_then(|value| reader.parsed::<Duration>(What::Key("max"), value));
+    let default_value = table.get("default");
+    let default = default_value.and_then(|value| reader.parsed::<Duration>(What::Key("default"), value));
+    if let (Some(value), Some(default), Some(max)) = (default_value, default, max)
+        && default > max
+    {
+        reader.error(value.span(), format!("`default` is {default}, longer than `max`, which is {max}"), None);
+    }
+    max.map(|max| (max, default.unwrap_or(max)))
+}
+
+/// Reads `{ pattern, min_length }`, of which at least one is there.
+fn read_reason(reader: &mut Reader<'_, '_>, value: &Value<'_>, draft: &mut Draft) -> Option<ReasonRule> {
+    let table = reader.table(What::Key("reason"), value)?;
+    reader.check_keys("`reason`", table, &["pattern", "min_length"], &[]);
+    if table.is_empty() {
+        reader.error(value.span(), "`reason` needs `pattern`, `min_length` or both", None);
+    }
+    let pattern = table.get("pattern").and_then(|value| read_regex(reader, value, draft));
+    let min_length = table.get("min_length");
+    let min_length = min_length.and_then(|value| reader.number(What::Key("min_length"), value, 1..=MAX_REASON_LEN));
+    Some(ReasonRule { pattern, min_length: min_length.and_then(|number| u32::try_from(number).ok()) })
+}
+
+/// Compiles a pattern; rules that share one share the compiled one.
+fn read_regex(reader: &mut Reader<'_, '_>, value: &Value<'_>, draft: &mut Draft) -> Option<Regex> {
+    let text = reader.text(What::Key("pattern"), value)?;
+    if let Some(compiled) = draft.regexes.get(text) {
+        return Some(compiled.clone());
+    }
+    if text.len() > MAX_REGEX_LEN {
+        let message = format!("a pattern has at most {MAX_REGEX_LEN} bytes, this one has {}", text.len());
+        reader.error(value.span(), message, None);
+        return None;
+    }
+    if draft.tried_regexes >= MAX_REGEXES {
+        let message = format!("a policy has at most {MAX_REGEXES} different patterns for reasons");
+        reader.error(value.span(), message, Some("share patterns between rules".to_owned()));
+        return None;
+    }
+    draft.tried_regexes += 1;
+    match RegexBuilder::new(text).size_limit(MAX_REGEX_SIZE).nest_limit(MAX_REGEX_DEPTH).build() {
+        Ok(compiled) => {
+            draft.regexes.insert(text.to_owned(), compiled.clone());
+            Some(compiled)
+        }
+        Err(why) => {
+            reader.error(value.span(), format!("{} is no pattern: {}", quoted(text), explain(&why)), None);
+            None
+        }
+    }
+}
+
+fn explain(why: &regex::Error) -> String {
+    match why {
+        regex::Error::CompiledTooBig(limit) => format!("compiled, it takes more than {limit} bytes"),
+        // The crate shows the pattern on several lines, and says last what is wrong.
+        why => {
+            let text = why.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            escape(last.strip_prefix("error: ").unwrap_or(last))
+        }
+    }
+}
+
+fn read_approvals(reader: &mut Reader<'_, '_>, value: &Value<'_>, draft: &mut Draft) -> Vec<ApprovalRule> {
+    let list = reader.list("approvals", value).unwrap_or_default();
+    if list.len() > MAX_APPROVALS {
+        let message = format!("`approvals` has at most {MAX_APPROVALS} entries, this one has {}", list.len());
+        reader.error(value.span(), message, None);
+    }
+    list.iter().filter_map(|value| read_approval(reader, value, draft)).collect()
+}
+
+/// Reads `{ from, count, longer_than }`.
+fn read_approval(reader: &mut Reader<'_, '_>, value: &Value<'_>, draft: &mut Draft) -> Option<ApprovalRule> {
+    let table = reader.table(What::EntryOf("approvals"), value)?;
+    reader.check_keys("an entry of `approvals`", table, &["from", "count", "longer_than"], &["hardware_key"]);
+    let at = reader.at(value.span());
+    let from = reader.required(table, "from", Some(("an entry of `approvals`", &at)), "from = [\"group:dba\"]");
+    let from = from.map(|value| read_selectors(reader, "from", value, draft));
+    let count = match table.get("count") {
+        Some(value) => reader.number(What::Key("count"), value, 1..=MAX_APPROVAL_COUNT),
+        None => Some(1),
+    };
+    let longer_than = table.get("longer_than");
+    let longer_than = longer_than.and_then(|value| reader.parsed(What::Key("longer_than"), value));
+    Some(ApprovalRule { from: from?, count: count.and_then(|count| u32::try_from(count).ok())?, longer_than })
+}
