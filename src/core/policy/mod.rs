@@ -13,7 +13,7 @@
 //! tests/**.toml       not read here
 //! ```
 //!
-//! What loads is part of [`FORMAT`], limits included, so the corners are pinned by the tables in `tests.rs`. Decided
+//! What loads is part of [`FORMAT`], limits included, so the corners are pinned by the tables in `tests/`. Decided
 //! where the language's description leaves it open:
 //!
 //! - Lists are never empty, but for `keys` and `revokers`, where none is a sensible number. No list has an entry twice.
@@ -21,7 +21,7 @@
 //! - A group that contains itself, directly or by way of others, is an error.
 //! - Keys of one identity may share a point (a security key under two applications); keys of two may not.
 //! - At most 4 MiB in one file, 1,000,000 memberships in all groups, 64 entries of `approvals` of up to 1,000 people,
-//!   and 1,000 different reason patterns of up to 1,024 bytes (1 MiB compiled).
+//!   and 1,000 different reason patterns of up to 1,024 bytes (256 KiB compiled).
 //!
 //! Start reading at `load.rs`; `model.rs` is what everything else uses.
 
