@@ -236,6 +236,12 @@ fn why_not_open(path: &Path, error: git2::Error) -> GitError {
     }
 }
 
+/// Escapes what a terminal would act upon or not show: names, paths and git's words about them.
+pub(crate) fn escaped(text: &str) -> String {
+    let plain = |c: char| matches!(c, '\'' | '"' | '\\');
+    text.chars().map(|c| if plain(c) { c.to_string() } else { c.escape_debug().to_string() }).collect()
+}
+
 /// What went wrong in a git repository.
 #[derive(Debug)]
 pub enum GitError {
@@ -315,15 +321,16 @@ impl GitError {
 
     /// Returns what to do about it, if there is a command to type or a thing to change.
     pub fn help(&self) -> Option<String> {
+        let shown = |path: &Path| escaped(&path.display().to_string());
         match self {
             GitError::Owner(path) => {
-                Some(format!("if you trust it: git config --global --add safe.directory '{}'", path.display()))
+                Some(format!("if you trust it: git config --global --add safe.directory '{}'", shown(path)))
             }
             GitError::Unsupported { .. } => {
                 Some("use a repository made by `git init --object-format=sha1 --ref-format=files`".to_owned())
             }
-            GitError::Shallow(path) => Some(format!("git -C '{}' fetch --unshallow", path.display())),
-            GitError::Locked(path) => Some(format!("if no git command runs there, remove it: rm '{}'", path.display())),
+            GitError::Shallow(path) => Some(format!("git -C '{}' fetch --unshallow", shown(path))),
+            GitError::Locked(path) => Some(format!("if no git command runs there, remove it: rm '{}'", shown(path))),
             GitError::InTheWay { other, .. } => {
                 let branch = other.strip_prefix("refs/heads/")?;
                 Some(format!("rename that branch: git branch -m {branch} {}-old", branch.replace('/', "-")))
@@ -336,7 +343,8 @@ impl GitError {
 
 impl fmt::Display for GitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |path: &Path| path.display().to_string().escape_debug().to_string();
+        let shown = |path: &Path| escaped(&path.display().to_string());
+        let said = |source: &git2::Error| escaped(source.message());
         match self {
             GitError::NoRepo(path) => write!(f, "there is no git repository at `{}`", shown(path)),
             GitError::Owner(path) => write!(f, "the repository `{}` belongs to another user", shown(path)),
@@ -347,22 +355,22 @@ impl fmt::Display for GitError {
                 write!(f, "the repository `{}` is a shallow clone, so the log can't be verified", shown(path))
             }
             GitError::NoCommit { spec, source } => {
-                write!(f, "`{}` names no commit: {}", spec.escape_debug(), source.message())
+                write!(f, "`{}` names no commit: {}", escaped(spec), said(source))
             }
             GitError::Symbolic(name) => write!(f, "{name} points to another ref, not to a commit"),
             GitError::Object { oid, source } => {
-                write!(f, "the object {oid} is missing or damaged: {}", source.message())
+                write!(f, "the object {oid} is missing or damaged: {}", said(source))
             }
             GitError::Locked(path) => write!(f, "`{}` exists: git is working there, or was killed", shown(path)),
             GitError::Busy(path) => write!(f, "another jit has held `{}` for too long", shown(path)),
             GitError::InTheWay { name, other } => {
-                write!(f, "{name} can't be made because {} exists", other.escape_debug())
+                write!(f, "{name} can't be made because {} exists", escaped(other))
             }
             GitError::Bare(path) => write!(f, "the repository `{}` has no work tree", shown(path)),
             GitError::Detached(path) => write!(f, "no branch is checked out in `{}`", shown(path)),
             GitError::FileInTheWay(path) => write!(f, "`{}` exists already and is something else", shown(path)),
             GitError::Io { doing, path, source } => write!(f, "while {doing} `{}`: {source}", shown(path)),
-            GitError::Git { doing, source } => write!(f, "while {doing}: {}", source.message()),
+            GitError::Git { doing, source } => write!(f, "while {}: {}", escaped(doing), said(source)),
         }
     }
 }

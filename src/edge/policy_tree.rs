@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use git2::StatusOptions;
 
-use super::git::{GitError, Repo};
+use super::git::{GitError, Repo, escaped};
 use crate::core::name::MAX_SEGMENTS;
 use crate::core::object::{MODE_FILE, Objects as _, Oid};
 use crate::core::policy::{FilesError, PolicyFiles};
@@ -140,7 +140,7 @@ impl fmt::Display for PolicyTreeError {
                 f,
                 "`{}` can't be published: under identities/, policies/, targets/ and tests/ stand only `*.toml` files, \
                  with names of a-z, 0-9, `.`, `_` and `-`",
-                path.escape_debug()
+                escaped(path)
             ),
             PolicyTreeError::Mode(path, mode) => {
                 let what = match mode {
@@ -149,10 +149,10 @@ impl fmt::Display for PolicyTreeError {
                     0o100_755 => "executable",
                     _ => "no plain file",
                 };
-                let path = path.escape_debug();
+                let path = escaped(path);
                 write!(f, "`{path}` can't be published: it is {what} (mode {mode:o}, not {MODE_FILE:o})")
             }
-            PolicyTreeError::Unreadable(path) => write!(f, "`{}` can't be read from git", path.escape_debug()),
+            PolicyTreeError::Unreadable(path) => write!(f, "`{}` can't be read from git", escaped(path)),
             PolicyTreeError::TooLarge => {
                 let mib = MAX_POLICY_SIZE >> 20;
                 write!(f, "a policy has at most {MAX_POLICY_FILES} files of {mib} MiB together")

@@ -138,10 +138,7 @@ fn commit(repo: &Repo, files: &[(String, Vec<u8>)], author: &Author, now: i64, m
     {
         return to_oid(parent.id());
     }
-    let mut parents = Vec::new();
-    if let Some(parent) = &parent {
-        parents.push(to_oid(parent.id())?);
-    }
+    let parents = parent.as_ref().map(|parent| to_oid(parent.id())).transpose()?.into_iter().collect();
     let head = CommitHead { tree: to_oid(tree)?, parents };
     let store = ObjectWriter::new(repo);
     let commit = store.write_commit(&head, &repo.author(author)?, now, message)?;
