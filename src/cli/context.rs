@@ -10,23 +10,23 @@ use zeroize::Zeroizing;
 
 use super::exit::{Exit, Failure};
 use super::{Color, Globals};
-use crate::core::append::NewLine;
-use crate::core::chain::{ChainError, Rules};
 use crate::core::hash::Hash;
-use crate::core::ledger::{self, Examined, Verdict};
+use crate::core::history::append::NewLine;
+use crate::core::history::chain::{ChainError, Rules};
+use crate::core::history::object::{Author, Oid};
+use crate::core::history::segment::Tail;
+use crate::core::history::void::Void;
+use crate::core::ledger::{self, Delta, Examined, Verdict};
 use crate::core::name::Name;
-use crate::core::object::{Author, Oid};
 use crate::core::policy::PolicyFiles;
 use crate::core::reason::Code;
-use crate::core::segment::Tail;
 use crate::core::statement::{Line, policy_digest};
 use crate::core::view::{Memory, View, ViewExt};
-use crate::core::void::Void;
 use crate::edge::config::{Config, ConfigError, Minimum, Pin};
 use crate::edge::git::{GitError, Repo};
 use crate::edge::keys::{self, Environment, GitKeyConfig, KeyFault, Prompt, Signer};
 use crate::edge::log::{self, AppendError, BRANCH, Draft, WalkError, Walked};
-use crate::edge::replay;
+use crate::edge::replay::{self, Replayed};
 use crate::edge::world::World;
 
 /// What a command works with.
@@ -80,13 +80,15 @@ impl Ledger {
         self.view.genesis().map_or(Hash([0; 32]), |genesis| genesis.id)
     }
 
-    fn take_in(&mut self, walked: Walked, view: Memory, verdicts: Vec<Verdict>) {
-        self.view = view;
-        self.lines = walked.lines;
-        self.verdicts = verdicts;
-        self.voids = walked.voids;
-        self.last_valid_commit = walked.last_valid_commit;
-        self.tail = walked.tail;
+    /// Folds a longer log that this one must be the beginning of.
+    fn catch_up(&self, walked: &Walked) -> anyhow::Result<Replayed> {
+        let replayed = replay::replay(&self.repo, walked, &mut |_, _| {})?;
+        check_pin(walked, &replayed.view, self.pin)?;
+        let (size, root) = (self.view.size(), self.view.root());
+        if replayed.view.root_at(size) == root {
+            return Ok(replayed);
+        }
+        Err(rewritten("the log changed while this command ran", size, root, &replayed.view).into())
     }
 }
 
@@ -314,17 +316,6 @@ impl<'w> Context<'w> {
         let minimums = genesis.map(|genesis| config.minimums(&genesis)).transpose()?.unwrap_or_default();
         let walked = log::walk(&repo, tip, pin.map(|pin| pin.commit), &rules()).map_err(walk_failure)?;
         let replayed = replay::replay(&repo, &walked, progress)?;
-        let mut ledger = Ledger {
-            repo,
-            view: Memory::new(),
-            lines: Vec::new(),
-            verdicts: Vec::new(),
-            voids: Vec::new(),
-            last_valid_commit: walked.last_valid_commit,
-            tail: walked.tail,
-            pin,
-            moves_pin,
-        };
         check_pin(&walked, &replayed.view, pin)?;
         let id = replayed.view.genesis().map(|genesis| genesis.id);
         if id != genesis {
@@ -335,7 +326,17 @@ impl<'w> Context<'w> {
         for minimum in &minimums {
             check_minimum(&replayed.view, minimum, "the one that this machine has seen")?;
         }
-        ledger.take_in(walked, replayed.view, replayed.verdicts);
+        let ledger = Ledger {
+            repo,
+            view: replayed.view,
+            lines: walked.lines,
+            verdicts: replayed.verdicts,
+            voids: walked.voids,
+            last_valid_commit: walked.last_valid_commit,
+            tail: walked.tail,
+            pin,
+            moves_pin,
+        };
         self.advance_pin(config, &ledger)?;
         Ok(ledger)
     }
@@ -404,7 +405,7 @@ impl<'w> Context<'w> {
     }
 
     /// Appends a signed line, and lets `ledger` stand behind it. `judge` is asked with the log as it stands when the line
-    /// goes in, again each time somebody else was first.
+    /// goes in, again each time somebody else was first; what it answers is what the line changes.
     pub(super) fn append(
         &mut self,
         ledger: &mut Ledger,
@@ -412,55 +413,40 @@ impl<'w> Context<'w> {
         files: Option<&PolicyFiles>,
         author: &Name,
         message: &str,
-        judge: &mut dyn FnMut(&Memory) -> anyhow::Result<()>,
+        judge: &mut dyn FnMut(&Memory) -> anyhow::Result<Delta>,
     ) -> anyhow::Result<()> {
         let mut random = [0; 16];
         self.world.random(&mut random);
-        let now = self.world.now();
-        let named = policy_digest;
         let context = log::Context {
-            rules: Rules { is_genesis: &is_genesis, named_digest: &named },
+            rules: rules(),
             pin: ledger.pin.map(|pin| pin.commit),
             identity: Author { name: author.to_string(), email: format!("{author}@jit.invalid") },
-            now: now.unix(),
+            now: self.world.now().unix(),
             random,
         };
-        let pin = ledger.pin;
-        let known_size = ledger.view.size();
-        let known_root = ledger.view.root();
-        let known_view = ledger.view.clone();
-        let repo = &ledger.repo;
-        let mut behind = None;
+        let bytes = line.as_str().as_bytes();
+        let mut before = None;
         let mut put = |walked: &Walked| -> anyhow::Result<Draft> {
-            check_holds_pin(walked, pin)?;
-            // Nobody was first: what is known already is the log that the line goes into.
-            if walked.size() == known_size {
-                judge(&known_view)?;
-            } else {
-                let replayed = replay::replay(repo, walked, &mut |_, _| {})?;
-                check_pin(walked, &replayed.view, pin)?;
-                if replayed.view.root_at(known_size) != known_root {
-                    return Err(rewritten(
-                        "the log changed while this command ran",
-                        known_size,
-                        known_root,
-                        &replayed.view,
-                    )
-                    .into());
-                }
-                judge(&replayed.view)?;
-            }
-            behind = Some(walked.clone());
-            let files =
-                files.map(|files| files.iter().map(|(path, bytes)| (path.to_owned(), bytes.to_vec())).collect());
-            let new = NewLine { line: line.as_str().as_bytes().to_vec(), files: files.unwrap_or_default() };
+            // If nobody was first, what is known already is the log that the line goes into.
+            let raced = if walked.size() == ledger.view.size() { None } else { Some(ledger.catch_up(walked)?) };
+            let delta = judge(raced.as_ref().map_or(&ledger.view, |raced| &raced.view))?;
+            before = Some((walked.clone(), raced, delta));
+            let new = NewLine { line: bytes.to_vec(), files: files.cloned().unwrap_or_default() };
             Ok(Draft { lines: vec![new], message: message.to_owned() })
         };
-        let logged = log::append(repo, &context, &mut put).map_err(append_failure)?;
-        let walked =
-            log::walk(&ledger.repo, logged.commit, pin.map(|pin| pin.commit), &rules()).map_err(walk_failure)?;
-        let replayed = replay::replay(&ledger.repo, &walked, &mut |_, _| {})?;
-        ledger.take_in(walked, replayed.view, replayed.verdicts);
+        let logged = log::append(&ledger.repo, &context, &mut put).map_err(append_failure)?;
+        let (mut walked, raced, delta) = before.ok_or_else(|| anyhow!("a line went in that nobody judged"))?;
+        if let Some(raced) = raced {
+            ledger.view = raced.view;
+            ledger.verdicts = raced.verdicts;
+        }
+        ledger.verdicts.push(delta.verdict.clone());
+        ledger.view.commit(delta);
+        walked.lines.push(bytes.to_vec());
+        ledger.lines = walked.lines;
+        ledger.voids = walked.voids;
+        ledger.last_valid_commit = logged.commit;
+        ledger.tail = logged.tail;
         let config = Config::open(self.world);
         self.advance_pin(&config, ledger)
     }
@@ -545,17 +531,6 @@ fn check_pin(walked: &Walked, view: &Memory, pin: Option<Pin>) -> anyhow::Result
         "the log does not extend the one that this machine has seen".to_owned()
     };
     Err(rewritten(&text, known.size, Some(known.root), view).into())
-}
-
-fn check_holds_pin(walked: &Walked, pin: Option<Pin>) -> anyhow::Result<()> {
-    match pin {
-        Some(pin) if !walked.holds_pin => {
-            let text =
-                format!("the commit {} that this machine last accepted is gone from the log's history", pin.commit);
-            Err(Failure::untrusted(Code::LogRewritten, text).into())
-        }
-        Some(_) | None => Ok(()),
-    }
 }
 
 /// The proof of a rewritten log: both roots.

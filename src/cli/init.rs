@@ -8,11 +8,11 @@ use super::context::{self, Context, Me};
 use super::exit::{Exit, Failure};
 use super::render;
 use super::statement;
-use crate::core::append::NewLine;
+use crate::core::history::append::NewLine;
+use crate::core::history::object::{Author, Oid};
 use crate::core::key::PublicKey;
 use crate::core::name::Name;
-use crate::core::object::{Author, Oid};
-use crate::core::policy::{Policy, PolicyFiles};
+use crate::core::policy::{Policy, PolicyFiles, SETTINGS};
 use crate::core::statement::{Body, Founder, Genesis};
 use crate::core::view::{View, ViewExt};
 use crate::edge::config::{Config, Origin};
@@ -184,8 +184,7 @@ fn starting_policy(
 ) -> anyhow::Result<(Policy, Name, Oid)> {
     if let Ok(commit) = repo.resolve_commit("HEAD") {
         let files = read_policy_tree(repo, commit)?;
-        if files.iter().any(|(path, _)| path == "jit.toml") {
-            let files = PolicyFiles::new(files)?;
+        if files.get(SETTINGS).is_some() {
             let policy = super::policy::load_and_report(cx, &files).ok_or_else(|| {
                 Failure::denied("the policy that is committed does not load")
                     .help("correct it, commit, and run `jit init` again")
@@ -253,7 +252,7 @@ fn starters(template: &str, me: &Name, log: &Name, key: &PublicKey) -> anyhow::R
          request = {{ pending_for = \"24h\" }}\n"
     );
     let mut files: Vec<(String, Vec<u8>)> = pack.iter().map(|(path, text)| ((*path).to_owned(), fill(text))).collect();
-    files.push(("jit.toml".to_owned(), settings.into_bytes()));
+    files.push((SETTINGS.to_owned(), settings.into_bytes()));
     Ok(files)
 }
 

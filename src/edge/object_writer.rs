@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use git2::ObjectType;
 
 use super::git::{GitError, Repo, to_oid};
-use crate::core::object::{Author, CommitHead, Objects, Oid, TreeEntry, Writer, encode_commit, encode_tree};
+use crate::core::history::object::{Author, CommitHead, Objects, Oid, TreeEntry, Writer, encode_commit, encode_tree};
 
 /// Writes objects to a repository. They are safe after [`ObjectWriter::flush`].
 pub struct ObjectWriter<'a> {

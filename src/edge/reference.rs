@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use super::git::{GitError, Repo};
 use super::object_writer::sync;
-use crate::core::object::Oid;
+use crate::core::history::object::Oid;
 
 /// How long to wait between two looks at a lock.
 const PAUSE: Duration = Duration::from_millis(20);

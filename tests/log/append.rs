@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::fs;
 
-use jit::core::append::NewLine;
-use jit::core::object::Oid;
+use jit::core::history::append::NewLine;
+use jit::core::history::object::Oid;
 use jit::edge::log::{self, AppendError, Draft};
 
 use crate::support::{Here, Temp, context, policy};

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use jit::core::append::NewLine;
+use jit::core::history::append::NewLine;
 use jit::edge::git::{GitError, Repo};
 use jit::edge::log::{self, AppendError, Draft};
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-use jit::core::object::{Author, Oid};
+use jit::core::history::object::{Author, Oid};
 use jit::edge::git::{GitError, Repo};
 use jit::edge::policy_tree::{PolicyTreeError, dirty_policy_paths, read_policy_tree};
 use jit::edge::work_tree::commit_files;

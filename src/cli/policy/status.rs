@@ -6,9 +6,7 @@ use crate::cli::context::{Context, Ledger};
 use crate::cli::exit::Exit;
 use crate::cli::render;
 use crate::cli::verdict::signed_for;
-use crate::core::hash::Hash;
 use crate::core::ledger::{Loaded, PolicyRecord};
-use crate::core::policy::PolicyFiles;
 use crate::core::view::{View, ViewExt};
 use crate::edge::policy_tree::read_policy_tree;
 
@@ -118,7 +116,7 @@ fn describe<'a>(policy: &PolicyRecord, signers: impl Iterator<Item = &'a crate::
     }
 }
 
-use crate::core::object::Oid;
+use crate::core::history::object::Oid;
 
 fn rows(policy: &Policy) -> Vec<(&'static str, String)> {
     let mut rows = vec![
@@ -138,12 +136,9 @@ fn rows(policy: &Policy) -> Vec<(&'static str, String)> {
 /// Holds the policy that is checked out against the one in force; none where there is no commit.
 fn head(ledger: &Ledger) -> Option<Head> {
     let commit = ledger.repo.resolve_commit("HEAD").ok()?;
-    let files = read_policy_tree(&ledger.repo, commit)
-        .map_err(|why| why.to_string())
-        .and_then(|files| PolicyFiles::new(files).map_err(|why| why.to_string()));
-    let (digest, fault) = match files {
-        Ok(files) => (Some(Hash(files.digest())), None),
-        Err(why) => (None, Some(why)),
+    let (digest, fault) = match read_policy_tree(&ledger.repo, commit) {
+        Ok(files) => (Some(files.digest()), None),
+        Err(why) => (None, Some(why.to_string())),
     };
     let in_force = digest.is_some() && ledger.view.policy_record().map(|policy| policy.digest) == digest;
     Some(Head { commit: commit.to_string(), digest: digest.map(|digest| digest.to_string()), in_force, fault })

@@ -40,7 +40,7 @@ mod syntax;
 mod tests;
 
 pub use diagnostic::{Diagnostic, Kind, Severity, Span, escape, render};
-pub use files::{FilesError, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, is_policy_path};
+pub use files::{FOLDERS, FilesError, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, SETTINGS, is_policy_path};
 pub use lint::lint;
 pub use load::{declared_format, load};
 pub use model::{
