@@ -8,6 +8,9 @@
 //! - [`policy_tree`] reads a policy from a commit of a normal branch, and [`work_tree`] reads and writes files of one.
 //! - [`keys`] finds the caller's key and signs with it; [`secret_file`] reads files that a caller names.
 //! - [`config`] keeps which logs this machine trusts, and how far it has seen them.
+//!   disk; [`mod@reference`] moves a ref so that a crash at any moment harms nothing.
+//! - [`log`] walks and appends to the log, the branch `jit/audit`. It never touches the work tree, the index or HEAD.
+//! - [`policy_tree`] reads a policy from a commit of a normal branch, and [`work_tree`] writes files of one.
 
 pub mod config;
 pub mod git;

@@ -127,7 +127,7 @@ fn a_lock_of_gits_is_waited_for_and_then_named() {
     // Git lets go while an append waits.
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| Here::open(&temp.path("repo")).append("b"));
-        while fs::read_dir(temp.path("repo/.git/jit")).unwrap().count() < 2 {
+        while fs::read_dir(temp.path("repo/.git/jit")).unwrap().count() < 2 && !waiting.is_finished() {
             std::thread::yield_now();
         }
         fs::remove_file(&guard).unwrap();

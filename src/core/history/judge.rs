@@ -431,6 +431,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_folder_has_64_entries() {
+        let store = MemoryObjects::default();
+        let old = build(&store, None, &plain(0..4096), &named).unwrap();
+        let path = "audit/0000000000/0000000000/0000004096.jsonl";
+        let hand = Hand { store: &store, tree: old.tree }.put(path, MODE_FILE, Some(b"x\n"));
+        assert_eq!(judge_append(&store, &old, hand.tree, &named), Err(Void::Stray(path.into()).into()));
+        let hand = Hand { store: &store, tree: old.tree }.put(&path_of(4096), MODE_FILE, Some(b"x\n"));
+        assert_eq!(judge_append(&store, &old, hand.tree, &named).map(|new| new.tail.size), Ok(4097));
+    }
+
     fn path_of(line: u64) -> String {
         crate::core::history::segment::path_of_line(line)
     }

@@ -247,7 +247,7 @@ pub fn is_prefix<O: Objects + ?Sized>(objects: &O, shorter: &Tail, longer: &Tail
     }
     let compared = (|| {
         let ((short, _), (long, _)) = (read_root(objects, shorter.tree)?, read_root(objects, longer.tree)?);
-        folder_is_prefix(objects, Level::TOP, shorter.size, short, long)
+        folder_is_prefix(objects, Level::TOP, short, long)
     })();
     match compared {
         Ok(answer) => Ok(answer),
@@ -259,7 +259,6 @@ pub fn is_prefix<O: Objects + ?Sized>(objects: &O, shorter: &Tail, longer: &Tail
 fn folder_is_prefix<O: Objects + ?Sized>(
     objects: &O,
     level: Level,
-    size: u64,
     short: Oid,
     long: Oid,
 ) -> Result<bool, TreeError<O::Error>> {
@@ -270,13 +269,11 @@ fn folder_is_prefix<O: Objects + ?Sized>(
     let Some(other) = long.get(full.len()).filter(|_| long.starts_with(full)) else {
         return Ok(false);
     };
-    let rest = size - level.child * full.len() as u64;
     if last.oid == other.oid {
         return Ok(true);
     }
     match level.below() {
-        _ if rest == level.child => Ok(false),
-        Some(below) => folder_is_prefix(objects, below, rest, last.oid, other.oid),
+        Some(below) => folder_is_prefix(objects, below, last.oid, other.oid),
         None => {
             let short = read_segment(objects, last.oid, AUDIT)?;
             Ok(read_segment(objects, other.oid, AUDIT)?.starts_with(&short))

@@ -18,7 +18,7 @@ pub const MAX_FILES: usize = 10_000;
 pub const MAX_TOTAL_BYTES: usize = 16 * 1024 * 1024;
 
 /// The longest path of a file, in bytes.
-pub const MAX_PATH_LEN: usize = 1024;
+pub(super) const MAX_PATH_LEN: usize = 1024;
 
 /// The settings of a policy: its format, name, maintainers.
 pub const SETTINGS: &str = "jit.toml";
