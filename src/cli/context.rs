@@ -382,7 +382,7 @@ impl<'w> Context<'w> {
                     signer.public_key().fingerprint(),
                     signer.describe()
                 );
-                Err(Failure::unavailable(text)
+                Err(Failure { code: Some(Code::UnknownSubject), ..Failure::denied(text) }
                     .help("have it added: `jit identity add NAME KEYFILE.pub`, commit, `jit policy publish`; or name another with --key")
                     .into())
             }
@@ -617,11 +617,9 @@ impl Failure {
                 .or_else(|| cause.downcast_ref::<KeyFault>().and_then(KeyFault::help))
                 .or_else(|| cause.downcast_ref::<ConfigError>().and_then(ConfigError::help))
         });
-        let exit = if error.downcast_ref::<ConfigError>().is_some_and(ConfigError::is_untrusted) {
-            Exit::Untrusted
-        } else {
-            Exit::Unavailable
-        };
-        Failure { help, exit, ..failure }
+        if error.downcast_ref::<ConfigError>().is_some_and(ConfigError::is_untrusted) {
+            return Failure { help, exit: Exit::Untrusted, code: Some(Code::LogRewritten), ..failure };
+        }
+        Failure { help, ..failure }
     }
 }
