@@ -305,7 +305,9 @@ impl<'w> Context<'w> {
         progress: &mut dyn FnMut(u64, u64),
         moves_pin: impl FnOnce(Hash, &Repo) -> anyhow::Result<bool>,
     ) -> anyhow::Result<Ledger> {
-        let tip = repo.read_ref(BRANCH)?.ok_or_else(|| no_log(&repo))?;
+        if repo.read_ref(BRANCH)?.is_none() {
+            return Err(no_log(&repo).into());
+        }
         let genesis = expected_id(config, &repo)?;
         let moves_pin = match genesis {
             Some(genesis) => moves_pin(genesis, &repo)?,
@@ -314,6 +316,8 @@ impl<'w> Context<'w> {
         // The pin is asked even where it does not move: a log that this machine has seen further is not believed.
         let pin = genesis.map(|genesis| config.pin(&genesis)).transpose()?.flatten();
         let minimums = genesis.map(|genesis| config.minimums(&genesis)).transpose()?.unwrap_or_default();
+        // The tip is read after the pin: others move the branch first and the pin after it, so the branch is not behind.
+        let tip = repo.read_ref(BRANCH)?.ok_or_else(|| no_log(&repo))?;
         let walked = log::walk(&repo, tip, pin.map(|pin| pin.commit), &rules()).map_err(walk_failure)?;
         let replayed = replay::replay(&repo, &walked, progress)?;
         check_pin(&walked, &replayed.view, pin)?;
@@ -608,7 +612,14 @@ impl Failure {
                 return failure.clone();
             }
         }
-        let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        let mut message = String::new();
+        for cause in error.chain().map(ToString::to_string) {
+            // Most errors of ours say their cause themselves.
+            if !message.contains(&cause) {
+                let colon = if message.is_empty() { "" } else { ": " };
+                message = format!("{message}{colon}{cause}");
+            }
+        }
         let failure = Failure::unavailable(message);
         let help = error.chain().find_map(|cause| {
             cause
