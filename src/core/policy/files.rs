@@ -106,7 +106,7 @@ fn check_path(path: &str) -> Result<(), FilesError> {
 pub enum FilesError {
     /// It is neither jit.toml nor under one of the folders of a policy.
     Place(String),
-    /// Its path has so many bytes, more than [`MAX_PATH_LEN`].
+    /// Its path has so many bytes, more than 1,024.
     Long(usize),
     /// It does not end in `.toml`.
     Extension(String),
