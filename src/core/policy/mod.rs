@@ -21,7 +21,7 @@
 //! - A group that contains itself, directly or by way of others, is an error.
 //! - Keys of one identity may share a point (a security key under two applications); keys of two may not.
 //! - At most 4 MiB in one file, 1,000,000 memberships in all groups, 64 entries of `approvals` of up to 1,000 people,
-//!   and 1,000 different reason patterns of up to 1,024 bytes (256 KiB compiled).
+//!   and 1,000 different reason patterns of up to 1,024 bytes (1 MiB compiled).
 //!
 //! Start reading at `load.rs`; `model.rs` is what everything else uses.
 
