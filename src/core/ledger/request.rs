@@ -58,7 +58,7 @@ pub fn judge_new(view: &impl View, record: &mut RequestRecord) {
     let mut against = Vec::new();
     against.extend(locked_reason(view, &record.by, &record.request.resource, record.index));
     against.extend(denied_reason(policy, &ask));
-    against.extend(evaluate::misfits(policy, policy.rules().values(), &ask));
+    against.extend(evaluate::misfits(policy, policy.rules_near(ask.resource), &ask));
     if against.is_empty() {
         record.status = completion(view, policy, record, record.index).map_or(Status::Pending, Status::Complete);
     } else {
