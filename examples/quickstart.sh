@@ -12,8 +12,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 if [[ -n ${JIT:-} ]]; then
     program=$(realpath "$JIT")
 else
-    echo "Building jit: about a minute and a half the first time, on two cores"
-    cargo build --quiet --locked --bin jit
+    echo "Building jit: the first time, about two minutes on two cores"
+    cargo build --locked --bin jit
     program=$(cargo metadata --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/debug/jit
 fi
 
