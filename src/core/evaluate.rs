@@ -67,7 +67,10 @@ pub fn fit<'a>(policy: &Policy, rule: &'a Rule, ask: &Ask<'_>) -> Result<&'a All
 
 /// Returns the allow rules that the request fits, by id, smallest first.
 pub fn fitting<'a>(policy: &'a Policy, ask: &Ask<'_>) -> Vec<(&'a Name, &'a Allow)> {
-    policy.rules().iter().filter_map(|(id, rule)| fit(policy, rule, ask).ok().map(|allow| (id, allow))).collect()
+    policy
+        .rules_near(ask.resource)
+        .filter_map(|rule| fit(policy, rule, ask).ok().map(|allow| (&rule.id, allow)))
+        .collect()
 }
 
 /// Says why none of `rules` fits; empty if one does.
@@ -103,8 +106,7 @@ pub fn misfits<'a>(policy: &Policy, rules: impl IntoIterator<Item = &'a Rule>, a
 /// Returns the smallest id of a deny rule that matches.
 pub fn denied_by<'a>(policy: &'a Policy, subject: &Name, resource: &Resource, action: &Name) -> Option<&'a Name> {
     policy
-        .rules()
-        .values()
+        .rules_near(resource)
         .find(|rule| matches!(rule.effect, Effect::Deny) && addresses(policy, rule, subject, resource, action))
         .map(|rule| &rule.id)
 }
@@ -113,8 +115,7 @@ pub fn denied_by<'a>(policy: &'a Policy, subject: &Name, resource: &Resource, ac
 /// without a duration asks for.
 pub fn default_duration(policy: &Policy, subject: &Name, resource: &Resource, action: &Name) -> Option<Duration> {
     policy
-        .rules()
-        .values()
+        .rules_near(resource)
         .filter(|rule| addresses(policy, rule, subject, resource, action))
         .filter_map(|rule| match &rule.effect {
             Effect::Allow(allow) => Some(allow.default),

@@ -4,6 +4,7 @@ pub mod decide;
 pub mod escape;
 pub mod evaluate;
 pub mod hash;
+pub mod history;
 pub mod key;
 pub mod ledger;
 pub mod merkle;

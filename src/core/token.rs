@@ -174,7 +174,7 @@ fn find<'a>(
     if !logged.iter().map(|approval| &approval.leaf).eq(approvals) {
         return Err(not_logged("the token's approvals are not those that the log counts"));
     }
-    check_author(view, genesis, &token.presentation, statement).map_err(|inert| {
+    check_author(view, statement, token.presentation.key()).map_err(|inert| {
         let code = match &inert {
             Inert::OtherLog(_) | Inert::SeenRoot(_) => Code::WrongLog,
             Inert::UnknownAuthor(_) => Code::UnknownSubject,

@@ -3,11 +3,12 @@
 use std::fmt;
 
 use super::EntryKind;
-use super::{Examined, Fault, GenesisRecord};
+use super::{Examined, Fault};
 use crate::core::hash::Hash;
+use crate::core::key::PublicKey;
 use crate::core::name::Name;
-use crate::core::signature::{SignatureError, Verified};
-use crate::core::statement::{Body, Malformed, Signed, Statement, What};
+use crate::core::signature::SignatureError;
+use crate::core::statement::{Body, Malformed, Statement, What};
 use crate::core::view::{View, ViewExt};
 
 /// Why a line is a leaf and nothing more.
@@ -60,18 +61,21 @@ impl fmt::Display for Inert {
     }
 }
 
-/// Returns the statement if the line is not inert at its place.
-pub(super) fn attribute<'a>(
-    view: &impl View,
-    genesis: &GenesisRecord,
-    line: &'a Examined,
-) -> Result<(&'a Verified<Signed>, &'a Statement), Inert> {
+/// Returns the statement, its id and the key that signed it, if the bytes are a signed line that is no genesis.
+pub(super) fn read(line: &Examined) -> Result<(&Statement, Hash, &PublicKey), Inert> {
     let signed = match &line.outcome {
         Ok(signed) => signed,
         Err(Fault::Malformed(why)) => return Err(Inert::Malformed(why.clone())),
         Err(Fault::Signature(why)) => return Err(Inert::BadSignature(why.clone())),
     };
-    let Body::Statement(statement) = &signed.get().body else { return Err(Inert::SecondGenesis) };
+    match &signed.get().body {
+        Body::Genesis(_) => Err(Inert::SecondGenesis),
+        Body::Statement(statement) => Ok((statement, signed.get().id, signed.key())),
+    }
+}
+
+/// Checks that a statement signed by `key` is not inert as the next line of the log.
+pub(super) fn check_place(view: &impl View, statement: &Statement, id: Hash, key: &PublicKey) -> Result<(), Inert> {
     match &statement.what {
         What::Presentation(_) => return Err(Inert::NoPlace("presentation")),
         What::Checkpoint(_) => return Err(Inert::NoPlace("checkpoint")),
@@ -83,28 +87,20 @@ pub(super) fn attribute<'a>(
         | What::Lift(_)
         | What::Unknown { .. } => {}
     }
-    check_author(view, genesis, signed, statement)?;
-    if view.entry(&signed.get().id).is_some() {
-        return Err(Inert::Repeated(signed.get().id));
-    }
-    Ok((signed, statement))
+    check_author(view, statement, key)?;
+    if view.entry(&id).is_some() { Err(Inert::Repeated(id)) } else { Ok(()) }
 }
 
 /// Judges a statement's log, author, `seen`, `of` and `policy` as if it came next in the log.
-pub(in crate::core) fn check_author(
-    view: &impl View,
-    genesis: &GenesisRecord,
-    signed: &Verified<Signed>,
-    statement: &Statement,
-) -> Result<(), Inert> {
-    if statement.log != genesis.id {
+pub(in crate::core) fn check_author(view: &impl View, statement: &Statement, key: &PublicKey) -> Result<(), Inert> {
+    if view.genesis().is_none_or(|genesis| statement.log != genesis.id) {
         return Err(Inert::OtherLog(statement.log));
     }
     if !view.knows(&statement.by) {
         return Err(Inert::UnknownAuthor(statement.by.clone()));
     }
-    if !view.owns_key(&statement.by, signed.key()) {
-        return Err(Inert::NotTheirKey(statement.by.clone(), signed.key().fingerprint()));
+    if !view.owns_key(&statement.by, key) {
+        return Err(Inert::NotTheirKey(statement.by.clone(), key.fingerprint()));
     }
     let seen = statement.seen;
     if seen.size == 0 || seen.size > view.size() {

@@ -4,9 +4,9 @@
 //! or invalid. [`apply`] takes a view of all before and one line, in these steps:
 //!
 //! 1. [`examine`]: is it a line, and does its signature fit the key inside it? Stateless, so it runs in parallel.
-//! 2. [`attribution`]: is that key its author's here, does it belong to this log and place? If not, it is *inert*: a
+//! 2. `attribution.rs`: is that key its author's here, does it belong to this log and place? If not, it is *inert*: a
 //!    leaf of the tree and nothing more.
-//! 3. By kind, in [`policy`], [`request`] and [`lockdown`]: what does it change? A valid line whose author had no such
+//! 3. By kind, in `policy.rs`, `request.rs` and `lockdown.rs`: what does it change? A valid line whose author had no such
 //!    right, or that came too late, is *without effect*: shown, and no error.
 //!
 //! The answer is a [`Delta`], which the view takes in. Start reading at [`apply`].
@@ -21,18 +21,20 @@ use std::fmt;
 
 pub use attribution::Inert;
 pub(in crate::core) use attribution::check_author;
+pub use lockdown::signers as lift_signers;
 pub use record::{
     ApprovalRecord, Ending, Entry, EntryKind, GenesisRecord, Grant, LiftRecord, Loaded, LockdownRecord, PolicyRecord,
     ProposalRecord, RequestRecord, Status,
 };
+pub use request::{approvers, judge_new, locked_reason};
 pub(in crate::core) use request::{denied_reason, no_rules};
-pub use request::{judge_new, locked_reason};
 
 use super::hash::Hash;
+use super::key::PublicKey;
 use super::merkle::leaf_hash;
 use super::policy::PolicyFiles;
 use super::signature::{SignatureError, Verified};
-use super::statement::{Body, Line, Malformed, Signed, Statement, What};
+use super::statement::{Body, Line, Malformed, Signed, Statement, What, encode};
 use super::view::View;
 
 /// A line, read and its signature checked; nothing yet about whose key it is.
@@ -125,20 +127,35 @@ impl std::error::Error for NoLog {}
 /// # Errors
 /// [`NoLog`], for the first line alone: there is no state in which a log without a genesis could be read.
 pub fn apply(view: &impl View, line: &Examined, files: Option<&PolicyFiles>) -> Result<Delta, NoLog> {
-    let Some(genesis) = view.genesis() else {
+    if view.genesis().is_none() {
         return begin(line);
-    };
-    let index = view.size();
-    let mut delta = Delta { leaf: line.leaf, verdict: Verdict::Effect, changes: Vec::new() };
-    let (signed, statement) = match attribution::attribute(view, genesis, line) {
-        Ok(attributed) => attributed,
-        Err(inert) => {
-            delta.verdict = Verdict::Inert(inert);
-            return Ok(delta);
-        }
-    };
-    let at = Placed { index, leaf: line.leaf, id: signed.get().id, key: signed.key(), statement };
-    delta.changes.push(Change::Entry(at.id, Entry { index, kind: kind_of(&statement.what) }));
+    }
+    Ok(match attribution::read(line) {
+        Ok((statement, id, key)) => judge(view, line.leaf, id, key, statement, files),
+        Err(inert) => Delta { leaf: line.leaf, verdict: Verdict::Inert(inert), changes: Vec::new() },
+    })
+}
+
+/// Judges a statement that nobody has signed yet, as if `key` had and it came next: what [`apply`] would say of it.
+pub fn foresee(view: &impl View, statement: &Statement, key: &PublicKey, files: Option<&PolicyFiles>) -> Delta {
+    let body = encode(&Body::Statement(statement.clone()));
+    judge(view, leaf_hash(body.as_bytes()), Hash::of(body.as_bytes()), key, statement, files)
+}
+
+fn judge(
+    view: &impl View,
+    leaf: Hash,
+    id: Hash,
+    key: &PublicKey,
+    statement: &Statement,
+    files: Option<&PolicyFiles>,
+) -> Delta {
+    if let Err(inert) = attribution::check_place(view, statement, id, key) {
+        return Delta { leaf, verdict: Verdict::Inert(inert), changes: Vec::new() };
+    }
+    let at = Placed { index: view.size(), leaf, id, key, statement };
+    let entry = Entry { index: at.index, kind: kind_of(&statement.what) };
+    let mut delta = Delta { leaf, verdict: Verdict::Effect, changes: vec![Change::Entry(id, entry)] };
     let effect = match &statement.what {
         What::Policy(proposal) => policy::propose(view, &at, proposal, files),
         What::Request(request) => Ok(request::ask(view, &at, request)),
@@ -162,7 +179,7 @@ pub fn apply(view: &impl View, line: &Examined, files: Option<&PolicyFiles>) -> 
         }
         Err(why) => delta.verdict = Verdict::WithoutEffect(why),
     }
-    Ok(delta)
+    delta
 }
 
 /// A request is kept even when it has no effect: each is on record, and a check says why there is no grant.
@@ -183,7 +200,7 @@ struct Placed<'a> {
     index: u64,
     leaf: Hash,
     id: Hash,
-    key: &'a super::key::PublicKey,
+    key: &'a PublicKey,
     statement: &'a Statement,
 }
 

@@ -1,0 +1,212 @@
+//! `jit check`: the gate.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::context::{Context, Ledger, Me};
+use super::exit::{Exit, Failure};
+use super::json::{self, GrantJson, LogJson, PolicyJson, ReasonJson};
+use super::render::{self, Role};
+use super::request::check_text;
+use super::statement;
+use crate::core::decide::{self, Answer, Decision, Question, Shown};
+use crate::core::key::PublicKey;
+use crate::core::name::{Name, Resource};
+use crate::core::reason::{Code, Reason};
+use crate::core::statement::{Bind, Body, Presentation, What};
+use crate::core::time::{Duration, Timestamp};
+use crate::core::token::MAX_TOKEN_LEN;
+use crate::core::view::{View, ViewExt};
+use crate::edge::secret_file;
+
+/// Ask whether access is allowed now: exit status 0 allowed, 1 denied, 3 pending, 4 untrusted, 5 unavailable
+///
+/// A grant's id is public and authenticates nobody. Use --subject and --ssh-key only in a gate that has authenticated
+/// the subject itself: by a login name from the CI host, or by an ssh key that sshd has checked. Everybody else brings a
+/// token. With none of these (and no JIT_TOKEN) it asks for the caller's own identity, shown by a signature that is made
+/// and verified in memory.
+#[derive(clap::Args, Debug)]
+pub(super) struct CheckArgs {
+    /// What is to be accessed, such as db/prod/orders
+    resource: Resource,
+    /// What is to be done to it
+    #[arg(default_value = "access")]
+    action: Name,
+    /// Read a token from standard input: only `-` is taken here, since every process sees arguments
+    #[arg(long, value_name = "-", group = "shown")]
+    token: Option<String>,
+    /// Read a token from a file that only this user can read
+    #[arg(long, value_name = "F", group = "shown")]
+    token_file: Option<PathBuf>,
+    /// The subject, whom this gate has authenticated itself
+    #[arg(long, value_name = "S", group = "shown")]
+    subject: Option<Name>,
+    /// The subject's public key, whose holder this gate has authenticated itself: `TYPE BASE64`, or a .pub file
+    #[arg(long, value_name = "K", group = "shown")]
+    ssh_key: Option<String>,
+    /// What the grant must be bound to: sha256: and 64 hex digits
+    #[arg(long, value_name = "H")]
+    bind: Option<Bind>,
+    /// This gate's own name; a token must then be for it
+    #[arg(long, value_name = "T", conflicts_with_all = ["subject", "ssh_key"])]
+    audience: Option<String>,
+    /// The oldest data to answer from; can only shorten what the policy says
+    #[arg(long, value_name = "D")]
+    max_age: Option<Duration>,
+    /// Trust the log of this genesis, and demand that it extends this size and root
+    #[arg(long, value_name = "ID[:SIZE:ROOT]")]
+    genesis: Option<String>,
+}
+
+#[derive(Serialize)]
+struct CheckAnswer {
+    decision: &'static str,
+    reasons: Vec<ReasonJson>,
+    grant: Option<GrantJson>,
+    valid_until: Option<String>,
+    policy: Option<PolicyJson>,
+    log: Option<LogJson>,
+    age_s: Option<u64>,
+    checked_at: String,
+}
+
+pub(super) fn run(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Exit> {
+    let now = cx.world.now();
+    match ask(cx, args, now) {
+        Ok((ledger, decision)) => answer(cx, Some(&ledger), &decision, now),
+        Err(error) => {
+            // A gate that can't be sure says no; what is wrong with the command line itself is a usage error.
+            let failure = Failure::from_error(&error);
+            let code = match (failure.exit, failure.code) {
+                (Exit::Usage, _) => return Err(error),
+                (_, Some(code)) => code,
+                (_, None) => Code::Unavailable,
+            };
+            let decision = Decision::deny(Reason::new(code, failure.message.clone()));
+            answer(cx, None, &decision, now)?;
+            if let Some(help) = &failure.help {
+                cx.world.warn(&format!("  help: {help}"));
+            }
+            Ok(failure.exit)
+        }
+    }
+}
+
+fn ask(cx: &mut Context<'_>, args: &CheckArgs, now: Timestamp) -> anyhow::Result<(Ledger, Decision)> {
+    if let Some(audience) = &args.audience {
+        check_text("--audience", audience)?;
+    }
+    let token = read_token(cx, args)?;
+    let key = args.ssh_key.as_deref().map(read_key).transpose()?;
+    let ledger = cx.gate_ledger(args.genesis.as_deref())?;
+    let mut question = Question {
+        resource: &args.resource,
+        action: &args.action,
+        bind: args.bind,
+        shown: Shown::Token { text: "", audience: args.audience.as_deref() },
+    };
+    let own;
+    question.shown = match (&token, &args.subject, &key) {
+        (Some(text), _, _) => Shown::Token { text, audience: args.audience.as_deref() },
+        (None, Some(subject), _) => Shown::Subject(subject),
+        (None, None, Some(key)) => Shown::Key(key),
+        (None, None, None) => {
+            if args.audience.is_some() {
+                return Err(Failure::usage("--audience goes with a token").into());
+            }
+            own = prove_own_key(cx, &ledger, now)?;
+            Shown::Key(&own)
+        }
+    };
+    let decision = decide::decide(&ledger.view, &question, now);
+    Ok((ledger, decision))
+}
+
+/// Reads the token that the command line or the environment names.
+fn read_token(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Option<String>> {
+    let bytes = if let Some(named) = &args.token {
+        if named != "-" {
+            let text = "a token is never taken from the command line, where every process on the machine can read it";
+            return Err(Failure::usage(text)
+                .help("give it on standard input with `--token -`, or in a file with --token-file")
+                .into());
+        }
+        cx.world
+            .read_stdin(MAX_TOKEN_LEN + 1)
+            .map_err(|why| Failure::usage(format!("can't read the token from standard input: {why}")))?
+    } else if let Some(path) = &args.token_file {
+        secret_file::read(path, MAX_TOKEN_LEN as u64 + 1).map_err(|fault| {
+            Failure::unavailable(fault.to_string()).help(format!("chmod 600 {}", render::safe(&path.to_string_lossy())))
+        })?
+    } else if args.subject.is_none() && args.ssh_key.is_none() {
+        match cx.world.var_checked("JIT_TOKEN").map_err(|why| Failure::usage(why.to_string()))? {
+            Some(token) => token.into_bytes(),
+            None => return Ok(None),
+        }
+    } else {
+        return Ok(None);
+    };
+    // Text that is not UTF-8 is no token; the decision says so.
+    let text = String::from_utf8(bytes).unwrap_or_default();
+    Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()))
+}
+
+/// Reads the key that a gate has authenticated: as sshd passes it (`%t %k`), or from a file.
+fn read_key(text: &str) -> anyhow::Result<PublicKey> {
+    let shown = render::safe(text);
+    let line = if text.contains(' ') {
+        text.to_owned()
+    } else {
+        let file = secret_file::read_public(Path::new(text), 16 * 1024)
+            .map_err(|fault| Failure::usage(fault.to_string()).help("give it as `TYPE BASE64`, or name a .pub file"))?;
+        String::from_utf8(file).map_err(|_| Failure::usage(format!("{shown} is no text file")))?
+    };
+    let (key, _) = PublicKey::parse_openssh(&line).map_err(|why| Failure::usage(format!("--ssh-key: {why}")))?;
+    Ok(key)
+}
+
+/// Shows that the caller holds their key: signs a presentation of nothing, valid for no time, and checks it.
+fn prove_own_key(cx: &mut Context<'_>, ledger: &Ledger, now: Timestamp) -> anyhow::Result<PublicKey> {
+    let signer = cx.signer(Some(&ledger.repo), &|key| ledger.view.owner_of(key).is_some())?;
+    let key = signer.public_key().clone();
+    // A key that is nobody's needs no proof: the answer is no.
+    let Some(name) = ledger.view.owner_of(&key) else { return Ok(key) };
+    let mut me = Me { name, signer };
+    let of = ledger.genesis_id();
+    let what = What::Presentation(Presentation { of, audience: None, expires: now });
+    let statement = statement::compose(cx, ledger, &me, now, what)?;
+    let line = statement::sign(cx, &mut me, &Body::Statement(statement))?;
+    let verified = line.verify().map_err(|why| Failure::unavailable(format!("your own signature: {why}")))?;
+    Ok(verified.key().clone())
+}
+
+fn answer(cx: &mut Context<'_>, ledger: Option<&Ledger>, decision: &Decision, now: Timestamp) -> anyhow::Result<Exit> {
+    let view = ledger.map(|ledger| &ledger.view);
+    if cx.json() {
+        cx.print_json(&CheckAnswer {
+            decision: decision.answer.as_str(),
+            reasons: json::reasons(&decision.reasons),
+            grant: decision.grant.as_ref().map(GrantJson::from),
+            valid_until: decision.valid_until.map(|time| time.to_string()),
+            policy: view.and_then(|view| view.policy_record()).map(PolicyJson::from),
+            log: view.and_then(json::log),
+            age_s: ledger.map(|_| 0),
+            checked_at: now.to_string(),
+        })?;
+    } else {
+        let role = match decision.answer {
+            Answer::Allow => Role::Good,
+            Answer::Pending => Role::Waiting,
+            Answer::Deny => Role::Bad,
+        };
+        let word = render::paint(cx.coloured(), role, decision.answer.as_str());
+        let mut lines = vec![word];
+        lines.push(super::verdict::describe_reasons(&decision.reasons));
+        if let (Some(grant), Some(until)) = (&decision.grant, decision.valid_until) {
+            lines.push(format!("  {} left, grant {}", render::left(now, until), grant.id.short()));
+        }
+        cx.print(&lines.join("\n"))?;
+    }
+    Ok(Exit::of(decision.answer, &decision.reasons))
+}

@@ -1,0 +1,103 @@
+//! Exit statuses, and the failures that choose one.
+
+use std::fmt;
+
+use crate::core::decide::Answer;
+use crate::core::reason::{Code, Reason, Weight};
+
+/// What the process ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Allowed, or done.
+    Done,
+    /// Denied, or the thing asked about is not so.
+    Denied,
+    /// The command line makes no sense.
+    Usage,
+    /// Waits for approvals.
+    Pending,
+    /// Log, pin, genesis or policy fails verification.
+    Untrusted,
+    /// Something needed can't be had: no key, no repo, I/O, a clock that is wrong.
+    Unavailable,
+}
+
+impl Exit {
+    /// Returns the number.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Denied => 1,
+            Exit::Usage => 2,
+            Exit::Pending => 3,
+            Exit::Untrusted => 4,
+            Exit::Unavailable => 5,
+        }
+    }
+
+    /// Returns the status for an answer and its reasons: what fails verification or can't be had wins over the rest.
+    pub fn of(answer: Answer, reasons: &[Reason]) -> Exit {
+        let weight = reasons.iter().map(|reason| reason.code.weight()).max().unwrap_or(Weight::Answer);
+        match (weight, answer) {
+            (Weight::Untrusted, _) => Exit::Untrusted,
+            (Weight::Unavailable, _) => Exit::Unavailable,
+            (Weight::Answer, Answer::Allow) => Exit::Done,
+            (Weight::Answer, Answer::Pending) => Exit::Pending,
+            (Weight::Answer, Answer::Deny) => Exit::Denied,
+        }
+    }
+}
+
+/// A failure with its exit status, and what to do next.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The status.
+    pub exit: Exit,
+    /// The reason code, where a gate has one for it.
+    pub code: Option<Code>,
+    /// What happened and why: lower case, no full stop, escaped.
+    pub message: String,
+    /// A command to type, or a thing to change.
+    pub help: Option<String>,
+}
+
+impl Failure {
+    /// Makes a failure without help.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Failure {
+        Failure { exit, code: None, message: message.into(), help: None }
+    }
+
+    /// The command line makes no sense.
+    pub fn usage(message: impl Into<String>) -> Failure {
+        Failure::new(Exit::Usage, message)
+    }
+
+    /// The thing asked about is not so.
+    pub fn denied(message: impl Into<String>) -> Failure {
+        Failure::new(Exit::Denied, message)
+    }
+
+    /// Something needed can't be had.
+    pub fn unavailable(message: impl Into<String>) -> Failure {
+        Failure { code: Some(Code::Unavailable), ..Failure::new(Exit::Unavailable, message) }
+    }
+
+    /// Log, pin, genesis or policy fails verification.
+    pub fn untrusted(code: Code, message: impl Into<String>) -> Failure {
+        Failure { code: Some(code), ..Failure::new(Exit::Untrusted, message) }
+    }
+
+    /// Adds what to do next.
+    pub fn help(mut self, help: impl Into<String>) -> Failure {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,190 @@
+//! `jit list`: tables of requests and grants.
+
+use serde::Serialize;
+
+use super::context::{Context, Ledger};
+use super::exit::Exit;
+use super::json::{self, GrantJson, NeedJson, ReasonJson, RequestJson};
+use super::render;
+use crate::core::decide::{self, Answer, Decision};
+use crate::core::evaluate;
+use crate::core::ledger::RequestRecord;
+use crate::core::name::Name;
+use crate::core::reason::Code;
+use crate::core::time::Timestamp;
+use crate::core::view::{View, ViewExt};
+
+/// List requests and grants: those that wait and those that are live, unless said otherwise
+#[derive(clap::Args, Debug)]
+pub(super) struct ListArgs {
+    /// Those that wait for approval, first those that you could approve
+    #[arg(long)]
+    pending: bool,
+    /// Those that are live now
+    #[arg(long)]
+    active: bool,
+    /// Your own
+    #[arg(long)]
+    mine: bool,
+    /// Those that have ended, too
+    #[arg(long, conflicts_with_all = ["pending", "active"])]
+    all: bool,
+}
+
+#[derive(Serialize)]
+struct ListAnswer {
+    requests: Vec<Row>,
+    lockdowns: Vec<LockdownJson>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    #[serde(flatten)]
+    request: RequestJson,
+    decision: &'static str,
+    reasons: Vec<ReasonJson>,
+    grant: Option<GrantJson>,
+    needs: Vec<NeedJson>,
+    yours_to_approve: bool,
+}
+
+#[derive(Serialize)]
+struct LockdownJson {
+    id: String,
+    by: String,
+    at: String,
+    subjects: Vec<String>,
+    resources: Vec<String>,
+    reason: String,
+}
+
+struct Listed<'a> {
+    record: &'a RequestRecord,
+    decision: Decision,
+    mine_to_approve: bool,
+}
+
+pub(super) fn run(cx: &mut Context<'_>, args: &ListArgs) -> anyhow::Result<Exit> {
+    let ledger = cx.ledger()?;
+    let me = if args.mine { Some(cx.me(&ledger)?.name) } else { cx.me(&ledger).ok().map(|me| me.name) };
+    let now = cx.world.now();
+    let mut listed: Vec<Listed<'_>> = ledger
+        .view
+        .requests()
+        .map(|record| Listed {
+            record,
+            decision: decide::stand(&ledger.view, record, now),
+            mine_to_approve: me.as_ref().is_some_and(|me| may_approve(&ledger, record, me)),
+        })
+        .filter(|listed| {
+            let answer = listed.decision.answer;
+            let wanted = match (args.all, args.pending, args.active) {
+                (true, _, _) => true,
+                (false, true, true) | (false, false, false) => answer != Answer::Deny || is_later(&listed.decision),
+                (false, true, false) => answer == Answer::Pending,
+                (false, false, true) => answer == Answer::Allow,
+            };
+            wanted && (!args.mine || me.as_ref() == Some(&listed.record.by))
+        })
+        .collect();
+    // What I could approve comes first, then by age, the newest last.
+    listed.sort_by_key(|listed| {
+        (!(listed.mine_to_approve && listed.decision.answer == Answer::Pending), listed.record.index)
+    });
+    if cx.json() {
+        let requests = listed.iter().map(|listed| row(&ledger, listed)).collect();
+        cx.print_json(&ListAnswer { requests, lockdowns: lockdowns(&ledger) })?;
+    } else {
+        let text = table(cx, &listed, now);
+        cx.print(&text)?;
+        for lockdown in ledger.view.lockdowns().into_iter().filter(|lockdown| lockdown.lifted.is_none()) {
+            let what = super::lockdown::describe(&lockdown.subjects, &lockdown.resources);
+            cx.print(&format!(
+                "lockdown {}: {what}, by {}: {}",
+                lockdown.id.short(),
+                lockdown.by,
+                render::quoted(&lockdown.reason)
+            ))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn is_later(decision: &Decision) -> bool {
+    decision.reasons.iter().all(|reason| reason.code == Code::NotYetValid)
+}
+
+fn may_approve(ledger: &Ledger, record: &RequestRecord, me: &Name) -> bool {
+    let signed = record.approvals.iter().any(|approval| approval.by == *me);
+    !signed && ledger.view.rules().is_some_and(|policy| evaluate::is_eligible(policy, &record.ask(), me))
+}
+
+fn row(ledger: &Ledger, listed: &Listed<'_>) -> Row {
+    let needs = match listed.decision.answer {
+        Answer::Pending => super::verdict::needs(&ledger.view, listed.record),
+        Answer::Allow | Answer::Deny => Vec::new(),
+    };
+    Row {
+        request: RequestJson::from(listed.record),
+        decision: listed.decision.answer.as_str(),
+        reasons: json::reasons(&listed.decision.reasons),
+        grant: decide::granted(&ledger.view, listed.record).as_ref().map(GrantJson::from),
+        needs: needs.iter().map(NeedJson::from).collect(),
+        yours_to_approve: listed.mine_to_approve && listed.decision.answer == Answer::Pending,
+    }
+}
+
+fn lockdowns(ledger: &Ledger) -> Vec<LockdownJson> {
+    let holding = ledger.view.lockdowns().into_iter().filter(|lockdown| lockdown.lifted.is_none());
+    holding
+        .map(|lockdown| LockdownJson {
+            id: lockdown.id.to_string(),
+            by: lockdown.by.to_string(),
+            at: lockdown.at.to_string(),
+            subjects: lockdown.subjects.iter().map(ToString::to_string).collect(),
+            resources: lockdown.resources.iter().map(ToString::to_string).collect(),
+            reason: lockdown.reason.clone(),
+        })
+        .collect()
+}
+
+fn table(cx: &Context<'_>, listed: &[Listed<'_>], now: Timestamp) -> String {
+    if listed.is_empty() {
+        return "Nothing to show".to_owned();
+    }
+    let rows: Vec<[String; 8]> = listed
+        .iter()
+        .map(|listed| {
+            let record = listed.record;
+            let (state, left) = state(&listed.decision, record, now);
+            let end = record.grant().map_or_else(|| record.lapses_at(), |grant| grant.end);
+            [
+                record.id.short(),
+                record.by.to_string(),
+                record.request.action.to_string(),
+                record.request.resource.to_string(),
+                if listed.mine_to_approve && listed.decision.answer == Answer::Pending {
+                    format!("{state} (yours to approve)")
+                } else {
+                    state
+                },
+                left,
+                cx.world.local_time(end),
+                crate::core::escape::shorten(&record.request.reason, 40).into_owned(),
+            ]
+        })
+        .collect();
+    render::table(["ID", "WHO", "ACTION", "RESOURCE", "STATE", "LEFT", "UNTIL", "WHY"], &rows)
+}
+
+/// Says how a request stands in a word or two, and how much time is left in that state.
+pub(super) fn state(decision: &Decision, record: &RequestRecord, now: Timestamp) -> (String, String) {
+    match (decision.answer, record.grant()) {
+        (Answer::Allow, Some(grant)) => ("live".to_owned(), render::left(now, grant.end)),
+        (Answer::Pending, _) => ("pending".to_owned(), render::left(now, record.lapses_at())),
+        (Answer::Allow, None) | (Answer::Deny, _) => {
+            let word = decision.reasons.first().map_or("ended", |reason| reason.code.as_str());
+            (word.to_owned(), String::new())
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! `jit lockdown`: stop all that matches.
+
+use serde::Serialize;
+
+use super::context::Context;
+use super::exit::Exit;
+use super::render;
+use super::request::check_text;
+use super::statement::{self, Insist};
+use crate::core::decide::{self, Answer};
+use crate::core::ledger::foresee;
+use crate::core::pattern::Pattern;
+use crate::core::statement::{Lockdown, LockdownSubject, What};
+
+/// End for good all that matches, and hold it back until it is lifted: shows what it ends, asks, signs, logs
+#[derive(clap::Args, Debug)]
+pub(super) struct LockdownArgs {
+    /// Whom: a name, or group:NAME; may be repeated [default: everyone]
+    #[arg(long = "subject", value_name = "S")]
+    subjects: Vec<LockdownSubject>,
+    /// Where: a resource or a pattern; may be repeated [default: everywhere]
+    #[arg(long = "resource", value_name = "P")]
+    resources: Vec<Pattern>,
+    /// Why; kept in the audit log
+    #[arg(long, value_name = "T")]
+    reason: String,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(Serialize)]
+struct LockedDown {
+    id: String,
+    ended: Vec<String>,
+}
+
+pub(super) fn run(cx: &mut Context<'_>, args: &LockdownArgs) -> anyhow::Result<Exit> {
+    check_text("--reason", &args.reason)?;
+    let everything = args.subjects.is_empty() && args.resources.is_empty();
+    let or_all = |given: &[LockdownSubject]| {
+        if given.is_empty() { vec![LockdownSubject::Everyone] } else { given.to_vec() }
+    };
+    let lockdown = Lockdown {
+        subjects: or_all(&args.subjects),
+        resources: if args.resources.is_empty() { vec![Pattern::everything()] } else { args.resources.clone() },
+        reason: args.reason.clone(),
+    };
+    let shown = describe(&lockdown.subjects, &lockdown.resources);
+    let mut ledger = cx.ledger()?;
+    let mut me = cx.me(&ledger)?;
+    let now = cx.world.now();
+    let statement = statement::compose(cx, &ledger, &me, now, What::Lockdown(lockdown))?;
+    let foreseen = foresee(&ledger.view, &statement, me.signer.public_key(), None);
+    statement::demand_effect(&foreseen)?;
+    let mut after = ledger.view.clone();
+    after.commit(foreseen);
+    let mut ended: Vec<_> = ledger
+        .view
+        .requests()
+        .filter(|record| decide::stand(&ledger.view, record, now).answer != Answer::Deny)
+        .filter(|record| decide::stand(&after, record, now).answer == Answer::Deny)
+        .collect();
+    ended.sort_by_key(|record| record.index);
+    let rows = [
+        ("locks down", shown.clone()),
+        ("why", render::quoted(&args.reason)),
+        ("ends now", format!("{} live or pending", ended.len())),
+    ];
+    cx.world.say(&format!(
+        "You ({}, {}) are about to lock down:\n{}",
+        me.name,
+        me.signer.describe(),
+        render::details(&rows)
+    ));
+    for record in &ended {
+        let request = &record.request;
+        cx.world.say(&format!("    {}  {} {} {}", record.id.short(), record.by, request.action, request.resource));
+    }
+    let ended: Vec<String> = ended.iter().map(|record| record.id.to_string()).collect();
+    cx.confirm("Sign and log this lockdown?", args.yes)?;
+    if everything {
+        cx.confirm("This stops everyone, everywhere. Are you sure?", args.yes)?;
+    }
+    let message = format!("{} locks down {}", me.name, shown.replace('\n', "; "));
+    let logged = statement::say(cx, &mut ledger, &mut me, statement, &message, Insist::OnEffect)?;
+    if cx.json() {
+        cx.print_json(&LockedDown { id: logged.id.to_string(), ended })?;
+    } else {
+        cx.print(&format!("Locked down until it is lifted by `jit lift {}`", logged.id))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Describes whom and where.
+pub(super) fn describe(subjects: &[LockdownSubject], resources: &[Pattern]) -> String {
+    let subjects = subjects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let resources = resources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    format!("{subjects} on {resources}")
+}

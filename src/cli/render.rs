@@ -1,0 +1,151 @@
+//! What people read: tables, details, errors. Whatever others wrote is escaped here.
+
+use std::borrow::Cow;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use super::context::Context;
+use super::exit::{Exit, Failure};
+use crate::core::escape::escape;
+use crate::core::time::Timestamp;
+use crate::edge::world::World;
+
+/// Returns text of somebody else's, fit for a terminal.
+pub(super) fn safe(text: &str) -> Cow<'_, str> {
+    escape(text)
+}
+
+/// Returns text of somebody else's in quotes, so that one sees where it ends.
+pub(super) fn quoted(text: &str) -> String {
+    format!("“{}”", safe(text))
+}
+
+/// Returns a table without lines, its header first.
+pub(super) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header);
+    for row in rows {
+        table.add_row(row.iter().map(|cell| safe(cell).into_owned()));
+    }
+    table.trim_fmt().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+}
+
+/// Returns names and values, one a line, the values below each other.
+pub(super) fn details(rows: &[(&str, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let line = |(name, value): &(&str, String)| {
+        let indented = value.replace('\n', &format!("\n{:width$}    ", ""));
+        format!("  {name:width$}  {indented}").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Returns how long until `end`, to the minute and down to the second in the last one.
+pub(super) fn left(now: Timestamp, end: Timestamp) -> String {
+    let seconds = end.since(now).num_seconds().max(0);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m", seconds / 60),
+        3_600..86_400 => format!("{}h{:02}m", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+/// Returns an instant in the user's zone and as it is signed.
+pub(super) fn both_times(world: &World, time: Timestamp) -> String {
+    format!("{time} ({})", world.local_time(time))
+}
+
+/// Writes one JSON object.
+pub(super) fn json(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string(value).expect("what we print has string keys only");
+    text.push('\n');
+    text
+}
+
+/// What is coloured.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Role {
+    /// Yes.
+    Good,
+    /// Not yet.
+    Waiting,
+    /// No.
+    Bad,
+}
+
+/// Colours text if colours are wanted.
+pub(super) fn paint(coloured: bool, role: Role, text: &str) -> String {
+    let code = match role {
+        Role::Good => "32",
+        Role::Waiting => "33",
+        Role::Bad => "31",
+    };
+    if coloured { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+#[derive(Serialize)]
+struct FailureJson<'a> {
+    error: FailureBody<'a>,
+}
+
+#[derive(Serialize)]
+struct FailureBody<'a> {
+    code: Option<&'static str>,
+    message: &'a str,
+    help: Option<&'a str>,
+}
+
+/// Prints a failure and returns its exit status.
+pub(super) fn failure(cx: &mut Context<'_>, error: &anyhow::Error) -> Exit {
+    if is_broken_pipe(error) {
+        // Whoever read the answer has gone; there is nobody to tell.
+        return Exit::Done;
+    }
+    let failure = Failure::from_error(error);
+    if cx.json() {
+        let body = FailureBody {
+            code: failure.code.map(|code| code.as_str()),
+            message: &failure.message,
+            help: failure.help.as_deref(),
+        };
+        // If even that can't be written, the status still says it.
+        let _ = cx.world.out(&json(&FailureJson { error: body }));
+    }
+    let title = paint(cx.coloured_talk(), Role::Bad, "error:");
+    cx.world.warn(&format!("{title} {}", failure.message));
+    if let Some(help) = &failure.help {
+        cx.world.warn(&format!("  help: {help}"));
+    }
+    failure.exit
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// Prints what clap says of a command line: help and version are answers, anything else is a usage error.
+pub(super) fn usage(world: &mut World, error: &clap::Error) -> Exit {
+    use clap::error::ErrorKind;
+    let text = error.render();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let text = if world.stdout_is_terminal() { text.ansi().to_string() } else { text.to_string() };
+            match world.out(&text) {
+                Ok(()) => Exit::Done,
+                Err(why) if why.kind() == std::io::ErrorKind::BrokenPipe => Exit::Done,
+                Err(_) => Exit::Unavailable,
+            }
+        }
+        _ => {
+            let text = text.to_string();
+            let lines: Vec<Cow<'_, str>> = text.trim_end().lines().map(safe).collect();
+            world.warn(&lines.join("\n"));
+            Exit::Usage
+        }
+    }
+}

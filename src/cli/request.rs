@@ -1,0 +1,224 @@
+//! `jit request`: ask for access.
+
+use chrono::DateTime;
+use serde::Serialize;
+
+use super::context::{Context, Ledger};
+use super::exit::{Exit, Failure};
+use super::json::{self, GrantJson, NeedJson, ReasonJson, RequestJson};
+use super::render::{self, Role};
+use super::statement::{self, Insist};
+use crate::core::decide::{self, Answer, Decision};
+use crate::core::evaluate;
+use crate::core::ledger::{Change, RequestRecord, foresee};
+use crate::core::name::{Name, Resource};
+use crate::core::reason::{Code, Reason};
+use crate::core::statement::{Bind, MAX_TEXT_LEN, Request, What, is_text};
+use crate::core::time::{Duration, Timestamp};
+use crate::core::view::{View, ViewExt};
+
+/// Ask for access: signs a request, logs it, and shows the grant or what it waits for
+#[derive(clap::Args, Debug)]
+pub(super) struct RequestArgs {
+    /// What to access, such as db/prod/orders
+    resource: Resource,
+    /// What to do to it
+    #[arg(default_value = "access")]
+    action: Name,
+    /// For how long, such as 30m, 1h30m or 2d [default: the shortest default of the rules that match]
+    #[arg(long = "for", value_name = "D")]
+    duration: Option<Duration>,
+    /// Why; kept in the audit log, for everyone who can read it
+    #[arg(long, value_name = "T", default_value = "")]
+    reason: String,
+    /// Not sooner than this: an RFC 3339 time, or +D for a while from now
+    #[arg(long, value_name = "T")]
+    not_before: Option<String>,
+    /// Bind the grant to something the gate knows: sha256: and 64 hex digits
+    #[arg(long, value_name = "H")]
+    bind: Option<Bind>,
+    /// Print the token of a granted request on standard output, and all else on standard error
+    #[arg(long)]
+    token: bool,
+    /// Sign and log nothing; show what would happen
+    #[arg(long, conflicts_with = "token")]
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+struct RequestAnswer {
+    decision: &'static str,
+    grant: Option<GrantJson>,
+    request: Option<RequestJson>,
+    needs: Vec<NeedJson>,
+    reasons: Vec<ReasonJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+pub(super) fn run(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Exit> {
+    check_text("--reason", &args.reason)?;
+    let mut ledger = cx.ledger()?;
+    let mut me = cx.me(&ledger)?;
+    let now = cx.world.now();
+    let not_before = args.not_before.as_deref().map(|text| parse_time(text, now)).transpose()?;
+    if let Some(obstacle) = decide::obstacle(&ledger.view, now) {
+        return answer(cx, args, &ledger, None, Decision::deny(obstacle), None);
+    }
+    let Some(duration) = args.duration.or_else(|| default_duration(&ledger, &me.name, args)) else {
+        let text = format!("no rule lets `{}` do `{}` on `{}`", me.name, args.action, args.resource);
+        return answer(cx, args, &ledger, None, Decision::deny(Reason::new(Code::NoMatchingRule, text)), None);
+    };
+    let policy = ledger.view.policy_at(ledger.view.size()).ok_or_else(|| {
+        Failure::untrusted(Code::PolicyUnverified, "no policy is in force yet")
+            .help("`jit policy status` shows what is missing")
+    })?;
+    let request = Request {
+        policy,
+        resource: args.resource.clone(),
+        action: args.action.clone(),
+        duration,
+        not_before,
+        bind: args.bind,
+        reason: args.reason.clone(),
+    };
+    let statement = statement::compose(cx, &ledger, &me, now, What::Request(request))?;
+    let foreseen = foresee(&ledger.view, &statement, me.signer.public_key(), None);
+    if args.dry_run {
+        let record = foreseen.changes.iter().find_map(|change| match change {
+            Change::Request(record) => Some(record.as_ref()),
+            _ => None,
+        });
+        let Some(record) = record else {
+            statement::demand_effect(&foreseen)?;
+            return Err(Failure::denied("the log would not take that").into());
+        };
+        let decision = decide::stand(&ledger.view, record, now);
+        return answer(cx, args, &ledger, Some(record), decision, None);
+    }
+    let message = format!("{} asks to {} {} for {duration}", me.name, args.action, args.resource);
+    let logged = statement::say(cx, &mut ledger, &mut me, statement, &message, Insist::OnRecord)?;
+    let record =
+        ledger.view.request(&logged.id).cloned().ok_or_else(|| Failure::denied("the request is not on record"))?;
+    let decision = decide::stand(&ledger.view, &record, cx.world.now());
+    let token = match (args.token, decision.answer) {
+        (true, Answer::Allow) => Some(super::token::make(cx, &ledger, &mut me, &record, None, None)?),
+        _ => None,
+    };
+    answer(cx, args, &ledger, Some(&record), decision, token)
+}
+
+fn default_duration(ledger: &Ledger, subject: &Name, args: &RequestArgs) -> Option<Duration> {
+    let policy = ledger.view.rules()?;
+    evaluate::default_duration(policy, subject, &args.resource, &args.action)
+}
+
+/// Refuses free text that no statement may hold.
+pub(super) fn check_text(option: &str, text: &str) -> anyhow::Result<()> {
+    if text.len() > MAX_TEXT_LEN {
+        return Err(
+            Failure::usage(format!("{option} has {} bytes, at most {MAX_TEXT_LEN} are kept", text.len())).into()
+        );
+    }
+    if !is_text(text) {
+        let text = format!("{option} holds a control character: {}", render::safe(text));
+        return Err(Failure::usage(text).help("write it on one line, in plain text").into());
+    }
+    Ok(())
+}
+
+/// Reads a time as people write it: RFC 3339, or `+` and a duration from now.
+pub(super) fn parse_time(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
+    if let Some(length) = text.strip_prefix('+') {
+        let length: Duration =
+            length.parse().map_err(|why| Failure::usage(format!("`{}`: {why}", render::safe(text))))?;
+        return Ok(now.after(length));
+    }
+    let time = DateTime::parse_from_rfc3339(text).map_err(|_| {
+        Failure::usage(format!("`{}` is no time", render::safe(text)))
+            .help("write it like 2026-01-31T08:00:00Z, 2026-01-31T09:00:00+01:00 or +2h")
+    })?;
+    Ok(Timestamp::from(time.to_utc()))
+}
+
+/// Shows what came of a request, or would.
+fn answer(
+    cx: &mut Context<'_>,
+    args: &RequestArgs,
+    ledger: &Ledger,
+    record: Option<&RequestRecord>,
+    decision: Decision,
+    token: Option<String>,
+) -> anyhow::Result<Exit> {
+    // A grant for later is granted all the same; it is only not valid yet.
+    let granted_later = record.is_some_and(|record| record.grant().is_some())
+        && decision.reasons.iter().all(|reason| reason.code == Code::NotYetValid);
+    let answer = if granted_later { Answer::Allow } else { decision.answer };
+    let needs = match (answer, record) {
+        (Answer::Pending, Some(record)) => super::verdict::needs(&ledger.view, record),
+        _ => Vec::new(),
+    };
+    let grant = record.and_then(|record| decide::granted(&ledger.view, record));
+    let exit = Exit::of(answer, if granted_later { &[] } else { &decision.reasons });
+    if cx.json() {
+        let request =
+            record.map(|record| if args.dry_run { RequestJson::unsigned(record) } else { RequestJson::from(record) });
+        cx.print_json(&RequestAnswer {
+            decision: answer.as_str(),
+            grant: grant.as_ref().map(GrantJson::from).filter(|_| answer == Answer::Allow),
+            request,
+            needs: needs.iter().map(NeedJson::from).collect(),
+            reasons: json::reasons(&decision.reasons),
+            token,
+        })?;
+        return Ok(exit);
+    }
+    let talk = args.token;
+    let mut lines = Vec::new();
+    let would = if args.dry_run { "Would be " } else { "" };
+    let coloured = cx.coloured();
+    match (answer, record) {
+        (Answer::Allow, Some(record)) => {
+            let word = render::paint(coloured, Role::Good, if args.dry_run { "granted" } else { "Granted" });
+            lines.push(format!(
+                "{would}{word}: {} may {} {}",
+                record.by, record.request.action, record.request.resource
+            ));
+            if let Some(grant) = record.grant() {
+                lines.push(render::details(&[
+                    ("from", render::both_times(cx.world, grant.start)),
+                    ("until", render::both_times(cx.world, grant.end)),
+                    ("rules", grant.rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+                ]));
+            }
+        }
+        (Answer::Pending, Some(record)) => {
+            let word = render::paint(coloured, Role::Waiting, if args.dry_run { "pending" } else { "Pending" });
+            lines.push(format!(
+                "{would}{word}: {} asks to {} {} for {}",
+                record.by, record.request.action, record.request.resource, record.request.duration
+            ));
+            lines.push("It waits for".to_owned());
+            lines.push(super::verdict::describe_needs(&needs));
+            lines.push(format!("until {}", render::both_times(cx.world, record.lapses_at())));
+        }
+        (Answer::Deny, _) | (_, None) => {
+            let word = render::paint(coloured, Role::Bad, if args.dry_run { "denied" } else { "Denied" });
+            lines.push(format!("{would}{word}"));
+            lines.push(super::verdict::describe_reasons(&decision.reasons));
+        }
+    }
+    if let (Some(record), false) = (record, args.dry_run) {
+        lines.push(format!("id {}", record.id));
+    }
+    let text = lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+    if talk {
+        cx.world.say(&text);
+        if let Some(token) = token {
+            cx.print(&token)?;
+        }
+    } else {
+        cx.print(&text)?;
+    }
+    Ok(exit)
+}

@@ -1,0 +1,150 @@
+//! `jit show`: everything about one statement.
+
+use serde::Serialize;
+
+use super::context::{Context, Ledger};
+use super::exit::{Exit, Failure};
+use super::id;
+use super::json::{self, GrantJson, NeedJson, ReasonJson, RequestJson};
+use super::render;
+use crate::core::decide;
+use crate::core::ledger::{RequestRecord, Status};
+use crate::core::statement::{Body, Line};
+use crate::core::view::View;
+
+/// Show one statement: a request with all that came of it, or any other line of the log
+#[derive(clap::Args, Debug)]
+pub(super) struct ShowArgs {
+    /// Its id, or a prefix that names only one statement
+    #[arg(value_name = "ID")]
+    id: String,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    id: String,
+    index: u64,
+    #[serde(rename = "type")]
+    kind: String,
+    by: String,
+    at: String,
+    verdict: String,
+    line: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<ShownRequest>,
+}
+
+#[derive(Serialize)]
+struct ShownRequest {
+    #[serde(flatten)]
+    request: RequestJson,
+    decision: &'static str,
+    reasons: Vec<ReasonJson>,
+    grant: Option<GrantJson>,
+    needs: Vec<NeedJson>,
+}
+
+pub(super) fn run(cx: &mut Context<'_>, args: &ShowArgs) -> anyhow::Result<Exit> {
+    let ledger = cx.ledger()?;
+    let (id, entry) = id::find(&ledger.view, &args.id)?;
+    let text = ledger.line(entry.index)?;
+    let line = Line::parse(text.as_bytes()).map_err(|why| Failure::denied(why.to_string()))?;
+    let body = line.unverified();
+    let verdict = ledger.verdict(entry.index);
+    let record = ledger.view.request(&id);
+    if cx.json() {
+        let shown = Shown {
+            id: id.to_string(),
+            index: entry.index,
+            kind: body.kind().to_owned(),
+            by: body.by().to_string(),
+            at: body.at().to_string(),
+            verdict,
+            line: text.to_owned(),
+            request: record.map(|record| shown_request(cx, &ledger, record)),
+        };
+        cx.print_json(&shown)?;
+        return Ok(Exit::Done);
+    }
+    let mut rows = vec![
+        ("id", id.to_string()),
+        ("line", entry.index.to_string()),
+        ("type", body.kind().to_owned()),
+        ("by", format!("{} ({})", body.by(), line.signature().key().fingerprint())),
+        ("at", render::both_times(cx.world, body.at())),
+        ("verdict", verdict),
+    ];
+    match record {
+        Some(record) => rows.extend(request_rows(cx, &ledger, record)),
+        None => rows.extend(super::audit::field_rows(body)),
+    }
+    cx.print(&render::details(&rows))?;
+    if let Body::Statement(_) | Body::Genesis(_) = body
+        && cx.verbose()
+    {
+        cx.print(&format!("  {}", render::safe(text)))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn shown_request(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord) -> ShownRequest {
+    let decision = decide::stand(&ledger.view, record, cx.world.now());
+    let needs = match record.status {
+        Status::Pending => super::verdict::needs(&ledger.view, record),
+        Status::WithoutEffect(_) | Status::Denied(_) | Status::Complete(_) => Vec::new(),
+    };
+    ShownRequest {
+        request: RequestJson::from(record),
+        decision: decision.answer.as_str(),
+        reasons: json::reasons(&decision.reasons),
+        grant: decide::granted(&ledger.view, record).as_ref().map(GrantJson::from),
+        needs: needs.iter().map(NeedJson::from).collect(),
+    }
+}
+
+fn request_rows(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord) -> Vec<(&'static str, String)> {
+    let now = cx.world.now();
+    let request = &record.request;
+    let decision = decide::stand(&ledger.view, record, now);
+    let (state, left) = super::list::state(&decision, record, now);
+    let mut rows = vec![
+        ("what", format!("{} on {}", request.action, request.resource)),
+        ("how long", request.duration.to_string()),
+        ("why", render::quoted(&request.reason)),
+    ];
+    if let Some(time) = request.not_before {
+        rows.push(("not before", render::both_times(cx.world, time)));
+    }
+    if let Some(bind) = request.bind {
+        rows.push(("bound to", bind.to_string()));
+    }
+    rows.push(("state", if left.is_empty() { state } else { format!("{state}, {left} left") }));
+    rows.push(("because", super::verdict::describe_reasons(&decision.reasons).trim_start().to_owned()));
+    if let Some(grant) = record.grant() {
+        rows.push(("from", render::both_times(cx.world, grant.start)));
+        rows.push(("until", render::both_times(cx.world, grant.end)));
+        rows.push(("rules", grant.rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
+    }
+    for approval in &record.approvals {
+        let narrowed = approval.duration.map(|duration| format!(" for {duration}")).unwrap_or_default();
+        let comment = if approval.comment.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", render::quoted(&approval.comment))
+        };
+        rows.push(("approved", format!("{} at {}{narrowed}{comment}", approval.by, approval.at)));
+    }
+    if let Status::Denied(ending) = &record.status {
+        rows.push(("denied", format!("{} at {}: {}", ending.by, ending.at, render::quoted(&ending.reason))));
+    }
+    if let Some(ending) = &record.revoked {
+        rows.push(("revoked", format!("{} at {}: {}", ending.by, ending.at, render::quoted(&ending.reason))));
+    }
+    if matches!(record.status, Status::Pending) {
+        rows.push((
+            "missing",
+            super::verdict::describe_needs(&super::verdict::needs(&ledger.view, record)).trim_start().to_owned(),
+        ));
+    }
+    rows
+}

@@ -1,0 +1,97 @@
+//! From what somebody wants to say to a line in the log: compose, foresee, sign, append.
+
+use anyhow::Context as _;
+
+use super::context::{Context, Ledger, Me};
+use super::exit::Failure;
+use crate::core::hash::Hash;
+use crate::core::ledger::{self, Delta, Verdict};
+use crate::core::policy::PolicyFiles;
+use crate::core::reason::Code;
+use crate::core::statement::{Body, Line, Seen, Statement, What, encode};
+use crate::core::time::Timestamp;
+use crate::core::view::{View, ViewExt};
+
+/// Composes what `me` says at `at`, vouching for the log as it stands in `ledger`.
+pub(super) fn compose(
+    cx: &mut Context<'_>,
+    ledger: &Ledger,
+    me: &Me,
+    at: Timestamp,
+    what: What,
+) -> anyhow::Result<Statement> {
+    let view = &ledger.view;
+    let (Some(genesis), Some(root)) = (view.genesis(), view.root()) else {
+        return Err(Failure::untrusted(Code::PolicyUnverified, "the log is empty").into());
+    };
+    let seen = Seen { size: view.size(), root };
+    Ok(Statement { log: genesis.id, by: me.name.clone(), at, seen, nonce: cx.world.nonce(), what })
+}
+
+/// Refuses what would be a leaf and nothing more, or (for whoever wants an effect) change nothing.
+pub(super) fn demand_effect(delta: &Delta) -> anyhow::Result<()> {
+    match &delta.verdict {
+        Verdict::Effect => Ok(()),
+        Verdict::WithoutEffect(why) => Err(Failure::denied(format!("that would have no effect: {why}")).into()),
+        Verdict::Inert(why) => Err(Failure::denied(format!("the log would not take that: {why}")).into()),
+    }
+}
+
+/// Signs a statement.
+pub(super) fn sign(cx: &mut Context<'_>, me: &mut Me, body: &Body) -> anyhow::Result<Line> {
+    let text = encode(body);
+    let signature = me.signer.sign(text.as_bytes(), &mut cx.prompt())?;
+    Line::new(&text, &signature).context("while putting the line together")
+}
+
+/// A line that stands in the log.
+#[derive(Debug)]
+pub(super) struct Logged {
+    /// Its id.
+    pub(super) id: Hash,
+}
+
+/// What to do when a line that was foreseen to have an effect has none any more, because somebody else was first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Insist {
+    /// Say so, and log nothing.
+    OnEffect,
+    /// Log it all the same: each request is on record.
+    OnRecord,
+}
+
+/// Signs a statement and logs it; `ledger` then stands behind it. `message` says in plain words what happened.
+pub(super) fn say(
+    cx: &mut Context<'_>,
+    ledger: &mut Ledger,
+    me: &mut Me,
+    statement: Statement,
+    message: &str,
+    insist: Insist,
+) -> anyhow::Result<Logged> {
+    say_with_files(cx, ledger, me, statement, None, message, insist)
+}
+
+/// As [`say`], for a policy line and its files.
+pub(super) fn say_with_files(
+    cx: &mut Context<'_>,
+    ledger: &mut Ledger,
+    me: &mut Me,
+    statement: Statement,
+    files: Option<&PolicyFiles>,
+    message: &str,
+    insist: Insist,
+) -> anyhow::Result<Logged> {
+    let line = sign(cx, me, &Body::Statement(statement))?;
+    let examined = ledger::examine(line.as_str().as_bytes());
+    cx.append(ledger, &line, files, &me.name, message, &mut |view| {
+        let delta = ledger::apply(view, &examined, files)?;
+        match &delta.verdict {
+            Verdict::Inert(_) => demand_effect(&delta)?,
+            Verdict::WithoutEffect(_) if insist == Insist::OnEffect => demand_effect(&delta)?,
+            Verdict::WithoutEffect(_) | Verdict::Effect => {}
+        }
+        Ok(delta)
+    })?;
+    Ok(Logged { id: line.id() })
+}

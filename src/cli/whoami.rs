@@ -1,0 +1,122 @@
+//! `jit whoami`: the identity behind the key.
+
+use serde::Serialize;
+
+use super::context::Context;
+use super::exit::Exit;
+use super::render;
+use crate::core::name::Name;
+use crate::core::policy::{Effect, Policy, Rule, Selector};
+use crate::core::view::ViewExt;
+
+/// Show the identity behind your key, its groups, and what it may ask for
+#[derive(clap::Args, Debug)]
+pub(super) struct WhoamiArgs {}
+
+#[derive(Serialize)]
+struct Whoami {
+    name: String,
+    kind: &'static str,
+    key: String,
+    key_source: String,
+    groups: Vec<String>,
+    maintainer: bool,
+    revoker: bool,
+    may_ask_for: Vec<MayAsk>,
+}
+
+#[derive(Serialize)]
+struct MayAsk {
+    rule: String,
+    resources: Vec<String>,
+    actions: String,
+    max_s: u32,
+    approvals: Vec<String>,
+}
+
+pub(super) fn run(cx: &mut Context<'_>, _args: &WhoamiArgs) -> anyhow::Result<Exit> {
+    let ledger = cx.ledger()?;
+    let me = cx.me(&ledger)?;
+    let view = &ledger.view;
+    let policy = view.rules();
+    let whoami = Whoami {
+        name: me.name.to_string(),
+        kind: if view.is_person(&me.name) { "person" } else { "service" },
+        key: me.signer.public_key().fingerprint(),
+        key_source: me.signer.describe(),
+        groups: policy.map(|policy| groups_of(policy, &me.name)).unwrap_or_default(),
+        maintainer: view.is_maintainer(&me.name),
+        revoker: view.is_revoker(&me.name),
+        may_ask_for: policy.map(|policy| may_ask(policy, &me.name)).unwrap_or_default(),
+    };
+    if cx.json() {
+        cx.print_json(&whoami)?;
+        return Ok(Exit::Done);
+    }
+    let mut roles = Vec::new();
+    if whoami.maintainer {
+        roles.push("maintainer");
+    }
+    if whoami.revoker {
+        roles.push("revoker");
+    }
+    let rows = [
+        ("name", format!("{} ({})", whoami.name, whoami.kind)),
+        ("key", format!("{} ({})", whoami.key, whoami.key_source)),
+        ("groups", or_none(&whoami.groups.join(", "))),
+        ("roles", or_none(&roles.join(", "))),
+    ];
+    cx.print(&render::details(&rows))?;
+    if whoami.may_ask_for.is_empty() {
+        cx.print("No rule lets you ask for anything")?;
+        return Ok(Exit::Done);
+    }
+    let rows: Vec<[String; 5]> = whoami
+        .may_ask_for
+        .iter()
+        .map(|may| {
+            let longest = crate::core::time::Duration::from_secs(u64::from(may.max_s));
+            [
+                may.rule.clone(),
+                may.actions.clone(),
+                may.resources.join(", "),
+                longest.map(|longest| longest.to_string()).unwrap_or_default(),
+                or_none(&may.approvals.join("; ")),
+            ]
+        })
+        .collect();
+    cx.print("You may ask for")?;
+    cx.print(&render::table(["RULE", "ACTIONS", "RESOURCES", "UP TO", "APPROVALS"], &rows))?;
+    Ok(Exit::Done)
+}
+
+fn or_none(text: &str) -> String {
+    if text.is_empty() { "none".to_owned() } else { text.to_owned() }
+}
+
+fn groups_of(policy: &Policy, name: &Name) -> Vec<String> {
+    policy.groups().iter().filter(|(_, members)| members.contains(name)).map(|(group, _)| group.to_string()).collect()
+}
+
+fn may_ask(policy: &Policy, name: &Name) -> Vec<MayAsk> {
+    let mine = policy.rules().values().filter(|rule| policy.selects(&rule.subjects, name));
+    mine.filter_map(|rule: &Rule| match &rule.effect {
+        Effect::Deny => None,
+        Effect::Allow(allow) => Some(MayAsk {
+            rule: rule.id.to_string(),
+            resources: rule.resources.iter().map(ToString::to_string).collect(),
+            actions: rule.actions.to_string(),
+            max_s: allow.max.as_secs(),
+            approvals: allow
+                .approvals
+                .iter()
+                .map(|entry| {
+                    let from = entry.from.iter().map(Selector::to_string).collect::<Vec<_>>().join(", ");
+                    let over = entry.longer_than.map(|limit| format!(" over {limit}")).unwrap_or_default();
+                    format!("{} of {from}{over}", entry.count)
+                })
+                .collect(),
+        }),
+    })
+    .collect()
+}

@@ -1,0 +1,388 @@
+//! A git repository on this machine: opening it, and reading its refs and objects.
+//!
+//! Reads go through libgit2, which checks that the repository belongs to who runs this and that each object has the
+//! hash it is named by. Trees and commits are taken from it as bytes and read by the core, which is stricter. Sizes
+//! are looked at before objects are read.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use git2::{ErrorCode, ObjectType, Repository};
+
+use super::keys::GitKeyConfig;
+use crate::core::history::object::{
+    Author, CommitHead, MAX_COMMIT_SIZE, MAX_TREE_SIZE, Objects, Oid, TreeEntry, parse_commit, parse_tree,
+};
+
+/// An open repository.
+pub struct Repo {
+    pub(crate) git: Repository,
+}
+
+impl Repo {
+    /// Opens the repository at `path`: a work tree, its `.git`, or a bare repository.
+    ///
+    /// # Errors
+    /// There is none, it belongs to another user, or it is of a kind that libgit2 can't read.
+    pub fn open(path: &Path) -> Result<Repo, GitError> {
+        match Repository::open(path) {
+            Ok(git) => Ok(Repo { git }),
+            Err(error) => Err(why_not_open(path, error)),
+        }
+    }
+
+    /// Opens the repository around the folder `from`; none if there is none.
+    ///
+    /// # Errors
+    /// As [`Repo::open`], and where `from` can't be looked at.
+    pub fn discover(from: &Path) -> Result<Option<Repo>, GitError> {
+        match Repository::discover_path(from, std::iter::empty::<&Path>()) {
+            Ok(found) => Repo::open(&found).map(Some),
+            Err(error) if error.code() == ErrorCode::NotFound && from.is_dir() => Ok(None),
+            Err(error) => Err(why_not_open(from, error)),
+        }
+    }
+
+    /// Opens the repository whose work tree, or which itself, is the folder `at`; none if there is none just there. One
+    /// that stands further up does not count.
+    ///
+    /// # Errors
+    /// As [`Repo::open`].
+    pub fn discover_at(at: &Path) -> Result<Option<Repo>, GitError> {
+        match Repository::open(at) {
+            Ok(git) => Ok(Some(Repo { git })),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(why_not_open(at, error)),
+        }
+    }
+
+    /// Returns what git's configuration says about signing.
+    ///
+    /// # Errors
+    /// The configuration can't be read.
+    pub fn key_config(&self) -> Result<GitKeyConfig, GitError> {
+        let failed = |error| GitError::git("reading git's configuration", error);
+        let config = self.git.config().and_then(|mut config| config.snapshot()).map_err(failed)?;
+        let get = |key: &str| match config.get_string(key) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(failed(error)),
+        };
+        Ok(GitKeyConfig { format: get("gpg.format")?, signingkey: get("user.signingkey")? })
+    }
+
+    /// Returns the host of the remote (`origin`, else the only one) where it is reached by ssh: its section of the ssh
+    /// configuration may name an agent.
+    pub fn remote_host(&self) -> Option<String> {
+        let names = self.git.remotes().ok()?;
+        let names: Vec<&str> = names.iter().filter_map(Result::ok).flatten().collect();
+        let name = match names.as_slice() {
+            [only] => only,
+            several => several.iter().find(|name| **name == "origin")?,
+        };
+        let remote = self.git.find_remote(name).ok()?;
+        ssh_host(remote.url().ok()?)
+    }
+
+    /// Makes a repository with a work tree at `path`, on branch `main`; one that is there already stays as it is.
+    ///
+    /// # Errors
+    /// The folder can't be made or written to.
+    pub fn init(path: &Path) -> Result<Repo, GitError> {
+        let mut options = git2::RepositoryInitOptions::new();
+        options.initial_head("main").mkpath(true);
+        Repository::init_opts(path, &options).map_err(|error| why_not_open(path, error))?;
+        Repo::open(path)
+    }
+
+    /// Returns the folder that all work trees share: refs and objects are under it.
+    pub fn common_dir(&self) -> &Path {
+        self.git.commondir()
+    }
+
+    /// Returns the work tree; none in a bare repository.
+    pub fn work_dir(&self) -> Option<&Path> {
+        self.git.workdir()
+    }
+
+    /// Returns what people call this repository: its work tree, else its own folder.
+    pub fn shown_path(&self) -> PathBuf {
+        self.git.workdir().unwrap_or_else(|| self.git.path()).to_owned()
+    }
+
+    /// Tells whether history is cut off, so that nothing can be verified from the first commit.
+    pub fn is_shallow(&self) -> bool {
+        self.git.is_shallow()
+    }
+
+    /// Returns the commit that a ref names, such as `refs/heads/main`; none if there is no such ref.
+    ///
+    /// # Errors
+    /// The ref is symbolic or can't be read.
+    pub fn read_ref(&self, name: &str) -> Result<Option<Oid>, GitError> {
+        match self.git.find_reference(name) {
+            Ok(found) => match found.target() {
+                Some(oid) => to_oid(oid).map(Some),
+                None => Err(GitError::Symbolic(name.to_owned())),
+            },
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(GitError::git(format!("reading {name}"), error)),
+        }
+    }
+
+    /// Returns the commit that `spec` names as git reads it: `HEAD`, a branch, a tag, a (short) id.
+    ///
+    /// # Errors
+    /// There is no such commit, or several.
+    pub fn resolve_commit(&self, spec: &str) -> Result<Oid, GitError> {
+        let object = self.git.revparse_single(spec);
+        let commit = object.and_then(|object| object.peel_to_commit());
+        match commit {
+            Ok(commit) => to_oid(commit.id()),
+            Err(source) => Err(GitError::NoCommit { spec: spec.to_owned(), source }),
+        }
+    }
+
+    /// Returns who commits here: git's `user.name` and `user.email`; what is not set is taken from `fallback`.
+    ///
+    /// # Errors
+    /// The configuration can't be read.
+    pub fn author(&self, fallback: &Author) -> Result<Author, GitError> {
+        let failed = |error| GitError::git("reading git's configuration", error);
+        let config = self.git.config().and_then(|mut config| config.snapshot()).map_err(failed)?;
+        let get = |key: &str, fallback: &str| match config.get_string(key) {
+            Ok(value) if !value.trim().is_empty() => Ok(value),
+            Ok(_) => Ok(fallback.to_owned()),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(fallback.to_owned()),
+            Err(error) => Err(failed(error)),
+        };
+        Ok(Author { name: get("user.name", &fallback.name)?, email: get("user.email", &fallback.email)? })
+    }
+
+    /// Reads an object of this kind and at most `limit` bytes; none if it is another or larger.
+    fn read(&self, oid: Oid, kind: ObjectType, limit: u64) -> Result<Option<Vec<u8>>, GitError> {
+        let unreadable = |source| GitError::Object { oid, source };
+        let (size, found) = self.header(oid)?;
+        if found != kind || size > limit {
+            return Ok(None);
+        }
+        let odb = self.git.odb().map_err(unreadable)?;
+        let object = odb.read(from_oid(oid)?).map_err(unreadable)?;
+        Ok(Some(object.data().to_vec()))
+    }
+
+    fn header(&self, oid: Oid) -> Result<(u64, ObjectType), GitError> {
+        let unreadable = |source| GitError::Object { oid, source };
+        let odb = self.git.odb().map_err(unreadable)?;
+        let (size, kind) = odb.read_header(from_oid(oid)?).map_err(unreadable)?;
+        Ok((size as u64, kind))
+    }
+}
+
+impl Objects for Repo {
+    type Error = GitError;
+
+    fn tree(&self, oid: Oid) -> Result<Option<Vec<TreeEntry>>, GitError> {
+        Ok(self.read(oid, ObjectType::Tree, MAX_TREE_SIZE)?.and_then(|bytes| parse_tree(&bytes)))
+    }
+
+    fn blob_size(&self, oid: Oid) -> Result<Option<u64>, GitError> {
+        let (size, kind) = self.header(oid)?;
+        Ok((kind == ObjectType::Blob).then_some(size))
+    }
+
+    fn blob(&self, oid: Oid, limit: u64) -> Result<Option<Vec<u8>>, GitError> {
+        self.read(oid, ObjectType::Blob, limit)
+    }
+
+    fn commit(&self, oid: Oid) -> Result<Option<CommitHead>, GitError> {
+        Ok(self.read(oid, ObjectType::Commit, MAX_COMMIT_SIZE)?.and_then(|bytes| parse_commit(&bytes)))
+    }
+}
+
+/// Returns the host of an ssh URL, `ssh://[user@]host[:port]/path` or `[user@]host:path`.
+fn ssh_host(url: &str) -> Option<String> {
+    let (authority, is_short) = match url.strip_prefix("ssh://") {
+        Some(rest) => (rest.split('/').next()?, false),
+        None if url.contains("://") => return None,
+        None => (url.split_once(':').filter(|(before, _)| !before.contains('/'))?.0, true),
+    };
+    let host = authority.rsplit('@').next()?;
+    let host = if is_short { host } else { host.split(':').next()? };
+    (!host.is_empty()).then(|| host.to_owned())
+}
+
+pub(crate) fn to_oid(oid: git2::Oid) -> Result<Oid, GitError> {
+    let bytes = oid.as_bytes().first_chunk().copied().map(Oid);
+    bytes.ok_or_else(|| GitError::git("reading an object id", git2::Error::from_str("it is no SHA-1")))
+}
+
+pub(crate) fn from_oid(oid: Oid) -> Result<git2::Oid, GitError> {
+    git2::Oid::from_bytes(&oid.0).map_err(|error| GitError::git("reading an object id", error))
+}
+
+/// libgit2 has one code for what it can't read; what it was stands in its message only.
+fn why_not_open(path: &Path, error: git2::Error) -> GitError {
+    let path = path.to_owned();
+    match error.code() {
+        ErrorCode::Owner => GitError::Owner(path),
+        ErrorCode::NotFound => GitError::NoRepo(path),
+        _ if error.message().contains("object format") => {
+            GitError::Unsupported { path, what: "objects that are not SHA-1" }
+        }
+        _ if error.message().contains("refstorage") => GitError::Unsupported { path, what: "refs that are not files" },
+        _ => GitError::git(format!("opening {}", path.display()), error),
+    }
+}
+
+/// Escapes what a terminal would act upon or not show: names, paths and git's words about them.
+pub(crate) fn escaped(text: &str) -> String {
+    let plain = |c: char| matches!(c, '\'' | '"' | '\\');
+    text.chars().map(|c| if plain(c) { c.to_string() } else { c.escape_debug().to_string() }).collect()
+}
+
+/// What went wrong in a git repository.
+#[derive(Debug)]
+pub enum GitError {
+    /// There is no repository at this path.
+    NoRepo(PathBuf),
+    /// The repository belongs to another user.
+    Owner(PathBuf),
+    /// The repository is of a kind that libgit2 can't read.
+    Unsupported {
+        /// Where it is.
+        path: PathBuf,
+        /// What it has.
+        what: &'static str,
+    },
+    /// The repository's history is cut off.
+    Shallow(PathBuf),
+    /// This text names no commit.
+    NoCommit {
+        /// What was given.
+        spec: String,
+        /// What git makes of it.
+        source: git2::Error,
+    },
+    /// This ref points to another ref.
+    Symbolic(String),
+    /// An object is missing or damaged.
+    Object {
+        /// Which.
+        oid: Oid,
+        /// How.
+        source: git2::Error,
+    },
+    /// Git, or somebody else, holds this lock.
+    Locked(PathBuf),
+    /// Another jit holds this lock.
+    Busy(PathBuf),
+    /// A ref of this name stands where a folder of refs must be, or the reverse.
+    InTheWay {
+        /// The ref that is to be made.
+        name: String,
+        /// The one that is there.
+        other: String,
+    },
+    /// The repository has no work tree.
+    Bare(PathBuf),
+    /// HEAD names no branch.
+    Detached(PathBuf),
+    /// A file with other content is there already, or its folder is no folder.
+    FileInTheWay(PathBuf),
+    /// A file can't be read or written.
+    Io {
+        /// What was done, as in "while …".
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Git failed.
+    Git {
+        /// What was done, as in "while …".
+        doing: String,
+        /// Why not.
+        source: git2::Error,
+    },
+}
+
+impl GitError {
+    pub(crate) fn git(doing: impl Into<String>, source: git2::Error) -> GitError {
+        GitError::Git { doing: doing.into(), source }
+    }
+
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> GitError {
+        let path = path.to_owned();
+        move |source| GitError::Io { doing, path, source }
+    }
+
+    /// Returns what to do about it, if there is a command to type or a thing to change.
+    pub fn help(&self) -> Option<String> {
+        let shown = |path: &Path| escaped(&path.display().to_string());
+        match self {
+            GitError::Owner(path) => {
+                Some(format!("if you trust it: git config --global --add safe.directory '{}'", shown(path)))
+            }
+            GitError::Unsupported { .. } => {
+                Some("use a repository made by `git init --object-format=sha1 --ref-format=files`".to_owned())
+            }
+            GitError::Shallow(path) => Some(format!("git -C '{}' fetch --unshallow", shown(path))),
+            GitError::Locked(path) => Some(format!("if no git command runs there, remove it: rm '{}'", shown(path))),
+            GitError::InTheWay { other, .. } => {
+                let branch = other.strip_prefix("refs/heads/")?;
+                Some(format!("rename that branch: git branch -m {branch} {}-old", branch.replace('/', "-")))
+            }
+            GitError::Detached(_) => Some("switch to a branch: git switch main".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for GitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |path: &Path| escaped(&path.display().to_string());
+        let said = |source: &git2::Error| escaped(source.message());
+        match self {
+            GitError::NoRepo(path) => write!(f, "there is no git repository at `{}`", shown(path)),
+            GitError::Owner(path) => write!(f, "the repository `{}` belongs to another user", shown(path)),
+            GitError::Unsupported { path, what } => {
+                write!(f, "the repository `{}` has {what}, which can't be read", shown(path))
+            }
+            GitError::Shallow(path) => {
+                write!(f, "the repository `{}` is a shallow clone, so the log can't be verified", shown(path))
+            }
+            GitError::NoCommit { spec, source } => {
+                write!(f, "`{}` names no commit: {}", escaped(spec), said(source))
+            }
+            GitError::Symbolic(name) => write!(f, "{name} points to another ref, not to a commit"),
+            GitError::Object { oid, source } => {
+                write!(f, "the object {oid} is missing or damaged: {}", said(source))
+            }
+            GitError::Locked(path) => write!(f, "`{}` exists: git is working there, or was killed", shown(path)),
+            GitError::Busy(path) => write!(f, "another jit has held `{}` for too long", shown(path)),
+            GitError::InTheWay { name, other } => {
+                write!(f, "{name} can't be made because {} exists", escaped(other))
+            }
+            GitError::Bare(path) => write!(f, "the repository `{}` has no work tree", shown(path)),
+            GitError::Detached(path) => write!(f, "no branch is checked out in `{}`", shown(path)),
+            GitError::FileInTheWay(path) => write!(f, "`{}` exists already and is something else", shown(path)),
+            GitError::Io { doing, path, source } => write!(f, "while {doing} `{}`: {source}", shown(path)),
+            GitError::Git { doing, source } => write!(f, "while {}: {}", escaped(doing), said(source)),
+        }
+    }
+}
+
+impl std::error::Error for GitError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            GitError::Io { source, .. } => Some(source),
+            GitError::NoCommit { source, .. } | GitError::Object { source, .. } | GitError::Git { source, .. } => {
+                Some(source)
+            }
+            _ => None,
+        }
+    }
+}

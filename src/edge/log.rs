@@ -1,0 +1,318 @@
+//! The log in a repository: the branch `jit/audit`, walked from its first commit and appended to.
+//!
+//! [`walk`] tells which log a commit holds, and reads its lines. [`append`] is one round after another of: walk to the
+//! tip, let the caller judge what it is about to add, build the tree from the last valid one, commit on the tip, flush,
+//! move the branch if nobody was first. Nothing here looks at the work tree, the index or HEAD.
+//!
+//! [`propose`] is the middle of such a round, for whoever moves another ref than the local branch.
+
+use std::fmt;
+
+use super::git::{GitError, Repo};
+use super::object_writer::ObjectWriter;
+use super::reference::{AppendLock, Moved, advance};
+use crate::core::history::append::{BuildError, NewLine, build};
+use crate::core::history::chain::{Chain, ChainError, Rules, follow};
+use crate::core::history::object::{Author, CommitHead, Objects as _, Oid};
+use crate::core::history::policy_folder::read_policy;
+use crate::core::history::segment::{Tail, TreeError, read_lines};
+use crate::core::history::void::Void;
+use crate::core::policy::PolicyFiles;
+
+/// The log's branch.
+pub const BRANCH: &str = "refs/heads/jit/audit";
+
+/// How often others may be first before an append gives up.
+const MOST_ROUNDS: u32 = 50;
+/// After how many lost rounds an append keeps other jits out while it walks.
+const POLITE_ROUNDS: u32 = 2;
+
+/// The log that a commit holds.
+#[derive(Clone, Debug)]
+pub struct Walked {
+    /// The commit that was walked to; it may be void.
+    pub tip: Oid,
+    /// Where the log ends: its size and its tree.
+    pub tail: Tail,
+    /// The commit that added the last line: what a pin names.
+    pub last_valid_commit: Oid,
+    /// The void commits of the chain that was followed, oldest first.
+    pub voids: Vec<(Oid, Void)>,
+    /// Whether the pinned commit is the tip or comes before it.
+    pub holds_pin: bool,
+    /// All lines in order, without their LFs.
+    pub lines: Vec<Vec<u8>>,
+}
+
+impl Walked {
+    /// Returns how many lines the log has.
+    pub fn size(&self) -> u64 {
+        self.tail.size
+    }
+
+    /// Reads the files of the policy that line number `line` proposes; none if it has none in the log's tree.
+    ///
+    /// # Errors
+    /// An object is missing or damaged.
+    pub fn policy_files(&self, repo: &Repo, line: u64) -> Result<Option<PolicyFiles>, WalkError> {
+        read_policy(repo, &self.tail, line).map_err(WalkError::Tree)
+    }
+}
+
+/// Walks every commit up to `tip` and reads the lines of the log it holds. `pin` is the commit that this machine last
+/// accepted; it decides where merges with forks go on.
+///
+/// # Errors
+/// See [`WalkError`].
+pub fn walk(repo: &Repo, tip: Oid, pin: Option<Oid>, rules: &Rules<'_>) -> Result<Walked, WalkError> {
+    if repo.is_shallow() {
+        return Err(WalkError::Git(GitError::Shallow(repo.shown_path())));
+    }
+    let Chain { tail, last_valid, voids, holds_pin } = follow(repo, tip, pin, rules).map_err(WalkError::Chain)?;
+    let lines = read_lines(repo, &tail, 0).map_err(WalkError::Tree)?;
+    Ok(Walked { tip, tail, last_valid_commit: last_valid, voids, holds_pin, lines })
+}
+
+/// Reads line 0 in the commit without a parent that first parents lead to from `tip`; none if there is none. Which log a
+/// branch holds is for [`walk`] to say; this tells which one to expect.
+///
+/// # Errors
+/// The repository can't be read.
+pub fn first_line(repo: &Repo, tip: Oid) -> Result<Option<Vec<u8>>, GitError> {
+    let mut at = tip;
+    loop {
+        let Some(head) = repo.commit(at)? else { return Ok(None) };
+        match head.parents.first() {
+            Some(parent) => at = *parent,
+            None => {
+                let tail = Tail { size: 1, tree: head.tree };
+                return match read_lines(repo, &tail, 0) {
+                    Ok(lines) => Ok(lines.into_iter().next()),
+                    Err(TreeError::Objects(error)) => Err(error),
+                    Err(TreeError::Void(_) | TreeError::TooLarge) => Ok(None),
+                };
+            }
+        }
+    }
+}
+
+/// Why a log could not be walked.
+#[derive(Debug)]
+pub enum WalkError {
+    /// The commits hold no log, or one can't be read.
+    Chain(ChainError<GitError>),
+    /// The log's own tree can't be read.
+    Tree(TreeError<GitError>),
+    /// The repository can't be read.
+    Git(GitError),
+}
+
+impl WalkError {
+    /// Tells whether the commits themselves are at fault: this is no log that can be trusted. Otherwise the repository
+    /// could not be read, and nothing is known.
+    pub fn is_untrusted(&self) -> bool {
+        match self {
+            WalkError::Chain(ChainError::NoLog(..) | ChainError::Forked(_) | ChainError::Unreadable(_)) => true,
+            WalkError::Chain(ChainError::TooLarge(_) | ChainError::Objects(_)) => false,
+            WalkError::Tree(_) | WalkError::Git(_) => false,
+        }
+    }
+
+    /// Returns what is wrong with the repository, if that is it.
+    pub fn git(&self) -> Option<&GitError> {
+        match self {
+            WalkError::Chain(ChainError::Objects(error))
+            | WalkError::Tree(TreeError::Objects(error))
+            | WalkError::Git(error) => Some(error),
+            WalkError::Chain(_) | WalkError::Tree(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for WalkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WalkError::Chain(error) => error.fmt(f),
+            WalkError::Tree(TreeError::Void(void)) => write!(f, "the log's tree can't be read: {void}"),
+            WalkError::Tree(TreeError::TooLarge) => write!(f, "the log is too large to be held in memory"),
+            WalkError::Tree(TreeError::Objects(error)) | WalkError::Git(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for WalkError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.git().and_then(std::error::Error::source)
+    }
+}
+
+/// What an append adds.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The lines, at least one.
+    pub lines: Vec<NewLine>,
+    /// What happened, in plain words: `git log jit/audit` reads as a history of access.
+    pub message: String,
+}
+
+/// What an append needs to know beside the lines.
+#[derive(Clone)]
+pub struct Context<'a> {
+    /// How lines are judged.
+    pub rules: Rules<'a>,
+    /// The commit that this machine last accepted.
+    pub pin: Option<Oid>,
+    /// The identity, which is the commits' author where git's configuration names none.
+    pub identity: Author,
+    /// Seconds since the start of 1970.
+    pub now: i64,
+    /// Fresh random bytes, for a file name.
+    pub random: [u8; 16],
+}
+
+/// An append that is on disk and in the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Logged {
+    /// The commit that added the lines; the branch's tip when it was made.
+    pub commit: Oid,
+    /// The number of the first new line.
+    pub first: u64,
+    /// Where the log ends with them.
+    pub tail: Tail,
+}
+
+/// Appends to the log on the local branch.
+///
+/// `judge` is given the log as it stands at the branch's tip and says what to add to it, or that nothing is to be added
+/// any more. It is asked again, with the longer log, each time somebody else was first.
+///
+/// # Errors
+/// What `judge` says; and see [`AppendError`]. In all cases but [`AppendError::Git`] while flushing the branch itself,
+/// the log is as it was.
+pub fn append<E>(
+    repo: &Repo,
+    context: &Context<'_>,
+    judge: &mut dyn FnMut(&Walked) -> Result<Draft, E>,
+) -> Result<Logged, AppendError<E>> {
+    let mut lock = None;
+    for round in 0..MOST_ROUNDS {
+        if round >= POLITE_ROUNDS && lock.is_none() {
+            lock = Some(AppendLock::take(repo)?);
+        }
+        let tip = repo.read_ref(BRANCH)?.ok_or(AppendError::NoLog)?;
+        let walked = walk(repo, tip, context.pin, &context.rules).map_err(AppendError::Walk)?;
+        let draft = judge(&walked).map_err(AppendError::Judge)?;
+        let logged = propose(repo, context, Some(&walked), &draft)?;
+        let held = match &lock {
+            Some(lock) => lock,
+            None => lock.insert(AppendLock::take(repo)?),
+        };
+        match advance(repo, held, BRANCH, Some(tip), logged.commit, context.random)? {
+            Moved::Yes => return Ok(logged),
+            Moved::Raced if round < POLITE_ROUNDS => lock = None,
+            Moved::Raced => {}
+        }
+    }
+    Err(AppendError::Contended)
+}
+
+/// Starts a log on the local branch with its line 0.
+///
+/// # Errors
+/// There is a branch of that name already, or see [`AppendError`].
+pub fn start<E>(
+    repo: &Repo,
+    context: &Context<'_>,
+    genesis: NewLine,
+    message: String,
+) -> Result<Logged, AppendError<E>> {
+    if repo.read_ref(BRANCH)?.is_some() {
+        return Err(AppendError::Exists);
+    }
+    if !(context.rules.is_genesis)(&genesis.line) {
+        return Err(AppendError::NotGenesis);
+    }
+    let logged = propose(repo, context, None, &Draft { lines: vec![genesis], message })?;
+    let lock = AppendLock::take(repo)?;
+    match advance(repo, &lock, BRANCH, None, logged.commit, context.random)? {
+        Moved::Yes => Ok(logged),
+        Moved::Raced => Err(AppendError::Exists),
+    }
+}
+
+/// Builds the commit that would append `draft` to a log (none: start one) and flushes it to disk. It stands on the tip,
+/// and its tree is that of the last valid commit with the new lines. No ref is moved.
+///
+/// # Errors
+/// The draft is not what an append can be, or the repository can't be written to.
+pub fn propose<E>(
+    repo: &Repo,
+    context: &Context<'_>,
+    walked: Option<&Walked>,
+    draft: &Draft,
+) -> Result<Logged, AppendError<E>> {
+    let store = ObjectWriter::new(repo);
+    let old = walked.map(|walked| &walked.tail);
+    let tail = build(&store, old, &draft.lines, context.rules.named_digest).map_err(AppendError::Build)?;
+    let parents = walked.map(|walked| walked.tip).into_iter().collect();
+    let author = repo.author(&context.identity)?;
+    let commit = store.write_commit(&CommitHead { tree: tail.tree, parents }, &author, context.now, &draft.message)?;
+    store.flush()?;
+    Ok(Logged { commit, first: old.map_or(0, |tail| tail.size), tail })
+}
+
+/// Why nothing was appended.
+#[derive(Debug)]
+pub enum AppendError<E> {
+    /// The caller's own reason.
+    Judge(E),
+    /// There is no branch `jit/audit`.
+    NoLog,
+    /// There is a branch `jit/audit` already.
+    Exists,
+    /// The line to start with is no valid genesis.
+    NotGenesis,
+    /// The log can't be walked.
+    Walk(WalkError),
+    /// The lines are not what an append can be.
+    Build(BuildError<GitError>),
+    /// Others were first, time and again.
+    Contended,
+    /// The repository can't be read or written to.
+    Git(GitError),
+}
+
+impl<E> From<GitError> for AppendError<E> {
+    fn from(error: GitError) -> AppendError<E> {
+        AppendError::Git(error)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for AppendError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AppendError::Judge(error) => error.fmt(f),
+            AppendError::NoLog => write!(f, "there is no branch `jit/audit`, so there is no log"),
+            AppendError::Exists => write!(f, "there is a branch `jit/audit` already"),
+            AppendError::NotGenesis => write!(f, "the first line of a log is a valid genesis, this is none"),
+            AppendError::Walk(error) => error.fmt(f),
+            AppendError::Build(error) => error.fmt(f),
+            AppendError::Contended => {
+                write!(f, "nothing was logged: others were first {MOST_ROUNDS} times in a row")
+            }
+            AppendError::Git(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for AppendError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            AppendError::Judge(error) => error.source(),
+            AppendError::Walk(error) => error.source(),
+            AppendError::Build(error) => error.source(),
+            AppendError::Git(error) => error.source(),
+            AppendError::NoLog | AppendError::Exists | AppendError::NotGenesis | AppendError::Contended => None,
+        }
+    }
+}
