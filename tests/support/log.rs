@@ -132,7 +132,7 @@ impl Log {
             version: self.next.version.unwrap_or(next),
             format: self.next.format.unwrap_or(1),
             commit: [0; 20],
-            digest: Hash(files.digest()),
+            digest: files.digest(),
         };
         self.files.insert(self.size(), files);
         self.state(by, What::Policy(proposal))
