@@ -9,13 +9,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use jit::core::append::{NewLine, build};
+use jit::core::history::append::{NewLine, build};
 use jit::core::hash::Hash;
-use jit::core::judge::{judge_append, judge_first};
-use jit::core::object::{
+use jit::core::history::judge::{judge_append, judge_first};
+use jit::core::history::object::{
     CommitHead, MODE_FILE, MODE_FOLDER, Objects, Oid, TreeEntry, Writer, encode_tree, parse_commit, parse_tree,
 };
-use jit::core::segment::{measure, read_lines, split_lines};
+use jit::core::history::segment::{measure, read_lines, split_lines};
 use jit::core::statement::policy_digest;
 use libfuzzer_sys::fuzz_target;
 

@@ -8,7 +8,7 @@ use crate::core::time::Duration;
 
 /// Approve requests, policies or lifts: shows each, asks, signs, logs
 #[derive(clap::Args, Debug)]
-pub struct ApproveArgs {
+pub(super) struct ApproveArgs {
     /// Ids, or prefixes that name only one statement
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,

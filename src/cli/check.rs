@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::context::{Context, Ledger};
+use super::context::{Context, Ledger, Me};
 use super::exit::{Exit, Failure};
 use super::json::{self, GrantJson, LogJson, PolicyJson, ReasonJson};
 use super::render::{self, Role};
@@ -17,7 +17,7 @@ use crate::core::reason::{Code, Reason};
 use crate::core::statement::{Bind, Body, Presentation, What};
 use crate::core::time::{Duration, Timestamp};
 use crate::core::token::MAX_TOKEN_LEN;
-use crate::core::view::View;
+use crate::core::view::{View, ViewExt};
 use crate::edge::secret_file;
 
 /// Ask whether access is allowed now: exit status 0 allowed, 1 denied, 3 pending, 4 untrusted, 5 unavailable
@@ -27,7 +27,7 @@ use crate::edge::secret_file;
 /// token. With none of these (and no JIT_TOKEN) it asks for the caller's own identity, shown by a signature that is made
 /// and verified in memory.
 #[derive(clap::Args, Debug)]
-pub struct CheckArgs {
+pub(super) struct CheckArgs {
     /// What is to be accessed, such as db/prod/orders
     resource: Resource,
     /// What is to be done to it
@@ -128,9 +128,13 @@ fn read_token(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Option<S
     let bytes = if let Some(named) = &args.token {
         if named != "-" {
             let text = "a token is never taken from the command line, where every process on the machine can read it";
-            return Err(Failure::usage(text).help("give it on standard input with `--token -`, or in a file with --token-file").into());
+            return Err(Failure::usage(text)
+                .help("give it on standard input with `--token -`, or in a file with --token-file")
+                .into());
         }
-        cx.world.read_stdin(MAX_TOKEN_LEN + 1).map_err(|why| Failure::usage(format!("can't read the token from standard input: {why}")))?
+        cx.world
+            .read_stdin(MAX_TOKEN_LEN + 1)
+            .map_err(|why| Failure::usage(format!("can't read the token from standard input: {why}")))?
     } else if let Some(path) = &args.token_file {
         secret_file::read(path, MAX_TOKEN_LEN as u64 + 1).map_err(|fault| {
             Failure::unavailable(fault.to_string()).help(format!("chmod 600 {}", render::safe(&path.to_string_lossy())))
@@ -164,7 +168,11 @@ fn read_key(text: &str) -> anyhow::Result<PublicKey> {
 
 /// Shows that the caller holds their key: signs a presentation of nothing, valid for no time, and checks it.
 fn prove_own_key(cx: &mut Context<'_>, ledger: &Ledger, now: Timestamp) -> anyhow::Result<PublicKey> {
-    let mut me = cx.me(ledger)?;
+    let signer = cx.signer(Some(&ledger.repo), &|key| ledger.view.owner_of(key).is_some())?;
+    let key = signer.public_key().clone();
+    // A key that is nobody's needs no proof: the answer is no.
+    let Some(name) = ledger.view.owner_of(&key) else { return Ok(key) };
+    let mut me = Me { name, signer };
     let of = ledger.genesis_id();
     let what = What::Presentation(Presentation { of, audience: None, expires: now });
     let statement = statement::compose(cx, ledger, &me, now, what)?;

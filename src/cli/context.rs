@@ -10,22 +10,23 @@ use zeroize::Zeroizing;
 
 use super::exit::{Exit, Failure};
 use super::{Color, Globals};
-use crate::core::chain::{ChainError, Rules};
-use crate::core::append::NewLine;
 use crate::core::hash::Hash;
-use crate::core::ledger::{self, Examined, Verdict};
+use crate::core::history::append::NewLine;
+use crate::core::history::chain::{ChainError, Rules};
+use crate::core::history::object::{Author, Oid};
+use crate::core::history::segment::Tail;
+use crate::core::history::void::Void;
+use crate::core::ledger::{self, Delta, Examined, Verdict};
 use crate::core::name::Name;
-use crate::core::object::{Author, Oid};
 use crate::core::policy::PolicyFiles;
 use crate::core::reason::Code;
 use crate::core::statement::{Line, policy_digest};
 use crate::core::view::{Memory, View, ViewExt};
-use crate::core::void::Void;
 use crate::edge::config::{Config, ConfigError, Minimum, Pin};
 use crate::edge::git::{GitError, Repo};
 use crate::edge::keys::{self, Environment, GitKeyConfig, KeyFault, Prompt, Signer};
 use crate::edge::log::{self, AppendError, BRANCH, Draft, WalkError, Walked};
-use crate::edge::replay;
+use crate::edge::replay::{self, Replayed};
 use crate::edge::world::World;
 
 /// What a command works with.
@@ -33,6 +34,8 @@ pub(super) struct Context<'w> {
     /// The clock, randomness, environment and terminal.
     pub(super) world: &'w mut World,
     globals: Globals,
+    /// Whether answers are held back.
+    is_silent: bool,
 }
 
 /// A log, verified, held against this machine's pin, and folded.
@@ -49,6 +52,8 @@ pub(super) struct Ledger {
     pub(super) voids: Vec<(Oid, Void)>,
     /// The commit that added the last line.
     pub(super) last_valid_commit: Oid,
+    /// Where it ends.
+    pub(super) tail: Tail,
     pin: Option<Pin>,
     /// Whether this machine's pin follows this repo.
     moves_pin: bool,
@@ -75,12 +80,15 @@ impl Ledger {
         self.view.genesis().map_or(Hash([0; 32]), |genesis| genesis.id)
     }
 
-    fn take_in(&mut self, walked: Walked, view: Memory, verdicts: Vec<Verdict>) {
-        self.view = view;
-        self.lines = walked.lines;
-        self.verdicts = verdicts;
-        self.voids = walked.voids;
-        self.last_valid_commit = walked.last_valid_commit;
+    /// Folds a longer log that this one must be the beginning of.
+    fn catch_up(&self, walked: &Walked) -> anyhow::Result<Replayed> {
+        let replayed = replay::replay(&self.repo, walked, &mut |_, _| {})?;
+        check_pin(walked, &replayed.view, self.pin)?;
+        let (size, root) = (self.view.size(), self.view.root());
+        if replayed.view.root_at(size) == root {
+            return Ok(replayed);
+        }
+        Err(rewritten("the log changed while this command ran", size, root, &replayed.view).into())
     }
 }
 
@@ -104,12 +112,35 @@ pub(super) struct Me {
 impl<'w> Context<'w> {
     /// Puts a world and the global options together.
     pub(super) fn new(world: &'w mut World, globals: Globals) -> Context<'w> {
-        Context { world, globals }
+        Context { world, globals, is_silent: false }
     }
 
     /// Tells whether `--json` was given.
     pub(super) fn json(&self) -> bool {
         self.globals.json
+    }
+
+    /// Tells whether `--quiet` was given.
+    pub(super) fn quiet(&self) -> bool {
+        self.globals.quiet
+    }
+
+    /// Tells whether the command line or the environment names a repo.
+    pub(super) fn names_repo(&self) -> bool {
+        self.globals.repo.is_some() || self.world.path_var("JIT_REPO").is_some()
+    }
+
+    /// Works on this repo from now on, whatever the command line named.
+    pub(super) fn use_repo(&mut self, repo: &Repo) {
+        self.globals.repo = Some(repo.shown_path());
+    }
+
+    /// Runs a part of a command whose own answer is not the command's.
+    pub(super) fn silently<T>(&mut self, part: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        self.is_silent = true;
+        let result = part(self);
+        self.is_silent = false;
+        result
     }
 
     /// Tells whether `--verbose` was given.
@@ -141,11 +172,17 @@ impl<'w> Context<'w> {
 
     /// Prints an answer, and a line end.
     pub(super) fn print(&mut self, text: &str) -> anyhow::Result<()> {
+        if self.is_silent {
+            return Ok(());
+        }
         self.world.out(&format!("{text}\n")).map_err(unwritable)
     }
 
     /// Prints the one JSON object of a command.
     pub(super) fn print_json(&mut self, value: &impl serde::Serialize) -> anyhow::Result<()> {
+        if self.is_silent {
+            return Ok(());
+        }
         self.world.out(&super::render::json(value)).map_err(unwritable)
     }
 
@@ -268,8 +305,10 @@ impl<'w> Context<'w> {
         progress: &mut dyn FnMut(u64, u64),
         moves_pin: impl FnOnce(Hash, &Repo) -> anyhow::Result<bool>,
     ) -> anyhow::Result<Ledger> {
-        let tip = repo.read_ref(BRANCH)?.ok_or_else(|| no_log(&repo))?;
-        let genesis = first_id(&repo);
+        if repo.read_ref(BRANCH)?.is_none() {
+            return Err(no_log(&repo).into());
+        }
+        let genesis = expected_id(config, &repo)?;
         let moves_pin = match genesis {
             Some(genesis) => moves_pin(genesis, &repo)?,
             None => false,
@@ -277,23 +316,31 @@ impl<'w> Context<'w> {
         // The pin is asked even where it does not move: a log that this machine has seen further is not believed.
         let pin = genesis.map(|genesis| config.pin(&genesis)).transpose()?.flatten();
         let minimums = genesis.map(|genesis| config.minimums(&genesis)).transpose()?.unwrap_or_default();
+        // The tip is read after the pin: others move the branch first and the pin after it, so the branch is not behind.
+        let tip = repo.read_ref(BRANCH)?.ok_or_else(|| no_log(&repo))?;
         let walked = log::walk(&repo, tip, pin.map(|pin| pin.commit), &rules()).map_err(walk_failure)?;
         let replayed = replay::replay(&repo, &walked, progress)?;
-        let mut ledger = Ledger {
-            repo,
-            view: Memory::new(),
-            lines: Vec::new(),
-            verdicts: Vec::new(),
-            voids: Vec::new(),
-            last_valid_commit: walked.last_valid_commit,
-            pin,
-            moves_pin,
-        };
         check_pin(&walked, &replayed.view, pin)?;
+        let id = replayed.view.genesis().map(|genesis| genesis.id);
+        if id != genesis {
+            let name = |id: Option<Hash>| id.map_or_else(|| "no log".to_owned(), |id| format!("log {id}"));
+            let text = format!("the branch jit/audit holds {}, where {} was", name(id), name(genesis));
+            return Err(Failure::untrusted(Code::LogRewritten, text).into());
+        }
         for minimum in &minimums {
             check_minimum(&replayed.view, minimum, "the one that this machine has seen")?;
         }
-        ledger.take_in(walked, replayed.view, replayed.verdicts);
+        let ledger = Ledger {
+            repo,
+            view: replayed.view,
+            lines: walked.lines,
+            verdicts: replayed.verdicts,
+            voids: walked.voids,
+            last_valid_commit: walked.last_valid_commit,
+            tail: walked.tail,
+            pin,
+            moves_pin,
+        };
         self.advance_pin(config, &ledger)?;
         Ok(ledger)
     }
@@ -317,6 +364,17 @@ impl<'w> Context<'w> {
         }
     }
 
+    /// Returns a log's id and its pin as it stands, for whoever is about to trust it.
+    pub(super) fn first_pin(&self, repo: &Repo) -> anyhow::Result<(Hash, Pin)> {
+        let tip = repo.read_ref(BRANCH)?.ok_or_else(|| no_log(repo))?;
+        let walked = log::walk(repo, tip, None, &rules()).map_err(walk_failure)?;
+        let replayed = replay::replay(repo, &walked, &mut |_, _| {})?;
+        let (Some(genesis), Some(root)) = (replayed.view.genesis(), replayed.view.root()) else {
+            return Err(no_log(repo).into());
+        };
+        Ok((genesis.id, Pin { commit: walked.last_valid_commit, size: replayed.view.size(), root }))
+    }
+
     /// Finds the caller's key, and the identity that it belongs to.
     pub(super) fn me(&mut self, ledger: &Ledger) -> anyhow::Result<Me> {
         let signer = self.signer(Some(&ledger.repo), &|key| ledger.view.owner_of(key).is_some())?;
@@ -328,7 +386,7 @@ impl<'w> Context<'w> {
                     signer.public_key().fingerprint(),
                     signer.describe()
                 );
-                Err(Failure::unavailable(text)
+                Err(Failure { code: Some(Code::UnknownSubject), ..Failure::denied(text) }
                     .help("have it added: `jit identity add NAME KEYFILE.pub`, commit, `jit policy publish`; or name another with --key")
                     .into())
             }
@@ -351,7 +409,7 @@ impl<'w> Context<'w> {
     }
 
     /// Appends a signed line, and lets `ledger` stand behind it. `judge` is asked with the log as it stands when the line
-    /// goes in, again each time somebody else was first.
+    /// goes in, again each time somebody else was first; what it answers is what the line changes.
     pub(super) fn append(
         &mut self,
         ledger: &mut Ledger,
@@ -359,47 +417,40 @@ impl<'w> Context<'w> {
         files: Option<&PolicyFiles>,
         author: &Name,
         message: &str,
-        judge: &mut dyn FnMut(&Memory) -> anyhow::Result<()>,
+        judge: &mut dyn FnMut(&Memory) -> anyhow::Result<Delta>,
     ) -> anyhow::Result<()> {
         let mut random = [0; 16];
         self.world.random(&mut random);
-        let now = self.world.now();
-        let named = policy_digest;
         let context = log::Context {
-            rules: Rules { is_genesis: &is_genesis, named_digest: &named },
+            rules: rules(),
             pin: ledger.pin.map(|pin| pin.commit),
             identity: Author { name: author.to_string(), email: format!("{author}@jit.invalid") },
-            now: now.unix(),
+            now: self.world.now().unix(),
             random,
         };
-        let pin = ledger.pin;
-        let known_size = ledger.view.size();
-        let known_root = ledger.view.root();
-        let known_view = ledger.view.clone();
-        let repo = &ledger.repo;
-        let mut behind = None;
+        let bytes = line.as_str().as_bytes();
+        let mut before = None;
         let mut put = |walked: &Walked| -> anyhow::Result<Draft> {
-            check_holds_pin(walked, pin)?;
-            // Nobody was first: what is known already is the log that the line goes into.
-            if walked.size() == known_size {
-                judge(&known_view)?;
-            } else {
-                let replayed = replay::replay(repo, walked, &mut |_, _| {})?;
-                check_pin(walked, &replayed.view, pin)?;
-                if replayed.view.root_at(known_size) != known_root {
-                    return Err(rewritten("the log changed while this command ran", known_size, known_root, &replayed.view).into());
-                }
-                judge(&replayed.view)?;
-            }
-            behind = Some(walked.clone());
-            let files = files.map(|files| files.iter().map(|(path, bytes)| (path.to_owned(), bytes.to_vec())).collect());
-            let new = NewLine { line: line.as_str().as_bytes().to_vec(), files: files.unwrap_or_default() };
+            // If nobody was first, what is known already is the log that the line goes into.
+            let raced = if walked.size() == ledger.view.size() { None } else { Some(ledger.catch_up(walked)?) };
+            let delta = judge(raced.as_ref().map_or(&ledger.view, |raced| &raced.view))?;
+            before = Some((walked.clone(), raced, delta));
+            let new = NewLine { line: bytes.to_vec(), files: files.cloned().unwrap_or_default() };
             Ok(Draft { lines: vec![new], message: message.to_owned() })
         };
-        let logged = log::append(repo, &context, &mut put).map_err(append_failure)?;
-        let walked = log::walk(&ledger.repo, logged.commit, pin.map(|pin| pin.commit), &rules()).map_err(walk_failure)?;
-        let replayed = replay::replay(&ledger.repo, &walked, &mut |_, _| {})?;
-        ledger.take_in(walked, replayed.view, replayed.verdicts);
+        let logged = log::append(&ledger.repo, &context, &mut put).map_err(append_failure)?;
+        let (mut walked, raced, delta) = before.ok_or_else(|| anyhow!("a line went in that nobody judged"))?;
+        if let Some(raced) = raced {
+            ledger.view = raced.view;
+            ledger.verdicts = raced.verdicts;
+        }
+        ledger.verdicts.push(delta.verdict.clone());
+        ledger.view.commit(delta);
+        walked.lines.push(bytes.to_vec());
+        ledger.lines = walked.lines;
+        ledger.voids = walked.voids;
+        ledger.last_valid_commit = logged.commit;
+        ledger.tail = logged.tail;
         let config = Config::open(self.world);
         self.advance_pin(&config, ledger)
     }
@@ -422,6 +473,16 @@ fn first_id(repo: &Repo) -> Option<Hash> {
     outcome.ok().map(|signed| signed.get().id)
 }
 
+/// Returns the id of the log that this repo is known to hold, because it was made here; else the one that it seems to.
+fn expected_id(config: &Config, repo: &Repo) -> anyhow::Result<Option<Hash>> {
+    for id in config.trusted()? {
+        if config.is_home_of(&id, &repo.shown_path())? {
+            return Ok(Some(id));
+        }
+    }
+    Ok(first_id(repo))
+}
+
 /// What `--genesis` and `JIT_GENESIS` name: `ID[:SIZE:ROOT]`.
 #[derive(Debug)]
 struct GenesisOption {
@@ -433,7 +494,8 @@ impl GenesisOption {
     fn parse(text: &str) -> anyhow::Result<GenesisOption> {
         let wrong = || {
             let shown = super::render::safe(text);
-            Failure::usage(format!("`{shown}` names no genesis")).help("write it ID or ID:SIZE:ROOT, ids and roots whole")
+            Failure::usage(format!("`{shown}` names no genesis"))
+                .help("write it ID or ID:SIZE:ROOT, ids and roots whole")
         };
         let mut parts = text.split(':');
         let id = parts.next().and_then(|id| id.parse().ok()).ok_or_else(wrong)?;
@@ -473,16 +535,6 @@ fn check_pin(walked: &Walked, view: &Memory, pin: Option<Pin>) -> anyhow::Result
         "the log does not extend the one that this machine has seen".to_owned()
     };
     Err(rewritten(&text, known.size, Some(known.root), view).into())
-}
-
-fn check_holds_pin(walked: &Walked, pin: Option<Pin>) -> anyhow::Result<()> {
-    match pin {
-        Some(pin) if !walked.holds_pin => {
-            let text = format!("the commit {} that this machine last accepted is gone from the log's history", pin.commit);
-            Err(Failure::untrusted(Code::LogRewritten, text).into())
-        }
-        Some(_) | None => Ok(()),
-    }
 }
 
 /// The proof of a rewritten log: both roots.
@@ -560,7 +612,14 @@ impl Failure {
                 return failure.clone();
             }
         }
-        let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        let mut message = String::new();
+        for cause in error.chain().map(ToString::to_string) {
+            // Most errors of ours say their cause themselves.
+            if !message.contains(&cause) {
+                let colon = if message.is_empty() { "" } else { ": " };
+                message = format!("{message}{colon}{cause}");
+            }
+        }
         let failure = Failure::unavailable(message);
         let help = error.chain().find_map(|cause| {
             cause
@@ -569,11 +628,9 @@ impl Failure {
                 .or_else(|| cause.downcast_ref::<KeyFault>().and_then(KeyFault::help))
                 .or_else(|| cause.downcast_ref::<ConfigError>().and_then(ConfigError::help))
         });
-        let exit = if error.downcast_ref::<ConfigError>().is_some_and(ConfigError::is_untrusted) {
-            Exit::Untrusted
-        } else {
-            Exit::Unavailable
-        };
-        Failure { help, exit, ..failure }
+        if error.downcast_ref::<ConfigError>().is_some_and(ConfigError::is_untrusted) {
+            return Failure { help, exit: Exit::Untrusted, code: Some(Code::LogRewritten), ..failure };
+        }
+        Failure { help, ..failure }
     }
 }

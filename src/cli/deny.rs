@@ -7,7 +7,7 @@ use crate::core::statement::Verdict;
 
 /// Deny requests: shows each, asks, signs, logs; a denied request has ended
 #[derive(clap::Args, Debug)]
-pub struct DenyArgs {
+pub(super) struct DenyArgs {
     /// Ids, or prefixes that name only one statement
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,

@@ -11,7 +11,7 @@ use crate::core::view::View;
 
 /// End a grant of your own that you no longer need
 #[derive(clap::Args, Debug)]
-pub struct DoneArgs {
+pub(super) struct DoneArgs {
     /// Its id, or a prefix that names only one statement [default: your only live grant]
     #[arg(value_name = "ID")]
     id: Option<String>,

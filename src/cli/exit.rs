@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::core::reason::{Code, Reason, Weight};
 use crate::core::decide::Answer;
+use crate::core::reason::{Code, Reason, Weight};
 
 /// What the process ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,7 +16,11 @@ const SHORTEST_UNSEEN: usize = 16;
 pub(super) fn find_to_sign(cx: &Context<'_>, view: &Memory, prefix: &str, yes: bool) -> anyhow::Result<(Hash, Entry)> {
     if prefix.len() < SHORTEST_UNSEEN && (yes || !cx.can_ask()) {
         let why = if yes { "with --yes" } else { "without a terminal" };
-        let text = format!("{why} an id needs at least {SHORTEST_UNSEEN} digits, `{}` has {}", super::render::safe(prefix), prefix.len());
+        let text = format!(
+            "{why} an id needs at least {SHORTEST_UNSEEN} digits, `{}` has {}",
+            super::render::safe(prefix),
+            prefix.len()
+        );
         return Err(Failure::usage(text).help("take the whole id from `jit list --json`, or from `jit show`").into());
     }
     find(view, prefix)

@@ -14,7 +14,7 @@ use crate::core::view::{View, ViewExt};
 
 /// Lift a lockdown, with as many maintainers as a policy needs; what it ended stays ended
 #[derive(clap::Args, Debug)]
-pub struct LiftArgs {
+pub(super) struct LiftArgs {
     /// The lockdown's id, or a prefix that names only one statement
     #[arg(value_name = "ID")]
     id: String,
@@ -53,7 +53,12 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LiftArgs) -> anyhow::Result<Exit>
         ("lift because", render::quoted(&args.reason)),
         ("needs", format!("{} maintainers", ledger.view.threshold())),
     ];
-    cx.world.say(&format!("You ({}, {}) are about to lift:\n{}", me.name, me.signer.describe(), render::details(&rows)));
+    cx.world.say(&format!(
+        "You ({}, {}) are about to lift:\n{}",
+        me.name,
+        me.signer.describe(),
+        render::details(&rows)
+    ));
     cx.confirm("Sign and log that you lift it?", args.yes)?;
     let message = format!("{} lifts lockdown {}", me.name, of.short());
     let logged = statement::say(cx, &mut ledger, &mut me, statement, &message, Insist::OnEffect)?;
@@ -63,7 +68,11 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LiftArgs) -> anyhow::Result<Exit>
     } else if lifted {
         cx.print(&format!("Lifted {of}"))?;
     } else {
-        let text = format!("It waits for {} maintainers in all: each says `jit approve {}`", ledger.view.threshold(), logged.id);
+        let text = format!(
+            "It waits for {} maintainers in all: each says `jit approve {}`",
+            ledger.view.threshold(),
+            logged.id
+        );
         cx.print(&text)?;
     }
     Ok(if lifted { Exit::Done } else { Exit::Pending })

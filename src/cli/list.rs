@@ -16,7 +16,7 @@ use crate::core::view::{View, ViewExt};
 
 /// List requests and grants: those that wait and those that are live, unless said otherwise
 #[derive(clap::Args, Debug)]
-pub struct ListArgs {
+pub(super) struct ListArgs {
     /// Those that wait for approval, first those that you could approve
     #[arg(long)]
     pending: bool,
@@ -88,7 +88,9 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ListArgs) -> anyhow::Result<Exit>
         })
         .collect();
     // What I could approve comes first, then by age, the newest last.
-    listed.sort_by_key(|listed| (!(listed.mine_to_approve && listed.decision.answer == Answer::Pending), listed.record.index));
+    listed.sort_by_key(|listed| {
+        (!(listed.mine_to_approve && listed.decision.answer == Answer::Pending), listed.record.index)
+    });
     if cx.json() {
         let requests = listed.iter().map(|listed| row(&ledger, listed)).collect();
         cx.print_json(&ListAnswer { requests, lockdowns: lockdowns(&ledger) })?;
@@ -97,7 +99,12 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ListArgs) -> anyhow::Result<Exit>
         cx.print(&text)?;
         for lockdown in ledger.view.lockdowns().into_iter().filter(|lockdown| lockdown.lifted.is_none()) {
             let what = super::lockdown::describe(&lockdown.subjects, &lockdown.resources);
-            cx.print(&format!("lockdown {}: {what}, by {}: {}", lockdown.id.short(), lockdown.by, render::quoted(&lockdown.reason)))?;
+            cx.print(&format!(
+                "lockdown {}: {what}, by {}: {}",
+                lockdown.id.short(),
+                lockdown.by,
+                render::quoted(&lockdown.reason)
+            ))?;
         }
     }
     Ok(Exit::Done)
@@ -156,7 +163,11 @@ fn table(cx: &Context<'_>, listed: &[Listed<'_>], now: Timestamp) -> String {
                 record.by.to_string(),
                 record.request.action.to_string(),
                 record.request.resource.to_string(),
-                if listed.mine_to_approve && listed.decision.answer == Answer::Pending { format!("{state} (yours to approve)") } else { state },
+                if listed.mine_to_approve && listed.decision.answer == Answer::Pending {
+                    format!("{state} (yours to approve)")
+                } else {
+                    state
+                },
                 left,
                 cx.world.local_time(end),
                 crate::core::escape::shorten(&record.request.reason, 40).into_owned(),

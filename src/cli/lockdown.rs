@@ -14,7 +14,7 @@ use crate::core::statement::{Lockdown, LockdownSubject, What};
 
 /// End for good all that matches, and hold it back until it is lifted: shows what it ends, asks, signs, logs
 #[derive(clap::Args, Debug)]
-pub struct LockdownArgs {
+pub(super) struct LockdownArgs {
     /// Whom: a name, or group:NAME; may be repeated [default: everyone]
     #[arg(long = "subject", value_name = "S")]
     subjects: Vec<LockdownSubject>,
@@ -67,7 +67,12 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LockdownArgs) -> anyhow::Result<E
         ("why", render::quoted(&args.reason)),
         ("ends now", format!("{} live or pending", ended.len())),
     ];
-    cx.world.say(&format!("You ({}, {}) are about to lock down:\n{}", me.name, me.signer.describe(), render::details(&rows)));
+    cx.world.say(&format!(
+        "You ({}, {}) are about to lock down:\n{}",
+        me.name,
+        me.signer.describe(),
+        render::details(&rows)
+    ));
     for record in &ended {
         let request = &record.request;
         cx.world.say(&format!("    {}  {} {} {}", record.id.short(), record.by, request.action, request.resource));

@@ -49,7 +49,7 @@ struct Cli {
 
 /// Options that every command takes.
 #[derive(Args, Debug, Clone)]
-pub struct Globals {
+struct Globals {
     /// The policy repo [default: JIT_REPO, else the one around the current folder, else the first that was made here]
     #[arg(short = 'C', long, global = true, value_name = "DIR")]
     repo: Option<PathBuf>,

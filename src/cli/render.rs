@@ -24,7 +24,7 @@ pub(super) fn quoted(text: &str) -> String {
 /// Returns a table without lines, its header first.
 pub(super) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header);
     for row in rows {
         table.add_row(row.iter().map(|cell| safe(cell).into_owned()));
@@ -74,8 +74,6 @@ pub(super) enum Role {
     Waiting,
     /// No.
     Bad,
-    /// A heading.
-    Strong,
 }
 
 /// Colours text if colours are wanted.
@@ -84,7 +82,6 @@ pub(super) fn paint(coloured: bool, role: Role, text: &str) -> String {
         Role::Good => "32",
         Role::Waiting => "33",
         Role::Bad => "31",
-        Role::Strong => "1",
     };
     if coloured { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
 }
@@ -109,8 +106,11 @@ pub(super) fn failure(cx: &mut Context<'_>, error: &anyhow::Error) -> Exit {
     }
     let failure = Failure::from_error(error);
     if cx.json() {
-        let body =
-            FailureBody { code: failure.code.map(|code| code.as_str()), message: &failure.message, help: failure.help.as_deref() };
+        let body = FailureBody {
+            code: failure.code.map(|code| code.as_str()),
+            message: &failure.message,
+            help: failure.help.as_deref(),
+        };
         // If even that can't be written, the status still says it.
         let _ = cx.world.out(&json(&FailureJson { error: body }));
     }

@@ -19,7 +19,7 @@ use crate::core::view::{View, ViewExt};
 
 /// Ask for access: signs a request, logs it, and shows the grant or what it waits for
 #[derive(clap::Args, Debug)]
-pub struct RequestArgs {
+pub(super) struct RequestArgs {
     /// What to access, such as db/prod/orders
     resource: Resource,
     /// What to do to it
@@ -70,7 +70,8 @@ pub(super) fn run(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Ex
         return answer(cx, args, &ledger, None, Decision::deny(Reason::new(Code::NoMatchingRule, text)), None);
     };
     let policy = ledger.view.policy_at(ledger.view.size()).ok_or_else(|| {
-        Failure::untrusted(Code::PolicyUnverified, "no policy is in force yet").help("`jit policy status` shows what is missing")
+        Failure::untrusted(Code::PolicyUnverified, "no policy is in force yet")
+            .help("`jit policy status` shows what is missing")
     })?;
     let request = Request {
         policy,
@@ -95,10 +96,10 @@ pub(super) fn run(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Ex
         let decision = decide::stand(&ledger.view, record, now);
         return answer(cx, args, &ledger, Some(record), decision, None);
     }
-    let message =
-        format!("{} asks to {} {} for {duration}", me.name, args.action, args.resource);
+    let message = format!("{} asks to {} {} for {duration}", me.name, args.action, args.resource);
     let logged = statement::say(cx, &mut ledger, &mut me, statement, &message, Insist::OnRecord)?;
-    let record = ledger.view.request(&logged.id).cloned().ok_or_else(|| Failure::denied("the request is not on record"))?;
+    let record =
+        ledger.view.request(&logged.id).cloned().ok_or_else(|| Failure::denied("the request is not on record"))?;
     let decision = decide::stand(&ledger.view, &record, cx.world.now());
     let token = match (args.token, decision.answer) {
         (true, Answer::Allow) => Some(super::token::make(cx, &ledger, &mut me, &record, None, None)?),
@@ -115,7 +116,9 @@ fn default_duration(ledger: &Ledger, subject: &Name, args: &RequestArgs) -> Opti
 /// Refuses free text that no statement may hold.
 pub(super) fn check_text(option: &str, text: &str) -> anyhow::Result<()> {
     if text.len() > MAX_TEXT_LEN {
-        return Err(Failure::usage(format!("{option} has {} bytes, at most {MAX_TEXT_LEN} are kept", text.len())).into());
+        return Err(
+            Failure::usage(format!("{option} has {} bytes, at most {MAX_TEXT_LEN} are kept", text.len())).into()
+        );
     }
     if !is_text(text) {
         let text = format!("{option} holds a control character: {}", render::safe(text));
@@ -127,7 +130,8 @@ pub(super) fn check_text(option: &str, text: &str) -> anyhow::Result<()> {
 /// Reads a time as people write it: RFC 3339, or `+` and a duration from now.
 pub(super) fn parse_time(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     if let Some(length) = text.strip_prefix('+') {
-        let length: Duration = length.parse().map_err(|why| Failure::usage(format!("`{}`: {why}", render::safe(text))))?;
+        let length: Duration =
+            length.parse().map_err(|why| Failure::usage(format!("`{}`: {why}", render::safe(text))))?;
         return Ok(now.after(length));
     }
     let time = DateTime::parse_from_rfc3339(text).map_err(|_| {
@@ -157,12 +161,11 @@ fn answer(
     let grant = record.and_then(|record| decide::granted(&ledger.view, record));
     let exit = Exit::of(answer, if granted_later { &[] } else { &decision.reasons });
     if cx.json() {
-        let request = record.map(|record| {
-            if args.dry_run { RequestJson::unsigned(record) } else { RequestJson::from(record) }
-        });
+        let request =
+            record.map(|record| if args.dry_run { RequestJson::unsigned(record) } else { RequestJson::from(record) });
         cx.print_json(&RequestAnswer {
             decision: answer.as_str(),
-            grant: grant.as_ref().map(|grant| GrantJson { ..GrantJson::from(grant) }).filter(|_| answer == Answer::Allow),
+            grant: grant.as_ref().map(GrantJson::from).filter(|_| answer == Answer::Allow),
             request,
             needs: needs.iter().map(NeedJson::from).collect(),
             reasons: json::reasons(&decision.reasons),
@@ -177,7 +180,10 @@ fn answer(
     match (answer, record) {
         (Answer::Allow, Some(record)) => {
             let word = render::paint(coloured, Role::Good, if args.dry_run { "granted" } else { "Granted" });
-            lines.push(format!("{would}{word}: {} may {} {}", record.by, record.request.action, record.request.resource));
+            lines.push(format!(
+                "{would}{word}: {} may {} {}",
+                record.by, record.request.action, record.request.resource
+            ));
             if let Some(grant) = record.grant() {
                 lines.push(render::details(&[
                     ("from", render::both_times(cx.world, grant.start)),

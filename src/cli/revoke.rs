@@ -13,7 +13,7 @@ use crate::core::statement::{Revocation, What};
 
 /// End requests and grants early; gates see it at their next look
 #[derive(clap::Args, Debug)]
-pub struct RevokeArgs {
+pub(super) struct RevokeArgs {
     /// Ids of requests, or prefixes that name only one statement
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,

@@ -14,7 +14,7 @@ use crate::core::view::View;
 
 /// Show one statement: a request with all that came of it, or any other line of the log
 #[derive(clap::Args, Debug)]
-pub struct ShowArgs {
+pub(super) struct ShowArgs {
     /// Its id, or a prefix that names only one statement
     #[arg(value_name = "ID")]
     id: String,
@@ -127,8 +127,11 @@ fn request_rows(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord) -> Ve
     }
     for approval in &record.approvals {
         let narrowed = approval.duration.map(|duration| format!(" for {duration}")).unwrap_or_default();
-        let comment =
-            if approval.comment.is_empty() { String::new() } else { format!(": {}", render::quoted(&approval.comment)) };
+        let comment = if approval.comment.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", render::quoted(&approval.comment))
+        };
         rows.push(("approved", format!("{} at {}{narrowed}{comment}", approval.by, approval.at)));
     }
     if let Status::Denied(ending) = &record.status {
@@ -138,7 +141,10 @@ fn request_rows(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord) -> Ve
         rows.push(("revoked", format!("{} at {}: {}", ending.by, ending.at, render::quoted(&ending.reason))));
     }
     if matches!(record.status, Status::Pending) {
-        rows.push(("missing", super::verdict::describe_needs(&super::verdict::needs(&ledger.view, record)).trim_start().to_owned()));
+        rows.push((
+            "missing",
+            super::verdict::describe_needs(&super::verdict::needs(&ledger.view, record)).trim_start().to_owned(),
+        ));
     }
     rows
 }

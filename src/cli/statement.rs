@@ -49,8 +49,6 @@ pub(super) fn sign(cx: &mut Context<'_>, me: &mut Me, body: &Body) -> anyhow::Re
 pub(super) struct Logged {
     /// Its id.
     pub(super) id: Hash,
-    /// What it was worth at its place.
-    pub(super) verdict: Verdict,
 }
 
 /// What to do when a line that was foreseen to have an effect has none any more, because somebody else was first.
@@ -86,7 +84,6 @@ pub(super) fn say_with_files(
 ) -> anyhow::Result<Logged> {
     let line = sign(cx, me, &Body::Statement(statement))?;
     let examined = ledger::examine(line.as_str().as_bytes());
-    let mut verdict = None;
     cx.append(ledger, &line, files, &me.name, message, &mut |view| {
         let delta = ledger::apply(view, &examined, files)?;
         match &delta.verdict {
@@ -94,9 +91,7 @@ pub(super) fn say_with_files(
             Verdict::WithoutEffect(_) if insist == Insist::OnEffect => demand_effect(&delta)?,
             Verdict::WithoutEffect(_) | Verdict::Effect => {}
         }
-        verdict = Some(delta.verdict);
-        Ok(())
+        Ok(delta)
     })?;
-    let verdict = verdict.context("the log was not asked before the line was appended")?;
-    Ok(Logged { id: line.id(), verdict })
+    Ok(Logged { id: line.id() })
 }

@@ -18,7 +18,7 @@ use crate::core::view::View;
 
 /// Sign and print a token of a grant of your own; whoever holds it is let in until it expires
 #[derive(clap::Args, Debug)]
-pub struct TokenArgs {
+pub(super) struct TokenArgs {
     /// The grant's id, or a prefix that names only one statement
     #[arg(value_name = "ID")]
     id: String,
@@ -42,7 +42,8 @@ pub(super) fn run(cx: &mut Context<'_>, args: &TokenArgs) -> anyhow::Result<Exit
     }
     let ledger = cx.ledger()?;
     let (id, _) = id::find_to_sign(cx, &ledger.view, &args.id, false)?;
-    let record = ledger.view.request(&id).cloned().ok_or_else(|| Failure::denied(format!("{} is no request", id.short())))?;
+    let record =
+        ledger.view.request(&id).cloned().ok_or_else(|| Failure::denied(format!("{} is no request", id.short())))?;
     let mut me = cx.me(&ledger)?;
     if record.by != me.name {
         let text = format!("{} is `{}`'s, and only they can present it; you are `{}`", id.short(), record.by, me.name);

@@ -8,9 +8,7 @@ use super::request::check_text;
 use super::statement::{self, Insist};
 use crate::core::evaluate::{self, Need};
 use crate::core::hash::Hash;
-use crate::core::ledger::{
-    Entry, EntryKind, LiftRecord, Loaded, ProposalRecord, RequestRecord, Status, foresee,
-};
+use crate::core::ledger::{Entry, EntryKind, LiftRecord, Loaded, ProposalRecord, RequestRecord, Status, foresee};
 use crate::core::reason::{Code, Reason};
 use crate::core::statement::{Approval, Verdict, What};
 use crate::core::time::Duration;
@@ -76,9 +74,10 @@ fn one(
             ("request", describe_request(cx, ledger, record, say), now.max(record.at))
         }
         EntryKind::Policy => {
-            let proposal = ledger.view.proposal(&of).ok_or_else(|| {
-                Failure::denied("that policy is in force already, or can't come into force any more")
-            })?;
+            let proposal = ledger
+                .view
+                .proposal(&of)
+                .ok_or_else(|| Failure::denied("that policy is in force already, or can't come into force any more"))?;
             check_date(cx, proposal)?;
             ("policy", describe_proposal(cx, ledger, proposal)?, now)
         }
@@ -117,7 +116,8 @@ fn check_date(cx: &Context<'_>, proposal: &ProposalRecord) -> anyhow::Result<()>
     let now = cx.world.now();
     let ahead = proposal.policy.at.since(now).num_seconds();
     if ahead > 60 {
-        let text = format!("that policy is dated {}, this machine's clock says {now}: {ahead} s ahead", proposal.policy.at);
+        let text =
+            format!("that policy is dated {}, this machine's clock says {now}: {ahead} s ahead", proposal.policy.at);
         return Err(Failure { code: Some(Code::Clock), ..Failure::new(Exit::Unavailable, text) }
             .help("set the clock, or have the policy published again")
             .into());
@@ -243,7 +243,9 @@ fn describe_proposal(cx: &Context<'_>, ledger: &Ledger, proposal: &ProposalRecor
             rows.push(("maintainers", format!("{names}; threshold {}", next.threshold())));
         }
         Loaded::Broken(why) => rows.push(("DOES NOT LOAD", render::safe(why).into_owned())),
-        Loaded::Unsupported => rows.push(("DOES NOT LOAD", format!("format {} is above this program's", policy.format))),
+        Loaded::Unsupported => {
+            rows.push(("DOES NOT LOAD", format!("format {} is above this program's", policy.format)))
+        }
     }
     let changes = super::policy::describe_changes(ledger, policy)?;
     Ok(format!("{}\n{changes}", render::details(&rows)))

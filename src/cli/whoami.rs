@@ -5,13 +5,13 @@ use serde::Serialize;
 use super::context::Context;
 use super::exit::Exit;
 use super::render;
-use crate::core::policy::{Effect, Policy, Rule, Selector};
 use crate::core::name::Name;
+use crate::core::policy::{Effect, Policy, Rule, Selector};
 use crate::core::view::ViewExt;
 
 /// Show the identity behind your key, its groups, and what it may ask for
 #[derive(clap::Args, Debug)]
-pub struct WhoamiArgs {}
+pub(super) struct WhoamiArgs {}
 
 #[derive(Serialize)]
 struct Whoami {

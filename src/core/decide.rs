@@ -264,7 +264,7 @@ fn stand_pending(
     }
     let by_policy: Vec<Reason> = denied_reason(policy, &ask)
         .into_iter()
-        .chain(evaluate::misfits(policy, policy.rules().values(), &ask))
+        .chain(evaluate::misfits(policy, policy.rules_near(ask.resource), &ask))
         .collect();
     if !by_policy.is_empty() {
         merge(&mut against, by_policy);
@@ -320,6 +320,18 @@ fn changed(view: &impl View, record: &RequestRecord) -> Option<Reason> {
     let policy = view.policy_record().filter(|policy| policy.id != judged_under)?;
     let text = format!("policy version {} is in force since it was granted", policy.version);
     Some(Reason::new(Code::PolicyChanged, text))
+}
+
+/// Returns the grant that a request became, as a decision shows it, whether it holds now or not; with the smallest id of
+/// a rule that still allows it, or else of one that did.
+pub fn granted(view: &impl View, record: &RequestRecord) -> Option<Granted> {
+    let grant = record.grant()?;
+    let still = |id: &&Name| {
+        let rule = view.rules().and_then(|policy| policy.rules().get(*id).map(|rule| (policy, rule)));
+        rule.is_some_and(|(policy, rule)| evaluate::fit(policy, rule, &record.ask()).is_ok())
+    };
+    let rule = grant.rules.iter().find(still).or_else(|| grant.rules.first())?;
+    Some(shown(record, grant, rule.clone()))
 }
 
 /// Returns a grant as a decision shows it.

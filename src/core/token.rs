@@ -16,7 +16,7 @@ use super::reason::{Code, Reason, merge};
 use super::signature::Verified;
 use super::statement::{Body, Line, Presentation, Signed, Statement, What};
 use super::time::Timestamp;
-use super::view::View;
+use super::view::{View, ViewExt};
 
 /// What every token starts with.
 pub const PREFIX: &str = "jit1.";
@@ -120,6 +120,10 @@ pub(super) fn decide(
         Ok(found) => found,
         Err(reason) => return Decision::deny(reason),
     };
+    if !view.knows(&record.by) {
+        // A subject that is gone is all there is to say, whoever presents and for what.
+        return judge(view, record, record.request.bind, now);
+    }
     let mut against = Vec::new();
     let mut demand = |holds: bool, code: Code, text: String| {
         if !holds {

@@ -32,13 +32,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use git2::Oid;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use self::files::Folder;
 use super::world::{World, WorldError};
-use crate::core::hash::Hash;
+use crate::core::hash::{Hash, parse_hex};
+use crate::core::history::object::Oid;
 use crate::core::time::Timestamp;
 
 mod error;
@@ -409,8 +409,7 @@ fn read_pin(folder: &Folder, genesis: &Hash) -> Result<Option<Pin>, ConfigError>
     let (folder, name) = (folder.join(PINS), file_name(genesis));
     let Some(file) = read_toml::<PinFile>(&folder, &name)? else { return Ok(None) };
     let path = folder.place(&name);
-    let is_whole = file.commit.len() == 40 && file.commit.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
-    let commit = Oid::from_str(&file.commit).ok().filter(|_| is_whole);
+    let commit = parse_hex(file.commit.as_bytes()).map(Oid);
     Ok(Some(Pin {
         commit: commit.ok_or_else(|| ConfigError::value(&path, "commit", "it is 40 digits of 0-9 and a-f"))?,
         size: size(&path, file.size)?,

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use git2::{ErrorCode, ObjectType, Repository};
 
-use crate::core::object::{
+use super::keys::GitKeyConfig;
+use crate::core::history::object::{
     Author, CommitHead, MAX_COMMIT_SIZE, MAX_TREE_SIZE, Objects, Oid, TreeEntry, parse_commit, parse_tree,
 };
 
@@ -41,6 +42,47 @@ impl Repo {
             Err(error) if error.code() == ErrorCode::NotFound && from.is_dir() => Ok(None),
             Err(error) => Err(why_not_open(from, error)),
         }
+    }
+
+    /// Opens the repository whose work tree, or which itself, is the folder `at`; none if there is none just there. One
+    /// that stands further up does not count.
+    ///
+    /// # Errors
+    /// As [`Repo::open`].
+    pub fn discover_at(at: &Path) -> Result<Option<Repo>, GitError> {
+        match Repository::open(at) {
+            Ok(git) => Ok(Some(Repo { git })),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(why_not_open(at, error)),
+        }
+    }
+
+    /// Returns what git's configuration says about signing.
+    ///
+    /// # Errors
+    /// The configuration can't be read.
+    pub fn key_config(&self) -> Result<GitKeyConfig, GitError> {
+        let failed = |error| GitError::git("reading git's configuration", error);
+        let config = self.git.config().and_then(|mut config| config.snapshot()).map_err(failed)?;
+        let get = |key: &str| match config.get_string(key) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(failed(error)),
+        };
+        Ok(GitKeyConfig { format: get("gpg.format")?, signingkey: get("user.signingkey")? })
+    }
+
+    /// Returns the host of the remote (`origin`, else the only one) where it is reached by ssh: its section of the ssh
+    /// configuration may name an agent.
+    pub fn remote_host(&self) -> Option<String> {
+        let names = self.git.remotes().ok()?;
+        let names: Vec<&str> = names.iter().filter_map(Result::ok).flatten().collect();
+        let name = match names.as_slice() {
+            [only] => only,
+            several => several.iter().find(|name| **name == "origin")?,
+        };
+        let remote = self.git.find_remote(name).ok()?;
+        ssh_host(remote.url().ok()?)
     }
 
     /// Makes a repository with a work tree at `path`, on branch `main`; one that is there already stays as it is.
@@ -159,6 +201,18 @@ impl Objects for Repo {
     }
 }
 
+/// Returns the host of an ssh URL, `ssh://[user@]host[:port]/path` or `[user@]host:path`.
+fn ssh_host(url: &str) -> Option<String> {
+    let (authority, is_short) = match url.strip_prefix("ssh://") {
+        Some(rest) => (rest.split('/').next()?, false),
+        None if url.contains("://") => return None,
+        None => (url.split_once(':').filter(|(before, _)| !before.contains('/'))?.0, true),
+    };
+    let host = authority.rsplit('@').next()?;
+    let host = if is_short { host } else { host.split(':').next()? };
+    (!host.is_empty()).then(|| host.to_owned())
+}
+
 pub(crate) fn to_oid(oid: git2::Oid) -> Result<Oid, GitError> {
     let bytes = oid.as_bytes().first_chunk().copied().map(Oid);
     bytes.ok_or_else(|| GitError::git("reading an object id", git2::Error::from_str("it is no SHA-1")))
@@ -180,6 +234,12 @@ fn why_not_open(path: &Path, error: git2::Error) -> GitError {
         _ if error.message().contains("refstorage") => GitError::Unsupported { path, what: "refs that are not files" },
         _ => GitError::git(format!("opening {}", path.display()), error),
     }
+}
+
+/// Escapes what a terminal would act upon or not show: names, paths and git's words about them.
+pub(crate) fn escaped(text: &str) -> String {
+    let plain = |c: char| matches!(c, '\'' | '"' | '\\');
+    text.chars().map(|c| if plain(c) { c.to_string() } else { c.escape_debug().to_string() }).collect()
 }
 
 /// What went wrong in a git repository.
@@ -261,15 +321,16 @@ impl GitError {
 
     /// Returns what to do about it, if there is a command to type or a thing to change.
     pub fn help(&self) -> Option<String> {
+        let shown = |path: &Path| escaped(&path.display().to_string());
         match self {
             GitError::Owner(path) => {
-                Some(format!("if you trust it: git config --global --add safe.directory '{}'", path.display()))
+                Some(format!("if you trust it: git config --global --add safe.directory '{}'", shown(path)))
             }
             GitError::Unsupported { .. } => {
                 Some("use a repository made by `git init --object-format=sha1 --ref-format=files`".to_owned())
             }
-            GitError::Shallow(path) => Some(format!("git -C '{}' fetch --unshallow", path.display())),
-            GitError::Locked(path) => Some(format!("if no git command runs there, remove it: rm '{}'", path.display())),
+            GitError::Shallow(path) => Some(format!("git -C '{}' fetch --unshallow", shown(path))),
+            GitError::Locked(path) => Some(format!("if no git command runs there, remove it: rm '{}'", shown(path))),
             GitError::InTheWay { other, .. } => {
                 let branch = other.strip_prefix("refs/heads/")?;
                 Some(format!("rename that branch: git branch -m {branch} {}-old", branch.replace('/', "-")))
@@ -282,7 +343,8 @@ impl GitError {
 
 impl fmt::Display for GitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |path: &Path| path.display().to_string().escape_debug().to_string();
+        let shown = |path: &Path| escaped(&path.display().to_string());
+        let said = |source: &git2::Error| escaped(source.message());
         match self {
             GitError::NoRepo(path) => write!(f, "there is no git repository at `{}`", shown(path)),
             GitError::Owner(path) => write!(f, "the repository `{}` belongs to another user", shown(path)),
@@ -293,22 +355,22 @@ impl fmt::Display for GitError {
                 write!(f, "the repository `{}` is a shallow clone, so the log can't be verified", shown(path))
             }
             GitError::NoCommit { spec, source } => {
-                write!(f, "`{}` names no commit: {}", spec.escape_debug(), source.message())
+                write!(f, "`{}` names no commit: {}", escaped(spec), said(source))
             }
             GitError::Symbolic(name) => write!(f, "{name} points to another ref, not to a commit"),
             GitError::Object { oid, source } => {
-                write!(f, "the object {oid} is missing or damaged: {}", source.message())
+                write!(f, "the object {oid} is missing or damaged: {}", said(source))
             }
             GitError::Locked(path) => write!(f, "`{}` exists: git is working there, or was killed", shown(path)),
             GitError::Busy(path) => write!(f, "another jit has held `{}` for too long", shown(path)),
             GitError::InTheWay { name, other } => {
-                write!(f, "{name} can't be made because {} exists", other.escape_debug())
+                write!(f, "{name} can't be made because {} exists", escaped(other))
             }
             GitError::Bare(path) => write!(f, "the repository `{}` has no work tree", shown(path)),
             GitError::Detached(path) => write!(f, "no branch is checked out in `{}`", shown(path)),
             GitError::FileInTheWay(path) => write!(f, "`{}` exists already and is something else", shown(path)),
             GitError::Io { doing, path, source } => write!(f, "while {doing} `{}`: {source}", shown(path)),
-            GitError::Git { doing, source } => write!(f, "while {doing}: {}", source.message()),
+            GitError::Git { doing, source } => write!(f, "while {}: {}", escaped(doing), said(source)),
         }
     }
 }

@@ -11,12 +11,13 @@ use std::fmt;
 use super::git::{GitError, Repo};
 use super::object_writer::ObjectWriter;
 use super::reference::{AppendLock, Moved, advance};
-use crate::core::append::{BuildError, NewLine, build};
-use crate::core::chain::{Chain, ChainError, Rules, follow};
-use crate::core::object::{Author, CommitHead, Oid};
-use crate::core::policy_folder::{PolicyFileList, read_policy};
-use crate::core::segment::{Tail, TreeError, read_lines};
-use crate::core::void::Void;
+use crate::core::history::append::{BuildError, NewLine, build};
+use crate::core::history::chain::{Chain, ChainError, Rules, follow};
+use crate::core::history::object::{Author, CommitHead, Objects as _, Oid};
+use crate::core::history::policy_folder::read_policy;
+use crate::core::history::segment::{Tail, TreeError, read_lines};
+use crate::core::history::void::Void;
+use crate::core::policy::PolicyFiles;
 
 /// The log's branch.
 pub const BRANCH: &str = "refs/heads/jit/audit";
@@ -53,7 +54,7 @@ impl Walked {
     ///
     /// # Errors
     /// An object is missing or damaged.
-    pub fn policy_files(&self, repo: &Repo, line: u64) -> Result<Option<PolicyFileList>, WalkError> {
+    pub fn policy_files(&self, repo: &Repo, line: u64) -> Result<Option<PolicyFiles>, WalkError> {
         read_policy(repo, &self.tail, line).map_err(WalkError::Tree)
     }
 }
@@ -70,6 +71,29 @@ pub fn walk(repo: &Repo, tip: Oid, pin: Option<Oid>, rules: &Rules<'_>) -> Resul
     let Chain { tail, last_valid, voids, holds_pin } = follow(repo, tip, pin, rules).map_err(WalkError::Chain)?;
     let lines = read_lines(repo, &tail, 0).map_err(WalkError::Tree)?;
     Ok(Walked { tip, tail, last_valid_commit: last_valid, voids, holds_pin, lines })
+}
+
+/// Reads line 0 in the commit without a parent that first parents lead to from `tip`; none if there is none. Which log a
+/// branch holds is for [`walk`] to say; this tells which one to expect.
+///
+/// # Errors
+/// The repository can't be read.
+pub fn first_line(repo: &Repo, tip: Oid) -> Result<Option<Vec<u8>>, GitError> {
+    let mut at = tip;
+    loop {
+        let Some(head) = repo.commit(at)? else { return Ok(None) };
+        match head.parents.first() {
+            Some(parent) => at = *parent,
+            None => {
+                let tail = Tail { size: 1, tree: head.tree };
+                return match read_lines(repo, &tail, 0) {
+                    Ok(lines) => Ok(lines.into_iter().next()),
+                    Err(TreeError::Objects(error)) => Err(error),
+                    Err(TreeError::Void(_) | TreeError::TooLarge) => Ok(None),
+                };
+            }
+        }
+    }
 }
 
 /// Why a log could not be walked.

@@ -1,23 +1,25 @@
 //! A policy on a normal branch: what `publish` takes, and what keeps it from being taken.
 
 use std::fmt;
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 
 use git2::StatusOptions;
 
-use super::git::{GitError, Repo};
-use crate::core::object::{MODE_FILE, Objects as _, Oid};
-use crate::core::policy_folder::{
-    MAX_POLICY_FILES, MAX_POLICY_SIZE, POLICY_FOLDERS, POLICY_ROOT_FILE, PolicyFileList, read_policy_tree as read_tree,
-};
-use crate::core::segment::TreeError;
-use crate::core::void::Void;
+use super::git::{GitError, Repo, escaped};
+use crate::core::history::object::{MODE_FILE, Objects as _, Oid};
+use crate::core::history::policy_folder::read_policy_tree as read_tree;
+use crate::core::history::segment::TreeError;
+use crate::core::history::void::Void;
+use crate::core::policy::{FOLDERS, FilesError, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, SETTINGS, is_policy_path};
 
 /// Reads the policy files of a commit, sorted by their paths. Other files beside `jit.toml` and the policy's folders are
 /// left out; anything that is no policy file under those folders is refused by its name.
 ///
 /// # Errors
 /// See [`PolicyTreeError`].
-pub fn read_policy_tree(repo: &Repo, commit: Oid) -> Result<PolicyFileList, PolicyTreeError> {
+pub fn read_policy_tree(repo: &Repo, commit: Oid) -> Result<PolicyFiles, PolicyTreeError> {
     let head = repo.commit(commit)?.ok_or(PolicyTreeError::NoCommit(commit))?;
     read_tree(repo, head.tree).map_err(|error| match error {
         TreeError::Objects(error) => PolicyTreeError::Git(error),
@@ -26,6 +28,54 @@ pub fn read_policy_tree(repo: &Repo, commit: Oid) -> Result<PolicyFileList, Poli
         TreeError::Void(Void::Unreadable(path)) => PolicyTreeError::Unreadable(path),
         TreeError::Void(_) | TreeError::TooLarge => PolicyTreeError::TooLarge,
     })
+}
+
+/// Reads the policy files of a folder, committed or not. Other files beside `jit.toml` and the policy's folders are left
+/// out; anything that is no policy file under those folders is refused by its name, as `publish` would.
+///
+/// # Errors
+/// See [`PolicyTreeError`].
+pub fn read_folder(folder: &Path) -> Result<PolicyFiles, PolicyTreeError> {
+    let mut files = Vec::new();
+    let settings = folder.join(SETTINGS);
+    if fs::symlink_metadata(&settings).is_ok() {
+        read_file(&settings, SETTINGS, &mut files)?;
+    }
+    let mut waiting: Vec<(PathBuf, String)> =
+        FOLDERS.iter().map(|name| (folder.join(name), (*name).to_owned())).collect();
+    while let Some((place, path)) = waiting.pop() {
+        let entries = match fs::read_dir(&place) {
+            Ok(entries) => entries,
+            Err(why) if why.kind() == io::ErrorKind::NotFound => continue,
+            Err(why) => return Err(PolicyTreeError::Folder(path, why)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|why| PolicyTreeError::Folder(path.clone(), why))?;
+            let inside = format!("{path}/{}", entry.file_name().to_string_lossy());
+            let kind = entry.file_type().map_err(|why| PolicyTreeError::Folder(inside.clone(), why))?;
+            if kind.is_dir() && is_policy_path(&format!("{inside}/a.toml")) {
+                waiting.push((entry.path(), inside));
+            } else {
+                read_file(&entry.path(), &inside, &mut files)?;
+            }
+        }
+    }
+    PolicyFiles::new(files).map_err(PolicyTreeError::Files)
+}
+
+fn read_file(place: &Path, path: &str, files: &mut Vec<(String, Vec<u8>)>) -> Result<(), PolicyTreeError> {
+    let io = |why| PolicyTreeError::Folder(path.to_owned(), why);
+    let data = fs::symlink_metadata(place).map_err(io)?;
+    if !data.is_file() || !is_policy_path(path) {
+        return Err(PolicyTreeError::Path(path.to_owned()));
+    }
+    if data.len() > MAX_TOTAL_BYTES as u64 || files.len() >= MAX_FILES {
+        return Err(PolicyTreeError::TooLarge);
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(place).and_then(|file| file.take(MAX_TOTAL_BYTES as u64).read_to_end(&mut bytes)).map_err(io)?;
+    files.push((path.to_owned(), bytes));
+    Ok(())
 }
 
 /// Lists what is not committed under the policy's paths, in the work tree or in the index, files that git does not know
@@ -39,7 +89,7 @@ pub fn dirty_policy_paths(repo: &Repo) -> Result<Vec<String>, GitError> {
     }
     let mut options = StatusOptions::new();
     options.include_untracked(true).recurse_untracked_dirs(true).include_ignored(false).disable_pathspec_match(true);
-    for path in POLICY_FOLDERS.iter().chain([&POLICY_ROOT_FILE]) {
+    for path in FOLDERS.iter().chain([&SETTINGS]) {
         options.pathspec(path);
     }
     let failed = |error| GitError::git("comparing the work tree with HEAD", error);
@@ -64,6 +114,10 @@ pub enum PolicyTreeError {
     Unreadable(String),
     /// There are too many files, or too large ones.
     TooLarge,
+    /// A file or folder of the work tree can't be read; its path.
+    Folder(String, io::Error),
+    /// The files are not what a policy is made of.
+    Files(FilesError),
     /// The repository can't be read.
     Git(GitError),
 }
@@ -82,7 +136,7 @@ impl fmt::Display for PolicyTreeError {
                 f,
                 "`{}` can't be published: under identities/, policies/, targets/ and tests/ stand only `*.toml` files, \
                  with names of a-z, 0-9, `.`, `_` and `-`",
-                path.escape_debug()
+                escaped(path)
             ),
             PolicyTreeError::Mode(path, mode) => {
                 let what = match mode {
@@ -91,14 +145,16 @@ impl fmt::Display for PolicyTreeError {
                     0o100_755 => "executable",
                     _ => "no plain file",
                 };
-                let path = path.escape_debug();
+                let path = escaped(path);
                 write!(f, "`{path}` can't be published: it is {what} (mode {mode:o}, not {MODE_FILE:o})")
             }
-            PolicyTreeError::Unreadable(path) => write!(f, "`{}` can't be read from git", path.escape_debug()),
+            PolicyTreeError::Unreadable(path) => write!(f, "`{}` can't be read from git", escaped(path)),
             PolicyTreeError::TooLarge => {
-                let mib = MAX_POLICY_SIZE >> 20;
-                write!(f, "a policy has at most {MAX_POLICY_FILES} files of {mib} MiB together")
+                let mib = MAX_TOTAL_BYTES >> 20;
+                write!(f, "a policy has at most {MAX_FILES} files of {mib} MiB together")
             }
+            PolicyTreeError::Folder(path, why) => write!(f, "`{}` can't be read: {why}", path.escape_debug()),
+            PolicyTreeError::Files(why) => why.fmt(f),
             PolicyTreeError::Git(error) => error.fmt(f),
         }
     }
@@ -108,7 +164,13 @@ impl std::error::Error for PolicyTreeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             PolicyTreeError::Git(error) => error.source(),
-            _ => None,
+            PolicyTreeError::Folder(_, why) => Some(why),
+            PolicyTreeError::Files(why) => why.source(),
+            PolicyTreeError::NoCommit(_)
+            | PolicyTreeError::Path(_)
+            | PolicyTreeError::Mode(..)
+            | PolicyTreeError::Unreadable(_)
+            | PolicyTreeError::TooLarge => None,
         }
     }
 }

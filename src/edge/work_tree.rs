@@ -12,7 +12,7 @@ use git2::{ErrorCode, FileMode};
 
 use super::git::{GitError, Repo, from_oid, to_oid};
 use super::object_writer::ObjectWriter;
-use crate::core::object::{Author, CommitHead, Oid};
+use crate::core::history::object::{Author, CommitHead, Oid};
 
 /// Writes `files` (paths with `/`, and bytes), adds them to the index and commits them on the branch that is checked
 /// out, which may have no commit yet. Returns the branch's tip, which is the old one if all files were in it already.
@@ -48,6 +48,19 @@ pub fn commit_files(
         _ => GitError::git("adding to the index", error),
     })?;
     commit(repo, files, author, now, message)
+}
+
+/// Writes one new file into the work tree, and neither stages nor commits it.
+///
+/// # Errors
+/// There is no work tree, something is in the way, or the disk fails.
+pub fn write_new_file(repo: &Repo, path: &str, bytes: &[u8]) -> Result<(), GitError> {
+    let work_dir = repo.work_dir().ok_or_else(|| GitError::Bare(repo.shown_path()))?;
+    let place = place_in(work_dir, path)?;
+    if fs::symlink_metadata(&place).is_ok() {
+        return Err(GitError::FileInTheWay(place));
+    }
+    write_new(&place, bytes).map_err(GitError::io("writing", &place))
 }
 
 /// Returns where a file stands; none of the folders on the way may be something else, such as a symbolic link.
@@ -125,10 +138,7 @@ fn commit(repo: &Repo, files: &[(String, Vec<u8>)], author: &Author, now: i64, m
     {
         return to_oid(parent.id());
     }
-    let mut parents = Vec::new();
-    for parent in &parent {
-        parents.push(to_oid(parent.id())?);
-    }
+    let parents = parent.as_ref().map(|parent| to_oid(parent.id())).transpose()?.into_iter().collect();
     let head = CommitHead { tree: to_oid(tree)?, parents };
     let store = ObjectWriter::new(repo);
     let commit = store.write_commit(&head, &repo.author(author)?, now, message)?;

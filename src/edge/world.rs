@@ -138,6 +138,15 @@ impl World {
         value.filter(|value| !value.is_empty())
     }
 
+    /// Returns all environment variables, for whoever starts other programs with them.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn vars(&self) -> Vec<(OsString, OsString)> {
+        match &self.source {
+            Source::Real => std::env::vars_os().collect(),
+            Source::Fixed { vars, .. } => vars.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        }
+    }
+
     /// Prepares to run another program: in this world's current folder, with its environment and nothing else.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);

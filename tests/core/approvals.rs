@@ -486,6 +486,23 @@ fn who_left_narrows_nothing() {
     assert_eq!(counted, ["dave", "erin"]);
 }
 
+/// Of each person the first approval that counts is counted: one by a key that is gone does not, nor narrows.
+#[test]
+fn an_approval_by_a_key_that_is_gone() {
+    let Scene { mut log, org, request, .. } = scene();
+    log.approve_for("carol", request, "1m");
+    let second = log.by_key(key2("carol")).approve("carol", request);
+    log.by_key(key2("carol")).approve_for("carol", request, "50m");
+    log.policy("alice", &org.keys("carol", &[key2("carol")]));
+    let daves = log.approve("dave", request);
+    let grant = log.grant(request);
+    let counted: Vec<Hash> = grant.counted.iter().map(|approval| approval.id).collect();
+    assert_eq!(counted, [second, daves]);
+    // Her last word counts, too, though it fills no place: it narrows, and does not move the start.
+    assert_eq!(grant.start, log.record(request).approvals[3].at);
+    assert_eq!(grant.end, grant.start.after(parse("50m")));
+}
+
 /// Tiers look at the duration asked: who narrows a long request does not make it a short one.
 #[test]
 fn narrowing_dodges_no_tier() {

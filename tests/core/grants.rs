@@ -119,6 +119,14 @@ fn what_a_later_policy_takes_away() {
                 "deny policy-changed reason-rejected; deny policy-changed reason-rejected",
             ),
             (
+                "shorter, and another reason wanted",
+                |s| {
+                    let more = format!("{READ}\nreason = {{ pattern = \"^CHG\" }}");
+                    s.log.policy("alice", &s.org.clone().allow_if("read", "bob", "db/**", "read", "1h", &more))
+                },
+                "deny policy-changed reason-rejected too-long; deny policy-changed reason-rejected too-long",
+            ),
+            (
                 "made a deny rule",
                 |s| s.log.policy("alice", &s.org.clone().deny("read", "bob", "db/**")),
                 "deny denied-by-rule no-matching-rule policy-changed; deny denied-by-rule no-matching-rule policy-changed",

@@ -114,9 +114,9 @@ fn which_requests_fit() {
                 "without effect: reason-rejected",
             ),
             (
-                "too long and for no reason: the first thing that does not fit",
+                "too long and for no reason: both are told",
                 |log| log.request("bob", "k8s/prod", "access", "2h", ""),
-                "without effect: too-long",
+                "without effect: reason-rejected too-long",
             ),
         ],
     );

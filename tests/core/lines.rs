@@ -192,6 +192,71 @@ fn a_body_has_one_form() {
     }
 }
 
+/// The fields of the other kinds, each breach signed well by somebody who may say such a thing.
+#[test]
+fn each_kind_has_its_fields() {
+    let mut log = scene();
+    let request = log.request("bob", "db", "access", "1h", "");
+    let request = format!("\"{request}\"");
+    let approval = format!(",\"of\":{request},\"verdict\":\"approve\",\"duration\":null,\"comment\":\"\"");
+    let revocation = format!(",\"of\":{request},\"reason\":\"\"");
+    let lockdown = ",\"subjects\":[\"bob\"],\"resources\":[\"web/**\"],\"reason\":\"\"";
+    let policy =
+        format!(",\"version\":2,\"format\":1,\"commit\":\"{}\",\"digest\":\"{}\"", "0".repeat(40), "0".repeat(64));
+    const LATE: &str = "without effect: that request is granted already";
+    let rows = [
+        ("approval", &*approval, "", "", LATE),
+        ("approval", &approval, "null", "60", LATE),
+        ("approval", &approval, "null", "0", "inert: malformed"),
+        ("approval", &approval, "null", "31536001", "inert: malformed"),
+        ("approval", &approval, "null", "\"1h\"", "inert: malformed"),
+        ("approval", &approval, "\"approve\"", "\"deny\"", LATE),
+        ("approval", &approval, "\"approve\",\"duration\":null", "\"deny\",\"duration\":60", "inert: malformed"),
+        ("approval", &approval, "\"approve\"", "\"Approve\"", "inert: malformed"),
+        ("approval", &approval, "\"approve\"", "true", "inert: malformed"),
+        ("approval", &approval, &request, "null", "inert: malformed"),
+        ("approval", &approval, "\"comment\":\"\"", "\"comment\":null", "inert: malformed"),
+        ("approval", &approval, ",\"comment\":\"\"", "", "inert: malformed"),
+        ("approval", &approval, "\"comment\"", "\"reason\"", "inert: malformed"),
+        ("revocation", &revocation, "", "", "effect"),
+        ("revocation", &revocation, "\"reason\"", "\"comment\"", "inert: malformed"),
+        ("revocation", &revocation, &request, "[]", "inert: malformed"),
+        ("lockdown", lockdown, "", "", "effect"),
+        ("lockdown", lockdown, "\"bob\"", "\"*\",\"group:dba\",\"anybody\"", "effect"),
+        ("lockdown", lockdown, "[\"bob\"]", "[]", "inert: malformed"),
+        ("lockdown", lockdown, "[\"web/**\"]", "[]", "inert: malformed"),
+        ("lockdown", lockdown, "[\"bob\"]", "\"bob\"", "inert: malformed"),
+        ("lockdown", lockdown, "[\"bob\"]", "[\"bob\",]", "inert: malformed"),
+        ("lockdown", lockdown, "[\"bob\"]", "null", "inert: malformed"),
+        ("lockdown", lockdown, "\"bob\"", "\"group:\"", "inert: malformed"),
+        ("lockdown", lockdown, "\"bob\"", "\"group:*\"", "inert: malformed"),
+        ("lockdown", lockdown, "\"bob\"", "\"b*\"", "inert: malformed"),
+        ("lockdown", lockdown, "\"bob\"", "\"**\"", "inert: malformed"),
+        ("lockdown", lockdown, "\"bob\"", "\"\"", "inert: malformed"),
+        ("lockdown", lockdown, "web/**", "web/***", "inert: malformed"),
+        ("lockdown", lockdown, "web/**", "web**", "inert: malformed"),
+        ("lockdown", lockdown, "web/**", "web//x", "inert: malformed"),
+        ("lockdown", lockdown, "web/**", "web/../x", "inert: malformed"),
+        ("lockdown", lockdown, "web/**", "", "inert: malformed"),
+        ("policy", &policy, "", "", "effect"),
+        ("policy", &policy, "\"version\":2", "\"version\":02", "inert: malformed"),
+        ("policy", &policy, "\"version\":2", "\"version\":null", "inert: malformed"),
+        ("policy", &policy, "\"commit\":\"0", "\"commit\":\"", "inert: malformed"),
+        ("policy", &policy, "\"commit\":\"0", "\"commit\":\"F", "inert: malformed"),
+        ("policy", &policy, "\"digest\":\"0", "\"digest\":\"", "inert: malformed"),
+        ("lift", &revocation, "", "", "inert: of"),
+        ("lift", lockdown, "", "", "inert: malformed"),
+        ("revocation", &approval, "", "", "inert: malformed"),
+        ("request", "", "", "", "inert: malformed"),
+    ];
+    for (kind, fields, from, to, expected) in rows {
+        assert!(fields.contains(from), "nothing to change: {from}");
+        let mut log = log.clone();
+        log.unknown("alice", 1, kind, &fields.replacen(from, to, 1));
+        assert_eq!(log.last(), expected, "{kind} with {from} -> {to}");
+    }
+}
+
 #[test]
 fn texts_are_as_long_as_they_may_be() {
     let log = scene();

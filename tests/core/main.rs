@@ -2,7 +2,7 @@
 //! what a gate says then.
 //!
 //! From the bytes up: the form of a line and its signature (`lines`, `signatures`), whose it is (`attribution`), the
-//! chain of policies (`policies`); then what becomes of a request that nobody attacks (`lifecycle`), who may approve
+//! chain of policies (`genesis`, `policies`); then what becomes of a request that nobody attacks (`lifecycle`), who may approve
 //! (`approvals`), what takes a grant away (`grants`, `lockdowns`, `revocations`), and what proves one (`tokens`).
 
 #[path = "../support/mod.rs"]
@@ -10,6 +10,7 @@ mod support;
 
 mod approvals;
 mod attribution;
+mod genesis;
 mod grants;
 mod lifecycle;
 mod lines;

@@ -9,7 +9,7 @@ use jit::core::time::Timestamp;
 use jit::core::view::{View as _, ViewExt as _};
 
 use crate::support::keys::{key, key2, security_key};
-use crate::support::log::{Log, TokenParts, bound, line, lines_of, parse, token_of};
+use crate::support::log::{Log, TokenParts, body_of, bound, line, lines_of, parse, token_of};
 use crate::support::org::Org;
 
 fn org() -> Org {
@@ -81,6 +81,8 @@ fn the_lines_of_a_token() {
     let late = log.line(log.size() - 1).to_vec();
     let of = |id: Hash| log.line(log.index(id)).to_vec();
     let (request, other_request, waiting_request) = (of(id), of(other), of(waiting));
+    // The same request, signed by bob's other key: the same id, another line.
+    let signed_anew = line(&key2("bob"), &body_of(&request));
     let other_approval = of(log.grant(other).counted[0].id);
     let presentation = |parts: &TokenParts| {
         let token = log.token_with(id, |t| *t = parts.clone());
@@ -99,6 +101,7 @@ fn the_lines_of_a_token() {
             ("with an approval twice", &|t| t.lines.push(t.lines[1].clone()), "deny not-logged"),
             ("with one that did not count", &|t| t.lines.push(late.clone()), "deny not-logged"),
             ("with another grant's approval", &|t| t.lines[1] = other_approval.clone(), "deny not-logged"),
+            ("with the request signed anew", &|t| t.lines[0] = signed_anew.clone(), "deny not-logged"),
             // The frame.
             ("without a request", &|t| drop(t.lines.remove(0)), "deny malformed"),
             ("without any line of the log", &|t| t.lines.clear(), "deny malformed"),
@@ -321,6 +324,12 @@ fn a_token_outlives_nothing() {
         &|log| publish(log, &org.clone().setting("more", "1")),
         "deny policy-unverified",
     );
+    // Gone is gone, whoever presents it and for what.
+    let mut log = before.clone();
+    log.policy("alice", &org.clone().without("bob").without_rule("free").allow("r", "erin", "db/**", "read", "4h"));
+    let by_erin = before.token_with(id, |t| (t.statement.by, t.key) = (parse("erin"), key("erin")));
+    assert_eq!(answer(&log, &by_erin), "deny unknown-subject");
+    assert_eq!(log.gate("db/x", "write").audience("x").bind(bound("x")).token(&by_erin), "deny unknown-subject");
     // The key that asked is there and the one that presents is not, and the other way round.
     let by_second = before.token_with(id, |t| t.key = key2("bob"));
     let mut log = before.clone();

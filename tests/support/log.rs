@@ -35,7 +35,7 @@ use chrono::TimeDelta;
 use jit::core::decide::{Decision, Question, Shown, decide};
 use jit::core::hash::Hash;
 use jit::core::key::PublicKey;
-use jit::core::ledger::{Delta, Grant, Inert, RequestRecord, Status, Verdict, apply, examine};
+use jit::core::ledger::{Delta, Examined, Grant, Inert, RequestRecord, Status, Verdict, apply, examine, foresee};
 use jit::core::name::{Name, Resource};
 use jit::core::policy::PolicyFiles;
 use jit::core::reason::{Code, Reason};
@@ -132,7 +132,7 @@ impl Log {
             version: self.next.version.unwrap_or(next),
             format: self.next.format.unwrap_or(1),
             commit: [0; 20],
-            digest: Hash(files.digest()),
+            digest: files.digest(),
         };
         self.files.insert(self.size(), files);
         self.state(by, What::Policy(proposal))
@@ -236,7 +236,12 @@ impl Log {
     fn append(&mut self, line: Vec<u8>, id: Option<Hash>) -> Hash {
         let index = self.size();
         let files = self.files.get(&index);
-        let delta = apply(&self.view, &examine(&line), files).expect("the first line is a genesis");
+        let examined = examine(&line);
+        let delta = apply(&self.view, &examined, files).expect("the first line is a genesis");
+        if let Some((statement, key)) = statement_of(&examined) {
+            // What a program says before it asks for a signature must be what everybody says of the line then.
+            assert_eq!(foresee(&self.view, statement, key, files).verdict, delta.verdict, "foreseen, and then seen");
+        }
         self.view.commit(delta.clone());
         let id = id.unwrap_or_else(|| Hash::of(&line));
         self.places.entry(id).or_insert(index);
@@ -617,6 +622,15 @@ pub fn body_of(line: &[u8]) -> String {
     let text = String::from_utf8(line.to_vec()).expect("a line is text");
     let parts = text.strip_prefix("{\"body\":").and_then(|rest| rest.rsplit_once(",\"sig\""));
     parts.expect("a line has a body and a signature").0.to_owned()
+}
+
+/// The statement of a line that is one, unless parts of it are unknown, and the key that signed it.
+fn statement_of(examined: &Examined) -> Option<(&Statement, &PublicKey)> {
+    let signed = examined.outcome.as_ref().ok()?;
+    match &signed.get().body {
+        Body::Statement(Statement { what: What::Unknown { .. }, .. }) | Body::Genesis(_) => None,
+        Body::Statement(statement) => Some((statement, signed.key())),
+    }
 }
 
 /// What a line says, if it is one and its signature fits.

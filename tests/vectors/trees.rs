@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use jit::core::append::{NewLine, build};
 use jit::core::hash::Hash;
-use jit::core::judge::{judge_append, judge_first};
-use jit::core::object::{CommitHead, MODE_FOLDER, Objects, Oid, TreeEntry, Writer, encode_tree, parse_tree};
+use jit::core::history::append::{NewLine, build};
+use jit::core::history::judge::{judge_append, judge_first};
+use jit::core::history::object::{CommitHead, MODE_FOLDER, Objects, Oid, TreeEntry, Writer, encode_tree, parse_tree};
+use jit::core::history::segment::{Tail, path_of_line, read_lines};
 use jit::core::policy::PolicyFiles;
-use jit::core::segment::{Tail, path_of_line, read_lines};
 use jit::core::statement::policy_digest;
 
 use crate::file::Vector;
@@ -61,7 +61,7 @@ fn longer(size: u64) -> Log {
 fn policy(name: &str, about: &str, files: &PolicyFiles) -> Vector {
     let sums: Vec<String> = files.iter().map(|(path, text)| format!("{}  {path}", Hash::of(text))).collect();
     let printed: String = sums.iter().map(|sum| format!("{sum}\n")).collect();
-    let digest = Hash(files.digest());
+    let digest = files.digest();
     assert_eq!(digest, Hash::of(printed.as_bytes()), "{name}");
     let mut vector = Vector::new(name, about, "ok policy").with("digest", digest);
     for (path, text) in files.iter() {
@@ -140,8 +140,7 @@ impl Writer for Store {
 fn log(name: &str, about: &str, log: &Log) -> Vector {
     let store = Store::default();
     let new = |index: u64| {
-        let files = log.files(index).into_iter().flat_map(PolicyFiles::iter);
-        let files = files.map(|(path, text)| (path.to_owned(), text.to_vec())).collect();
+        let files = log.files(index).cloned().unwrap_or_default();
         NewLine { line: log.line(index).to_vec(), files }
     };
     let append = |old: Option<&Tail>, lines: &[NewLine]| {

@@ -81,7 +81,7 @@ fn sign(view: &impl View, at: &Placed<'_>, mut record: LiftRecord) -> Effect {
 }
 
 /// Returns whose signatures under a lift count now.
-pub(crate) fn signers(view: &impl View, record: &LiftRecord) -> BTreeSet<Name> {
+pub fn signers(view: &impl View, record: &LiftRecord) -> BTreeSet<Name> {
     record
         .signatures
         .iter()

@@ -58,7 +58,7 @@ pub fn judge_new(view: &impl View, record: &mut RequestRecord) {
     let mut against = Vec::new();
     against.extend(locked_reason(view, &record.by, &record.request.resource, record.index));
     against.extend(denied_reason(policy, &ask));
-    against.extend(evaluate::misfits(policy, policy.rules().values(), &ask));
+    against.extend(evaluate::misfits(policy, policy.rules_near(ask.resource), &ask));
     if against.is_empty() {
         record.status = completion(view, policy, record, record.index).map_or(Status::Pending, Status::Complete);
     } else {
@@ -191,6 +191,12 @@ pub(crate) fn counting<'a>(view: &impl View, policy: &Policy, record: &'a Reques
             view.owns_key(&approval.by, &approval.key) && evaluate::is_eligible(policy, &ask, &approval.by)
         })
         .collect()
+}
+
+/// Returns whose approvals of a waiting request count now.
+pub fn approvers(view: &impl View, record: &RequestRecord) -> BTreeSet<Name> {
+    let Some(policy) = view.rules() else { return BTreeSet::new() };
+    counting(view, policy, record).into_iter().map(|approval| approval.by.clone()).collect()
 }
 
 /// Takes in a `revocation` line: by the subject, a counted approver, a revoker or a maintainer.

@@ -55,7 +55,7 @@ fn check_maintainers(policy: &Policy, warnings: &mut Vec<Diagnostic>) {
     let able = policy.maintainers().iter().filter(|name| has_key(policy, name)).count();
     if able < threshold {
         let place = at(&policy.places.maintainers);
-        let message = format!("`threshold` is {threshold} but only {able} maintainers have a key");
+        let message = format!("`threshold` is {threshold} but the number of maintainers with a key is {able}");
         let place = place.as_ref().map(|(path, span)| (path.as_str(), span));
         warnings.push(warning(place, message, Some("list the maintainers' keys under identities/")));
     }

@@ -13,7 +13,7 @@
 //! tests/**.toml       not read here
 //! ```
 //!
-//! What loads is part of [`FORMAT`], limits included, so the corners are pinned by the tables in `tests.rs`. Decided
+//! What loads is part of [`FORMAT`], limits included, so the corners are pinned by the tables in `tests/`. Decided
 //! where the language's description leaves it open:
 //!
 //! - Lists are never empty, but for `keys` and `revokers`, where none is a sensible number. No list has an entry twice.
@@ -40,7 +40,7 @@ mod syntax;
 mod tests;
 
 pub use diagnostic::{Diagnostic, Kind, Severity, Span, escape, render};
-pub use files::{FilesError, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, is_policy_path};
+pub use files::{FOLDERS, FilesError, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, SETTINGS, is_policy_path};
 pub use lint::lint;
 pub use load::{declared_format, load};
 pub use model::{

@@ -6,13 +6,12 @@ use crate::core::name::Name;
 use crate::core::time::Duration;
 
 use super::FORMAT;
+use super::files::SETTINGS;
 use super::findings::At;
 use super::model::Selector;
 use super::syntax::{MAX_FILE_BYTES, Reader, Value, What};
 
 const KEYS: &[&str] = &["format", "name", "maintainers", "threshold", "revokers", "check", "request"];
-/// More maintainers than any policy has, so that the number fits everywhere.
-const MAX_THRESHOLD: u64 = u32::MAX as u64;
 const DEFAULT_MAX_AGE_SECS: u64 = 5 * 60;
 const DEFAULT_PENDING_SECS: u64 = 24 * 60 * 60;
 
@@ -30,15 +29,15 @@ pub(super) struct Settings {
 
 /// Reads jit.toml.
 pub(super) fn read_settings(reader: &mut Reader<'_, '_>, table: &DeTable<'_>) -> Settings {
-    for (key, value) in table {
-        // Whole tables in the wrong file deserve better than the list of keys.
+    for key in table.keys() {
         match &**key.get_ref() {
-            section @ ("identity" | "group") => misplaced(reader, section, "identities/", value.span()),
-            "rule" => misplaced(reader, "rule", "policies/", value.span()),
-            _ => {}
+            // Whole tables in the wrong file deserve better than the list of keys.
+            section @ ("identity" | "group") => misplaced(reader, section, "identities/", key.span()),
+            "rule" => misplaced(reader, "rule", "policies/", key.span()),
+            known if KEYS.contains(&known) => {}
+            _ => reader.unknown_key(SETTINGS, key, KEYS, &[]),
         }
     }
-    reader.check_keys("jit.toml", table, &[KEYS, &["identity", "group", "rule"]].concat(), &[]);
     if let Some(value) = reader.required(table, "format", None, "format = 1") {
         reader.number(What::Key("format"), value, FORMAT..=FORMAT);
     }
@@ -81,8 +80,8 @@ fn read_maintainers(reader: &mut Reader<'_, '_>, value: &Value<'_>) -> Vec<(Name
 
 /// Reads a number from 1 to that of the maintainers.
 fn read_threshold(reader: &mut Reader<'_, '_>, value: &Value<'_>, maintainers: Option<&Value<'_>>) -> Option<usize> {
-    let threshold = reader.number(What::Key("threshold"), value, 1..=MAX_THRESHOLD)?;
-    let threshold = usize::try_from(threshold).ok()?;
+    let threshold = reader.number(What::Key("threshold"), value, 1..=u64::MAX)?;
+    let threshold = usize::try_from(threshold).unwrap_or(usize::MAX);
     // As many as are written: that some of them are at fault is told already.
     let most = maintainers.and_then(|value| value.get_ref().as_array()).map_or(usize::MAX, |list| list.len());
     if threshold > most.max(1) {
@@ -94,7 +93,7 @@ fn read_threshold(reader: &mut Reader<'_, '_>, value: &Value<'_>, maintainers: O
 }
 
 fn misplaced(reader: &mut Reader<'_, '_>, section: &str, folder: &str, at: std::ops::Range<usize>) {
-    let help = Some(format!("move it to a file under {folder}"));
+    let help = Some(format!("move them to a file under {folder}"));
     reader.error(at, format!("`{section}` tables do not stand in jit.toml"), help);
 }
 

@@ -32,8 +32,6 @@ pub(super) struct Section {
     pub(super) what: &'static str,
     /// All keys.
     pub(super) keys: &'static [&'static str],
-    /// Those of `keys` that hold a table themselves.
-    pub(super) tables: &'static [&'static str],
     /// Keys of the language that this version does not have.
     pub(super) later: &'static [&'static str],
 }
@@ -121,7 +119,8 @@ impl<'f, 'a> Reader<'f, 'a> {
         }
     }
 
-    fn unknown_key(&mut self, what: &str, key: &Spanned<impl AsRef<str>>, keys: &[&str], later: &[&str]) {
+    /// Notes a key that is none of `keys`; one of `later` is told apart.
+    pub(super) fn unknown_key(&mut self, what: &str, key: &Spanned<impl AsRef<str>>, keys: &[&str], later: &[&str]) {
         let text = key.get_ref().as_ref();
         if later.contains(&text) {
             let help = Some(format!("remove `{text}`, or upgrade jit if a newer version supports it"));
@@ -176,9 +175,9 @@ impl<'f, 'a> Reader<'f, 'a> {
     fn dotted(&self, section: &Section, key: &str, value: &Value<'_>) -> Option<String> {
         let table = value.get_ref().as_table()?;
         if self.text.get(value.span()).is_some_and(|text| text.starts_with('[')) {
-            // `[rule.change.reason]` is a rule's reason, unless what it holds is what only a rule holds.
+            // `[rule.change.reason]` is the reason of a rule, unless it holds what only a rule holds.
             let holds = |keys: &[&str]| table.keys().any(|inner| keys.contains(&&**inner.get_ref()));
-            return (!section.tables.contains(&key) || holds(section.keys)).then(|| key.to_owned());
+            return (!section.keys.contains(&key) || holds(section.keys)).then(|| key.to_owned());
         }
         // The table of `[identity.a.b.c]` is in `b`, which has no header of its own.
         let deeper = table.iter().find_map(|(inner, value)| self.dotted(section, inner.get_ref(), value))?;
@@ -251,7 +250,7 @@ impl<'f, 'a> Reader<'f, 'a> {
         parsed.map_err(|why: T::Err| self.error(value.span(), format!("{}: {why}", quoted(text)), None)).ok()
     }
 
-    /// Reads a whole number within a range.
+    /// Reads a whole number within a range; an end of `u64::MAX` is none.
     pub(super) fn number(&mut self, what: What<'_>, value: &Value<'_>, range: RangeInclusive<u64>) -> Option<u64> {
         let number = match value.get_ref() {
             DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
@@ -262,7 +261,13 @@ impl<'f, 'a> Reader<'f, 'a> {
         };
         let number = number.filter(|number| range.contains(number));
         if number.is_none() {
-            self.error(value.span(), format!("{what} must be from {} to {}", range.start(), range.end()), None);
+            let (least, most) = (range.start(), range.end());
+            let message = match most {
+                _ if least == most => format!("{what} must be {least}"),
+                &u64::MAX => format!("{what} must be at least {least}"),
+                most => format!("{what} must be from {least} to {most}"),
+            };
+            self.error(value.span(), message, None);
         }
         number
     }

@@ -95,6 +95,11 @@ impl ConfigError {
         matches!(self, ConfigError::NoFolder(_) | ConfigError::Write(..))
     }
 
+    /// Tells whether the log or what is kept about it fails verification, rather than something being out of reach.
+    pub fn is_untrusted(&self) -> bool {
+        matches!(self, ConfigError::Forked { .. } | ConfigError::LostPin { .. })
+    }
+
     /// Returns what to do about it, where there is something.
     pub fn help(&self) -> Option<String> {
         let quoted = |path: &Path| escape(&path.to_string_lossy()).into_owned();

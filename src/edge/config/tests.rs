@@ -63,7 +63,7 @@ fn now() -> Timestamp {
 /// The pin of a log that has `size` lines, in one of several histories.
 fn pin(history: u8, size: u64) -> Pin {
     let byte = u8::try_from(size % 251).unwrap();
-    Pin { commit: Oid::from_bytes(&[byte; 20]).unwrap(), size, root: Hash([history ^ byte; 32]) }
+    Pin { commit: Oid([byte; 20]), size, root: Hash([history ^ byte; 32]) }
 }
 
 fn pin_text(pin: Pin) -> String {
@@ -158,7 +158,7 @@ fn a_pin_only_moves_on() {
         (pin(9, 5), true, "Forked", pin(0, 5)),
         (pin(9, 6), false, "Forked", pin(0, 5)),
         (pin(0, 6), true, "", pin(0, 6)),
-        (Pin { commit: Oid::from_bytes(&[99; 20]).unwrap(), ..pin(0, 6) }, false, "Forked", pin(0, 6)),
+        (Pin { commit: Oid([99; 20]), ..pin(0, 6) }, false, "Forked", pin(0, 6)),
         (pin(0, 5), true, "Backwards", pin(0, 6)),
     ];
     for (to, extends, error, left) in table {
@@ -259,7 +259,7 @@ fn a_bad_file_is_named_with_its_fault() {
         ),
         (&format!("commit = \"{commit}\"\nsize = 0\nroot = \"{root}\"\n"), "`size`: it is at least 1"),
         (&format!("commit = \"{commit}\"\nsize = -1\nroot = \"{root}\"\n"), "2:8: "),
-        (&format!("commit = \"{commit}\"\nsize = 1\nroot = \"{root}0\"\n"), "`root`: an id or a root is 64 digits"),
+        (&format!("commit = \"{commit}\"\nsize = 1\nroot = \"{root}0\"\n"), "`root`: not 64 lower-case hex digits"),
     ];
     let trusts = [
         ("repos = [\"relative\"]\n", "`repos`: a path here starts with `/`"),

@@ -7,14 +7,15 @@
 
 use std::collections::BTreeMap;
 
-use super::hash::Hash;
 use super::object::{MODE_FOLDER, Objects, Oid, TreeEntry};
-use super::policy_folder::{policy_digest, read_policy_folder};
+use super::policy_folder::read_policy_folder;
 use super::segment::{
     AUDIT, Level, MAX_LINE_SIZE, MAX_LINES_IN_MEMORY, POLICY, SEGMENT_LINES, Tail, TreeError, policy_folder_name,
     read_folder, read_root, read_segment, split_lines,
 };
 use super::void::Void;
+use crate::core::hash::Hash;
+use crate::core::policy::PolicyFiles;
 
 /// Gives the digest that a line names, if the line has a canonical `policy` body.
 pub type NamedDigest<'a> = &'a dyn Fn(&[u8]) -> Option<Hash>;
@@ -163,7 +164,8 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
                 return Err(Void::LongLine(number).into());
             }
             // A policy without files has no folder: git has no empty ones.
-            if let Some(digest) = (self.named_digest)(line).filter(|digest| *digest != policy_digest(&[])) {
+            if let Some(digest) = (self.named_digest)(line).filter(|digest| *digest != PolicyFiles::default().digest())
+            {
                 self.digests.push((number, digest));
             }
             self.lines.push(line.to_vec());
@@ -194,7 +196,7 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
                 (Some(_), _) => return Err(Void::PolicyChanged(path).into()),
                 (None, Some(_)) if entry.mode != MODE_FOLDER => return Err(Void::Mode(path, entry.mode).into()),
                 (None, Some(digest)) => {
-                    if policy_digest(&read_policy_folder(self.objects, entry.oid, &path)?) != digest {
+                    if read_policy_folder(self.objects, entry.oid, &path)?.digest() != digest {
                         return Err(Void::PolicyDigest(path).into());
                     }
                 }
@@ -241,10 +243,10 @@ fn difference(start: u64, known: &[u8], bytes: &[u8]) -> Void {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::append::tests::{named, plain, policy};
-    use crate::core::append::{NewLine, build};
-    use crate::core::object::memory::{MemoryObjects, Missing};
-    use crate::core::object::{MODE_FILE, Writer as _, tree_order};
+    use crate::core::history::append::tests::{named, plain, policy};
+    use crate::core::history::append::{NewLine, build};
+    use crate::core::history::object::memory::{MemoryObjects, Missing};
+    use crate::core::history::object::{MODE_FILE, Writer as _, tree_order};
 
     /// The tree of `lines`, with some of its files replaced: a path, a mode and bytes, or none to take it away.
     struct Hand<'a> {
@@ -429,8 +431,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_folder_has_64_entries() {
+        let store = MemoryObjects::default();
+        let old = build(&store, None, &plain(0..4096), &named).unwrap();
+        let path = "audit/0000000000/0000000000/0000004096.jsonl";
+        let hand = Hand { store: &store, tree: old.tree }.put(path, MODE_FILE, Some(b"x\n"));
+        assert_eq!(judge_append(&store, &old, hand.tree, &named), Err(Void::Stray(path.into()).into()));
+        let hand = Hand { store: &store, tree: old.tree }.put(&path_of(4096), MODE_FILE, Some(b"x\n"));
+        assert_eq!(judge_append(&store, &old, hand.tree, &named).map(|new| new.tail.size), Ok(4097));
+    }
+
     fn path_of(line: u64) -> String {
-        crate::core::segment::path_of_line(line)
+        crate::core::history::segment::path_of_line(line)
     }
 
     #[test]

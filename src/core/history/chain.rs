@@ -354,10 +354,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::core::append::build;
-    use crate::core::append::tests::{named, plain};
-    use crate::core::object::memory::{MemoryObjects, Missing};
-    use crate::core::segment::read_lines;
+    use crate::core::history::append::build;
+    use crate::core::history::append::tests::{named, plain};
+    use crate::core::history::object::memory::{MemoryObjects, Missing};
+    use crate::core::history::segment::read_lines;
 
     const RULES: Rules<'_> = Rules { is_genesis: &|line| line == b"line 0", named_digest: &named };
 

@@ -7,14 +7,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::hash::Hash;
 use super::judge::NamedDigest;
 use super::object::{MODE_FILE, MODE_FOLDER, Oid, TreeEntry, Writer, tree_order};
-use super::policy_folder::{MAX_POLICY_FILES, MAX_POLICY_SIZE, PolicyFileList, is_policy_path, policy_digest};
 use super::segment::{
     AUDIT, Level, MAX_LINE_SIZE, MAX_LOG_SIZE, POLICY, SEGMENT_LINES, Tail, TreeError, path_of_line,
     policy_folder_name, read_folder, read_root, read_segment,
 };
+use crate::core::hash::Hash;
+use crate::core::policy::PolicyFiles;
 
 /// A line to add, and the files of the policy that it proposes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -22,13 +22,13 @@ pub struct NewLine {
     /// The line without its LF.
     pub line: Vec<u8>,
     /// The files whose digest it names; of any other line there are none.
-    pub files: PolicyFileList,
+    pub files: PolicyFiles,
 }
 
 impl NewLine {
     /// Returns a line that has no files.
     pub fn plain(line: impl Into<Vec<u8>>) -> NewLine {
-        NewLine { line: line.into(), files: Vec::new() }
+        NewLine { line: line.into(), files: PolicyFiles::default() }
     }
 }
 
@@ -50,10 +50,8 @@ pub enum BuildError<E> {
         /// What the files have.
         files: Hash,
     },
-    /// This is no path of a policy's file, or there twice, or both a file and a folder.
+    /// This is the path both of a policy's file and of a folder with others.
     Path(String),
-    /// The files are more than [`MAX_POLICY_FILES`] or larger than [`MAX_POLICY_SIZE`].
-    PolicyTooLarge,
     /// The old tree can't be read, or the store fails.
     Tree(TreeError<E>),
 }
@@ -77,11 +75,7 @@ impl<E: fmt::Display> fmt::Display for BuildError<E> {
                 write!(f, "the line names the policy digest {named}, its files have {files}")
             }
             BuildError::Digest { named: None, .. } => write!(f, "a line that proposes no policy has no policy files"),
-            BuildError::Path(path) => write!(f, "`{}` can't be the path of a policy file", path.escape_debug()),
-            BuildError::PolicyTooLarge => {
-                let mib = MAX_POLICY_SIZE >> 20;
-                write!(f, "a policy has at most {MAX_POLICY_FILES} files of {mib} MiB together")
-            }
+            BuildError::Path(path) => write!(f, "`{}` is both a policy file and a folder", path.escape_debug()),
             BuildError::Tree(TreeError::Void(void)) => write!(f, "the log's tree can't be read: {void}"),
             BuildError::Tree(TreeError::TooLarge) => write!(f, "the log's lines are too large"),
             BuildError::Tree(TreeError::Objects(error)) => error.fmt(f),
@@ -141,17 +135,10 @@ fn check<E>(new: &[NewLine], named_digest: NamedDigest<'_>) -> Result<(), BuildE
         if line.len() as u64 > MAX_LINE_SIZE {
             return Err(BuildError::LongLine(line.len()));
         }
-        let (named, digest) = (named_digest(line), policy_digest(files));
+        let (named, digest) = (named_digest(line), files.digest());
         let fits = named.map_or(files.is_empty(), |named| named == digest);
         if !fits {
             return Err(BuildError::Digest { named, files: digest });
-        }
-        let size: u64 = files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
-        if files.len() > MAX_POLICY_FILES || size > MAX_POLICY_SIZE {
-            return Err(BuildError::PolicyTooLarge);
-        }
-        if let Some((path, _)) = files.iter().find(|(path, _)| !is_policy_path(path)) {
-            return Err(BuildError::Path(path.clone()));
         }
     }
     Ok(())
@@ -212,13 +199,7 @@ fn build_policies<W: Writer + ?Sized>(
     let mut entries = old.map_or(Ok(Vec::new()), |oid| read_folder(store, oid, POLICY))?;
     let old_count = entries.len();
     for (NewLine { files, .. }, line) in new.iter().zip(old_size..).filter(|(new, _)| !new.files.is_empty()) {
-        let mut sorted = BTreeMap::new();
-        for (path, bytes) in files {
-            if sorted.insert(path.as_str(), bytes.as_slice()).is_some() {
-                return Err(BuildError::Path(path.clone()));
-            }
-        }
-        let oid = build_files(store, &sorted)?;
+        let oid = build_files(store, &files.iter().collect())?;
         entries.push(TreeEntry { name: policy_folder_name(line).into_bytes(), mode: MODE_FOLDER, oid });
     }
     if entries.len() == old_count { Ok(old) } else { write_tree(store, &entries).map(Some) }
@@ -263,11 +244,11 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::core::judge::{judge_append, judge_first};
-    use crate::core::object::Objects;
-    use crate::core::object::memory::MemoryObjects;
-    use crate::core::policy_folder::read_policy;
-    use crate::core::segment::{is_prefix, measure, read_lines, split_lines};
+    use crate::core::history::judge::{judge_append, judge_first};
+    use crate::core::history::object::Objects;
+    use crate::core::history::object::memory::MemoryObjects;
+    use crate::core::history::policy_folder::read_policy;
+    use crate::core::history::segment::{is_prefix, measure, read_lines, split_lines};
 
     /// In these tests a policy line is `policy ` and the digest of its files.
     pub(crate) fn named(line: &[u8]) -> Option<Hash> {
@@ -275,9 +256,9 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn policy(files: &[(&str, &str)]) -> NewLine {
-        let files: PolicyFileList =
-            files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
-        NewLine { line: format!("policy {}", policy_digest(&files)).into_bytes(), files }
+        let files = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()));
+        let files = PolicyFiles::new(files).unwrap();
+        NewLine { line: format!("policy {}", files.digest()).into_bytes(), files }
     }
 
     pub(crate) fn plain(lines: impl IntoIterator<Item = u64>) -> Vec<NewLine> {
@@ -347,8 +328,7 @@ pub(crate) mod tests {
         assert_eq!(judge_first(&store, old.tree).unwrap().tail, old);
         let tail = build(&store, Some(&old), &new[1..], &named).unwrap();
         assert_eq!(judge_append(&store, &old, tail.tree, &named).unwrap().policies, [1, 4]);
-        let mut files = first.files;
-        files.sort();
+        let files = first.files;
         for (line, expected) in [(0, None), (1, Some(&files)), (2, None), (3, None), (4, Some(&files)), (5, None)] {
             assert_eq!(read_policy(&store, &tail, line).unwrap().as_ref(), expected, "{line}");
         }
@@ -370,19 +350,8 @@ pub(crate) mod tests {
         assert!(matches!(build(&[swapped]), Err(BuildError::Digest { named: Some(_), .. })));
         let missing = NewLine::plain(good.line);
         assert!(matches!(build(&[missing]), Err(BuildError::Digest { named: Some(_), .. })));
-        for paths in [
-            &["README.md"][..],
-            &["tests/A.toml"],
-            &["tests/a.toml", "tests/a.toml"],
-            &["tests/a.toml", "tests/a.toml/b.toml"],
-        ] {
-            let files: Vec<(&str, &str)> = paths.iter().map(|path| (*path, "")).collect();
-            assert!(matches!(build(&[policy(&files)]), Err(BuildError::Path(_))), "{paths:?}");
-        }
-        let long = "x".repeat(MAX_POLICY_SIZE as usize);
-        assert_eq!(build(&[policy(&[("jit.toml", &long)])]), Ok(()));
-        let too_large = policy(&[("jit.toml", &long), ("tests/a.toml", "x")]);
-        assert_eq!(build(&[too_large]), Err(BuildError::PolicyTooLarge));
+        let both = policy(&[("tests/a.toml", ""), ("tests/a.toml/b.toml", "")]);
+        assert!(matches!(build(&[both]), Err(BuildError::Path(_))));
     }
 
     /// A tree as files: path, mode, bytes. Folders that hold nothing show as a path with `/` at its end.
@@ -411,6 +380,7 @@ pub(crate) mod tests {
             return false;
         }
         let mut lines: Vec<NewLine> = Vec::new();
+        let mut files: BTreeMap<usize, Vec<(String, Vec<u8>)>> = BTreeMap::new();
         for (_, _, bytes) in listing.iter().filter(|(path, ..)| path.starts_with("audit/")) {
             let Ok(found) = split_lines(bytes) else { return false };
             lines.extend(found.into_iter().map(NewLine::plain));
@@ -419,8 +389,12 @@ pub(crate) mod tests {
             let Some((line, path)) = path.strip_prefix("policy/").and_then(|rest| rest.split_once('/')) else {
                 continue;
             };
-            let Some(line) = line.parse().ok().and_then(|line: usize| lines.get_mut(line)) else { return false };
-            line.files.push((path.to_owned(), bytes.clone()));
+            let Ok(line) = line.parse() else { return false };
+            files.entry(line).or_default().push((path.to_owned(), bytes.clone()));
+        }
+        for (line, files) in files {
+            let (Some(line), Ok(files)) = (lines.get_mut(line), PolicyFiles::new(files)) else { return false };
+            line.files = files;
         }
         let extends = lines.len() > old.len() && lines.iter().zip(old).all(|(one, other)| one.line == other.line);
         extends && build(store, None, &lines, &named).is_ok_and(|tail| tail.tree == tree)

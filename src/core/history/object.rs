@@ -10,7 +10,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use super::hash::{parse_hex, write_hex};
+use crate::core::hash::{parse_hex, write_hex};
 
 /// The mode of a folder.
 pub const MODE_FOLDER: u32 = 0o40000;

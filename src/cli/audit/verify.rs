@@ -1,0 +1,151 @@
+//! `jit audit verify`: the whole history, from the genesis, believing nothing that was computed before.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::cli::context::{self, Context, Ledger};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::json::PolicyJson;
+use crate::cli::render;
+use crate::core::ledger::Verdict;
+use crate::core::statement::Line;
+use crate::core::view::{View, ViewExt};
+
+/// Verify the whole log from its genesis, and name every inert line and void commit
+///
+/// Exits 0 if the log holds together, also where others pushed lines or commits without effect: they are listed. What
+/// was pushed beyond somebody's rights changes nothing. Exits 4 if the log does not extend what was seen before.
+#[derive(clap::Args, Debug)]
+pub(in crate::cli) struct VerifyArgs {
+    /// Exit 1 if there are inert lines or void commits
+    #[arg(long)]
+    strict: bool,
+    /// Demand that the log extends this size and root
+    #[arg(long, value_name = "SIZE:ROOT")]
+    known: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Verified {
+    size: u64,
+    root: String,
+    genesis: String,
+    policy: Option<PolicyJson>,
+    statements: BTreeMap<String, u64>,
+    without_effect: u64,
+    inert: Vec<InertJson>,
+    void: Vec<VoidJson>,
+}
+
+#[derive(Serialize)]
+struct InertJson {
+    index: u64,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct VoidJson {
+    commit: String,
+    reason: String,
+}
+
+pub(super) fn run(cx: &mut Context<'_>, args: &VerifyArgs) -> anyhow::Result<Exit> {
+    let known = match &args.known {
+        Some(text) => {
+            let minimum = text.split_once(':').and_then(|(size, root)| context::parse_minimum(size, root));
+            let wrong = || Failure::usage(format!("`{}` is no SIZE:ROOT", render::safe(text)));
+            Some(minimum.ok_or_else(wrong)?)
+        }
+        None => None,
+    };
+    let bar = progress_bar(cx);
+    let ledger = cx.ledger_with_progress(&mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    let ledger = ledger?;
+    if let Some(minimum) = known {
+        context::check_minimum(&ledger.view, &minimum, "the one that --known names")?;
+    }
+    let verified = report(&ledger);
+    let exit =
+        if args.strict && !(verified.inert.is_empty() && verified.void.is_empty()) { Exit::Denied } else { Exit::Done };
+    if cx.json() {
+        cx.print_json(&verified)?;
+        return Ok(exit);
+    }
+    let counts =
+        verified.statements.iter().map(|(kind, count)| format!("{count} {kind}")).collect::<Vec<_>>().join(", ");
+    let policy = ledger.view.policy_record().map_or_else(
+        || "none in force".to_owned(),
+        |policy| format!("version {}, digest {}", policy.version, policy.digest),
+    );
+    let rows = [
+        ("log", ledger.view.genesis().map_or_else(String::new, |genesis| genesis.name.to_string())),
+        ("genesis", verified.genesis.clone()),
+        ("size", verified.size.to_string()),
+        ("root", verified.root.clone()),
+        ("policy", policy),
+        ("statements", counts),
+        ("without effect", verified.without_effect.to_string()),
+        ("inert lines", verified.inert.len().to_string()),
+        ("void commits", verified.void.len().to_string()),
+    ];
+    cx.print(&format!("Verified: every line and commit from the genesis on\n{}", render::details(&rows)))?;
+    for inert in &verified.inert {
+        cx.print(&format!("  line {} is inert: {}", inert.index, render::safe(&inert.reason)))?;
+    }
+    for void in &verified.void {
+        cx.print(&format!("  commit {} is void: {}", void.commit, render::safe(&void.reason)))?;
+    }
+    Ok(exit)
+}
+
+fn report(ledger: &Ledger) -> Verified {
+    let mut statements: BTreeMap<String, u64> = BTreeMap::new();
+    let mut inert = Vec::new();
+    let mut without_effect = 0;
+    for (index, (line, verdict)) in (0..).zip(ledger.lines.iter().zip(&ledger.verdicts)) {
+        match verdict {
+            Verdict::Inert(why) => {
+                inert.push(InertJson { index, reason: why.to_string() });
+                continue;
+            }
+            Verdict::WithoutEffect(_) => without_effect += 1,
+            Verdict::Effect => {}
+        }
+        if let Ok(line) = Line::parse(line) {
+            *statements.entry(line.unverified().kind().to_owned()).or_default() += 1;
+        }
+    }
+    Verified {
+        size: ledger.view.size(),
+        root: ledger.view.root().map(|root| root.to_string()).unwrap_or_default(),
+        genesis: ledger.genesis_id().to_string(),
+        policy: ledger.view.policy_record().map(PolicyJson::from),
+        statements,
+        without_effect,
+        inert,
+        void: ledger
+            .voids
+            .iter()
+            .map(|(commit, why)| VoidJson { commit: commit.to_string(), reason: why.to_string() })
+            .collect(),
+    }
+}
+
+/// Shows how far it is, on a terminal; nothing elsewhere.
+fn progress_bar(cx: &Context<'_>) -> ProgressBar {
+    if !cx.world.stderr_is_terminal() || cx.quiet() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("verifying {bar:30} {pos}/{len} lines, {eta} left");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}

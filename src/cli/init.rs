@@ -1,0 +1,297 @@
+//! `jit init`: make a policy repo.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::context::{self, Context, Me};
+use super::exit::{Exit, Failure};
+use super::render;
+use super::statement;
+use crate::core::history::append::NewLine;
+use crate::core::history::object::{Author, Oid};
+use crate::core::key::PublicKey;
+use crate::core::name::Name;
+use crate::core::policy::{Policy, PolicyFiles, SETTINGS};
+use crate::core::statement::{Body, Founder, Genesis};
+use crate::core::view::{View, ViewExt};
+use crate::edge::config::{Config, Origin};
+use crate::edge::git::Repo;
+use crate::edge::log::{self, BRANCH};
+use crate::edge::policy_tree::read_policy_tree;
+use crate::edge::work_tree::commit_files;
+
+/// The starter packs, by name.
+const TEMPLATES: [(&str, &[(&str, &str)]); 1] = [(
+    "small-team",
+    &[
+        ("identities/groups.toml", include_str!("../../policies/small-team/identities/groups.toml")),
+        ("identities/people.toml", include_str!("../../policies/small-team/identities/people.toml")),
+        ("identities/services.toml", include_str!("../../policies/small-team/identities/services.toml")),
+        ("policies/databases.toml", include_str!("../../policies/small-team/policies/databases.toml")),
+        ("policies/deploys.toml", include_str!("../../policies/small-team/policies/deploys.toml")),
+        ("policies/guardrails.toml", include_str!("../../policies/small-team/policies/guardrails.toml")),
+        ("policies/servers.toml", include_str!("../../policies/small-team/policies/servers.toml")),
+        ("tests/small-team.toml", include_str!("../../policies/small-team/tests/small-team.toml")),
+    ],
+)];
+
+/// Make a policy repo, or add a log to a git repo that has none
+///
+/// Commits starter policies on the current branch (where no jit.toml is committed yet), signs the genesis of the log on
+/// the branch jit/audit, publishes the first policy, and trusts the log on this machine.
+#[derive(clap::Args, Debug)]
+pub(super) struct InitArgs {
+    /// The folder
+    #[arg(value_name = "DIR", default_value = ".")]
+    folder: PathBuf,
+    /// The log's name [default: the folder's]
+    #[arg(long, value_name = "N")]
+    name: Option<Name>,
+    /// Your own name in it [default: your login name]
+    #[arg(long = "as", value_name = "ME")]
+    me: Option<Name>,
+    /// The starter policies
+    #[arg(long, value_name = "T", default_value = "small-team")]
+    template: String,
+}
+
+#[derive(Serialize)]
+struct Initialised {
+    genesis: String,
+    repo: String,
+    name: String,
+    me: String,
+    key: String,
+    policy_in_force: bool,
+}
+
+pub(super) fn run(cx: &mut Context<'_>, args: &InitArgs) -> anyhow::Result<Exit> {
+    let folder = cx.world.cwd().join(&args.folder);
+    let repo = match Repo::discover_at(&folder)? {
+        Some(repo) => repo,
+        None => Repo::init(&folder)?,
+    };
+    if repo.read_ref(BRANCH)?.is_some() {
+        return finish(cx, repo);
+    }
+    let mut signer = cx.signer(Some(&repo), &|_| true)?;
+    let (policy, name, commit) = starting_policy(cx, args, &repo, &folder, signer.public_key())?;
+    let founders = founders(&policy, &name, signer.public_key())?;
+    let now = cx.world.now();
+    let log_name: Name = policy.name().parse().map_err(|why| Failure::usage(format!("the policy's name: {why}")))?;
+    let genesis = Genesis {
+        by: name.clone(),
+        at: now,
+        nonce: cx.world.nonce(),
+        name: log_name.clone(),
+        maintainers: founders,
+        threshold: policy.threshold() as u64,
+    };
+    let fingerprint = signer.public_key().fingerprint();
+    cx.world.say(&format!("Signing the genesis of log {log_name} as {name}, by {fingerprint} ({})", signer.describe()));
+    let mut me = Me { name: name.clone(), signer };
+    let line = statement::sign(cx, &mut me, &Body::Genesis(genesis))?;
+    signer = me.signer;
+    let mut random = [0; 16];
+    cx.world.random(&mut random);
+    let context = log::Context {
+        rules: context::rules(),
+        pin: None,
+        identity: Author { name: name.to_string(), email: format!("{name}@jit.invalid") },
+        now: now.unix(),
+        random,
+    };
+    let message = format!("{name} starts the log {log_name}");
+    log::start::<anyhow::Error>(&repo, &context, NewLine::plain(line.as_str()), message)
+        .map_err(context::append_failure)?;
+    trust(cx, &repo)?;
+    let mut me = Me { name, signer };
+    cx.use_repo(&repo);
+    let mut ledger = cx.ledger()?;
+    let exit = cx.silently(|cx| super::policy::publish(cx, &mut ledger, &mut me, commit, true));
+    answer(cx, &repo, &ledger.view, &me, exit?)
+}
+
+/// Finishes what was cut off: the log is there, and perhaps neither trust nor a policy. Anything more is no business of
+/// `init`'s.
+fn finish(cx: &mut Context<'_>, repo: Repo) -> anyhow::Result<Exit> {
+    let exists = || {
+        let text = format!("`{}` has a log already", context::shown(&repo.shown_path()));
+        Failure::denied(text).help("`jit audit verify` checks it; to use it as it is, name its genesis: --genesis ID")
+    };
+    cx.use_repo(&repo);
+    let mut ledger = cx.ledger()?;
+    if ledger.view.policy_record().is_some() || ledger.view.size() > 1 {
+        return Err(exists().into());
+    }
+    let mut me = cx.me(&ledger).map_err(|_| exists())?;
+    cx.world.say("The log was started before, and has no policy yet: going on from there");
+    trust(cx, &repo)?;
+    let commit = repo.resolve_commit("HEAD")?;
+    let exit = cx.silently(|cx| super::policy::publish(cx, &mut ledger, &mut me, commit, true))?;
+    answer(cx, &repo, &ledger.view, &me, exit)
+}
+
+fn answer(cx: &mut Context<'_>, repo: &Repo, view: &impl View, me: &Me, exit: Exit) -> anyhow::Result<Exit> {
+    let Some(genesis) = view.genesis() else { return Err(Failure::unavailable("the log is empty").into()) };
+    let initialised = Initialised {
+        genesis: genesis.id.to_string(),
+        repo: repo.shown_path().to_string_lossy().into_owned(),
+        name: genesis.name.to_string(),
+        me: me.name.to_string(),
+        key: me.signer.public_key().fingerprint(),
+        policy_in_force: view.rules().is_some(),
+    };
+    if cx.json() {
+        cx.print_json(&initialised)?;
+        return Ok(exit);
+    }
+    cx.print(&format!("Made the policy repo {}", context::shown(&repo.shown_path())))?;
+    cx.print(&render::details(&[
+        ("log", initialised.name.clone()),
+        ("genesis", initialised.genesis.clone()),
+        ("you", format!("{} ({})", initialised.me, initialised.key)),
+        (
+            "policy",
+            if initialised.policy_in_force { "version 1 is in force" } else { "waits for more signatures" }.to_owned(),
+        ),
+    ]))?;
+    cx.print(
+        "Next: `jit whoami` says what you may ask for. Change identities/ and policies/, `jit policy lint`, commit, \
+         `jit policy publish`. Tell your colleagues the genesis id by another way than this repo.",
+    )?;
+    Ok(exit)
+}
+
+fn trust(cx: &mut Context<'_>, repo: &Repo) -> anyhow::Result<()> {
+    let config = Config::open(cx.world);
+    let (genesis, pin) = cx.first_pin(repo)?;
+    let now = cx.world.now();
+    Ok(config.trust(&genesis, &repo.shown_path(), Origin::Init, now, pin, |known| {
+        known.root == pin.root && known.size == pin.size
+    })?)
+}
+
+/// Returns the policy to start with, the caller's name in it, and the commit that holds it. Where none is committed,
+/// starters are.
+fn starting_policy(
+    cx: &mut Context<'_>,
+    args: &InitArgs,
+    repo: &Repo,
+    folder: &std::path::Path,
+    key: &PublicKey,
+) -> anyhow::Result<(Policy, Name, Oid)> {
+    if let Ok(commit) = repo.resolve_commit("HEAD") {
+        let files = read_policy_tree(repo, commit)?;
+        if files.get(SETTINGS).is_some() {
+            let policy = super::policy::load_and_report(cx, &files).ok_or_else(|| {
+                Failure::denied("the policy that is committed does not load")
+                    .help("correct it, commit, and run `jit init` again")
+            })?;
+            let name = policy.owner_of_key(key).cloned().ok_or_else(|| {
+                Failure::denied(format!("{} is nobody's key in the policy that is committed", key.fingerprint()))
+                    .help("name another with --key, or add it to identities/ and commit")
+            })?;
+            return Ok((policy, name, commit));
+        }
+    }
+    let name = match &args.me {
+        Some(name) => name.clone(),
+        None => login_name(cx)?,
+    };
+    let log_name = match &args.name {
+        Some(name) => name.clone(),
+        None => name_of(folder)?,
+    };
+    let files = starters(&args.template, &name, &log_name, key)?;
+    let checked = PolicyFiles::new(files.iter().cloned())?;
+    let policy = super::policy::load_and_report(cx, &checked).ok_or_else(|| {
+        Failure::unavailable(format!("the starter pack {} does not load", render::safe(&args.template)))
+    })?;
+    let author = repo.author(&Author { name: name.to_string(), email: format!("{name}@jit.invalid") })?;
+    let commit = commit_files(repo, &files, &author, cx.world.now().unix(), "Start with a policy")?;
+    Ok((policy, name, commit))
+}
+
+fn login_name(cx: &Context<'_>) -> anyhow::Result<Name> {
+    let login = cx.world.var("USER").or_else(|| cx.world.var("LOGNAME")).unwrap_or_default();
+    login.to_ascii_lowercase().parse().map_err(|_| {
+        Failure::usage(format!("your login name `{}` can't be your name here", render::safe(&login)))
+            .help("choose one: jit init --as NAME (a-z, 0-9, `.`, `_` and `-`)")
+            .into()
+    })
+}
+
+fn name_of(folder: &std::path::Path) -> anyhow::Result<Name> {
+    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let last = whole.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    last.parse().map_err(|_| {
+        Failure::usage(format!("the folder's name `{}` can't be the log's", render::safe(&last)))
+            .help("choose one: jit init --name NAME (a-z, 0-9, `.`, `_` and `-`)")
+            .into()
+    })
+}
+
+/// Fills in a starter pack.
+fn starters(template: &str, me: &Name, log: &Name, key: &PublicKey) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let names = TEMPLATES.map(|(name, _)| name).join(", ");
+    let Some((_, pack)) = TEMPLATES.iter().find(|(name, _)| *name == template) else {
+        let text = format!("there is no starter pack `{}`", render::safe(template));
+        return Err(Failure::usage(text).help(format!("there is {names}")).into());
+    };
+    let fill = |text: &str| text.replace("{{me}}", me.as_str()).replace("{{key}}", &key.to_openssh()).into_bytes();
+    let settings = format!(
+        "# Who decides here. Whatever stands in this file and beside it comes into force by `jit policy publish`.\n\
+         format = 1\n\
+         name = \"{log}\"\n\
+         maintainers = [\"{me}\"] # people who publish policies; name a second one soon\n\
+         threshold = 1            # how many of them a policy needs\n\
+         revokers = []            # who else may revoke and lock down: names, or \"group:NAME\"\n\
+         check = {{ max_age = \"5m\" }}\n\
+         request = {{ pending_for = \"24h\" }}\n"
+    );
+    let mut files: Vec<(String, Vec<u8>)> = pack.iter().map(|(path, text)| ((*path).to_owned(), fill(text))).collect();
+    files.push((SETTINGS.to_owned(), settings.into_bytes()));
+    Ok(files)
+}
+
+/// Returns the maintainers of a policy for its genesis, one key each; the caller's by the key that signs.
+fn founders(policy: &Policy, me: &Name, key: &PublicKey) -> anyhow::Result<Vec<Founder>> {
+    if !policy.is_maintainer(me) {
+        return Err(Failure::denied(format!("`{me}` is no maintainer of the policy that is committed")).into());
+    }
+    let key_of = |name: &Name| {
+        let first = || policy.identity(name).and_then(|identity| identity.keys().next()).cloned();
+        if name == me { Some(key.clone()) } else { first() }
+    };
+    policy
+        .maintainers()
+        .iter()
+        .map(|name| {
+            let key = key_of(name).ok_or_else(|| Failure::denied(format!("the maintainer `{name}` has no key")))?;
+            Ok(Founder { name: name.clone(), key })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_starter_pack_loads() {
+        let (key, _) = PublicKey::parse_openssh(
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti",
+        )
+        .unwrap();
+        for (template, _) in TEMPLATES {
+            for me in ["alice", "a.b"] {
+                let files = starters(template, &me.parse().unwrap(), &"acme".parse().unwrap(), &key).unwrap();
+                let (policy, findings) = super::super::policy::check(&PolicyFiles::new(files).unwrap());
+                assert!(policy.is_some(), "{template}: {findings:?}");
+            }
+        }
+        assert!(starters("none", &"a".parse().unwrap(), &"b".parse().unwrap(), &key).is_err());
+    }
+}

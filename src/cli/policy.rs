@@ -1,0 +1,123 @@
+//! `jit policy`: for maintainers.
+
+mod lint;
+mod publish;
+mod status;
+
+pub(super) use publish::publish;
+
+use clap::Subcommand;
+use similar::{ChangeTag, TextDiff};
+
+use super::context::{Context, Ledger};
+use super::exit::{Exit, Failure};
+use super::render;
+use crate::core::history::policy_folder::read_policy;
+use crate::core::ledger::PolicyRecord;
+use crate::core::policy::{self, Diagnostic, PolicyFiles, Severity};
+use crate::core::view::View;
+
+/// How many lines of changes are shown before the rest is only counted.
+const MOST_CHANGED_LINES: usize = 400;
+
+#[derive(Subcommand, Debug)]
+pub(super) enum PolicyCommand {
+    Lint(lint::LintArgs),
+    Publish(publish::PublishArgs),
+    Status(status::StatusArgs),
+}
+
+pub(super) fn run(cx: &mut Context<'_>, command: &PolicyCommand) -> anyhow::Result<Exit> {
+    match command {
+        PolicyCommand::Lint(args) => lint::run(cx, args),
+        PolicyCommand::Publish(args) => publish::run(cx, args),
+        PolicyCommand::Status(args) => status::run(cx, args),
+    }
+}
+
+/// Loads a policy and says all that is wrong with it, or deserves a look; none if it does not load.
+pub(super) fn load_and_report(cx: &mut Context<'_>, files: &PolicyFiles) -> Option<policy::Policy> {
+    let (policy, findings) = check(files);
+    for finding in &findings {
+        let text = render_finding(files, finding);
+        cx.world.warn(&text);
+    }
+    policy
+}
+
+/// Loads a policy, and returns everything found: errors if it does not load, warnings if it does.
+pub(super) fn check(files: &PolicyFiles) -> (Option<policy::Policy>, Vec<Diagnostic>) {
+    match policy::load(files) {
+        Ok(policy) => {
+            let warnings = policy::lint(&policy);
+            (Some(policy), warnings)
+        }
+        Err(errors) => (None, errors),
+    }
+}
+
+/// Shows one finding with its line.
+pub(super) fn render_finding(files: &PolicyFiles, finding: &Diagnostic) -> String {
+    let source = files.get(&finding.path).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    policy::render(finding, source)
+}
+
+/// Tells how many of the findings are errors.
+pub(super) fn errors_in(findings: &[Diagnostic]) -> usize {
+    findings.iter().filter(|finding| finding.severity == Severity::Error).count()
+}
+
+/// Reads the files of a policy line from the log's own tree.
+pub(super) fn files_of(ledger: &Ledger, index: u64) -> anyhow::Result<PolicyFiles> {
+    let files = read_policy(&ledger.repo, &ledger.tail, index)
+        .map_err(|_| Failure::unavailable(format!("the policy files of line {index} can't be read")))?;
+    Ok(files.unwrap_or_default())
+}
+
+/// Describes how a proposed policy differs from the one in force, from the digested files of both.
+pub(super) fn describe_changes(ledger: &Ledger, next: &PolicyRecord) -> anyhow::Result<String> {
+    describe_difference(ledger, &files_of(ledger, next.index)?)
+}
+
+/// Describes how policy files differ from those in force.
+pub(super) fn describe_difference(ledger: &Ledger, next: &PolicyFiles) -> anyhow::Result<String> {
+    let (from, known) = match ledger.view.policy_record() {
+        Some(policy) => (format!("policy version {}", policy.version), files_of(ledger, policy.index)?),
+        None => ("nothing".to_owned(), PolicyFiles::default()),
+    };
+    let mut paths: Vec<&str> = known.iter().chain(next.iter()).map(|(path, _)| path).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    let mut lines = Vec::new();
+    for path in paths {
+        let (old, new) = (known.get(path), next.get(path));
+        if old == new {
+            continue;
+        }
+        let word = match (old, new) {
+            (None, _) => "new",
+            (_, None) => "gone",
+            (Some(_), Some(_)) => "changed",
+        };
+        lines.push(format!("  {word}: {}", render::safe(path)));
+        let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
+        let (old, new) = (text(old), text(new));
+        for change in TextDiff::from_lines(&old, &new).iter_all_changes() {
+            let sign = match change.tag() {
+                ChangeTag::Equal => continue,
+                ChangeTag::Delete => '-',
+                ChangeTag::Insert => '+',
+            };
+            lines.push(format!("    {sign} {}", render::safe(change.value().trim_end_matches(['\n', '\r']))));
+        }
+    }
+    if lines.is_empty() {
+        return Ok(format!("No file differs from {from}"));
+    }
+    let more = lines.len().saturating_sub(MOST_CHANGED_LINES);
+    lines.truncate(MOST_CHANGED_LINES);
+    if more > 0 {
+        lines.push(format!("  … and {more} lines more: look at the commit"));
+    }
+    Ok(format!("What changes from {from}:\n{}", lines.join("\n")))
+}

@@ -1,0 +1,67 @@
+//! `jit policy lint`: what is wrong with the policy in the work tree.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Failure};
+use crate::core::policy::Diagnostic;
+use crate::edge::git::Repo;
+use crate::edge::policy_tree;
+
+/// Check the policy files in the work tree: every error of every file at once, and what deserves a look
+#[derive(clap::Args, Debug)]
+pub(in crate::cli) struct LintArgs {
+    /// The folder with jit.toml [default: that of the policy repo]
+    #[arg(value_name = "DIR")]
+    folder: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Lint<'a> {
+    ok: bool,
+    findings: &'a [Diagnostic],
+}
+
+pub(super) fn run(cx: &mut Context<'_>, args: &LintArgs) -> anyhow::Result<Exit> {
+    let folder = match &args.folder {
+        Some(folder) => cx.world.cwd().join(folder),
+        None => work_tree(cx)?,
+    };
+    let files = policy_tree::read_folder(&folder)?;
+    let (policy, findings) = super::check(&files);
+    if cx.json() {
+        cx.print_json(&Lint { ok: policy.is_some(), findings: &findings })?;
+    } else {
+        for finding in &findings {
+            let text = super::render_finding(&files, finding);
+            cx.print(&format!("{}\n", text.trim_end()))?;
+        }
+        let errors = super::errors_in(&findings);
+        let warnings = findings.len() - errors;
+        let rules = policy.as_ref().map(|policy| policy.rules().len());
+        cx.print(&match rules {
+            Some(rules) => format!("{} files, {rules} rules: no errors, {warnings} warnings", files.iter().count()),
+            None => format!("{} files: {errors} errors", files.iter().count()),
+        })?;
+    }
+    Ok(if policy.is_some() { Exit::Done } else { Exit::Denied })
+}
+
+/// The work tree around the current folder, even where there is no log yet.
+fn work_tree(cx: &Context<'_>) -> anyhow::Result<PathBuf> {
+    let repo = match Repo::discover(cx.world.cwd()) {
+        Ok(Some(repo))
+            if !cx.names_repo() && repo.work_dir().is_some_and(|folder| folder.join("jit.toml").exists()) =>
+        {
+            repo
+        }
+        _ => cx.repo()?,
+    };
+    let folder = repo.work_dir().ok_or_else(|| {
+        Failure::usage(format!("`{}` has no work tree", crate::cli::context::shown(&repo.shown_path())))
+            .help("name a folder with jit.toml: jit policy lint DIR")
+    })?;
+    Ok(folder.to_owned())
+}

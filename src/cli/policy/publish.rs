@@ -1,0 +1,117 @@
+//! `jit policy publish`: propose what is committed, or bring it into force.
+
+use serde::Serialize;
+
+use crate::cli::context::{Context, Ledger, Me};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::render;
+use crate::cli::statement::{self, Insist};
+use crate::core::history::object::Oid;
+use crate::core::ledger::foresee;
+use crate::core::policy;
+use crate::core::statement::{PolicyProposal, What};
+use crate::core::view::{View, ViewExt};
+use crate::edge::policy_tree::{dirty_policy_paths, read_policy_tree};
+
+/// Publish the policy that is committed: checks it, shows what changes, asks, signs, logs
+///
+/// It is in force once as many maintainers as the policy before it demands have signed; the others use `jit approve`.
+#[derive(clap::Args, Debug)]
+pub(in crate::cli) struct PublishArgs {
+    /// The commit to take it from
+    #[arg(value_name = "COMMIT", default_value = "HEAD")]
+    commit: String,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(Serialize)]
+struct Published {
+    id: Option<String>,
+    version: u64,
+    digest: String,
+    in_force: bool,
+}
+
+pub(super) fn run(cx: &mut Context<'_>, args: &PublishArgs) -> anyhow::Result<Exit> {
+    let mut ledger = cx.ledger()?;
+    if args.commit == "HEAD" {
+        let dirty = dirty_policy_paths(&ledger.repo)?;
+        if !dirty.is_empty() {
+            let paths = dirty.iter().map(|path| render::safe(path).into_owned()).collect::<Vec<_>>().join(", ");
+            return Err(Failure::denied(format!("what is published is what is committed, and these are not: {paths}"))
+                .help("commit or remove them, or name the commit to publish")
+                .into());
+        }
+    }
+    let commit = ledger.repo.resolve_commit(&args.commit)?;
+    let mut me = cx.me(&ledger)?;
+    publish(cx, &mut ledger, &mut me, commit, args.yes)
+}
+
+/// Publishes the policy files of a commit.
+pub(in crate::cli) fn publish(
+    cx: &mut Context<'_>,
+    ledger: &mut Ledger,
+    me: &mut Me,
+    commit: Oid,
+    yes: bool,
+) -> anyhow::Result<Exit> {
+    let files = read_policy_tree(&ledger.repo, commit)?;
+    let Some(policy) = super::load_and_report(cx, &files) else {
+        return Err(Failure::denied(format!("the policy in commit {commit} does not load"))
+            .help("correct it (`jit policy lint` checks the work tree), and commit")
+            .into());
+    };
+    let digest = files.digest();
+    let before = ledger.view.policy_record().cloned();
+    if let Some(before) = before.as_ref().filter(|before| before.digest == digest) {
+        let published = Published { id: None, version: before.version, digest: digest.to_string(), in_force: true };
+        if cx.json() {
+            cx.print_json(&published)?;
+        } else {
+            cx.print(&format!("Nothing to publish: version {} with just these files is in force", before.version))?;
+        }
+        return Ok(Exit::Done);
+    }
+    let now = cx.world.now();
+    if let Some(before) = before.as_ref().filter(|before| before.at > now) {
+        cx.world.warn(&format!("warning: the policy in force is dated {}, this machine's clock says {now}", before.at));
+    }
+    let version = before.as_ref().map_or(0, |before| before.version) + 1;
+    let proposal = PolicyProposal { version, format: policy::FORMAT, commit: commit.0, digest };
+    let statement = statement::compose(cx, ledger, me, now, What::Policy(proposal))?;
+    statement::demand_effect(&foresee(&ledger.view, &statement, me.signer.public_key(), Some(&files)))?;
+    let maintainers = policy.maintainers().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let rows = [
+        ("version", version.to_string()),
+        ("digest", digest.to_string()),
+        ("commit", commit.to_string()),
+        ("dated", render::both_times(cx.world, now)),
+        ("maintainers", format!("{maintainers}; threshold {}", policy.threshold())),
+        ("needs", format!("{} of those that were maintainers before", ledger.view.threshold())),
+    ];
+    let changes = super::describe_difference(ledger, &files)?;
+    cx.world.say(&format!(
+        "You ({}, {}) are about to publish:\n{}\n{changes}",
+        me.name,
+        me.signer.describe(),
+        render::details(&rows)
+    ));
+    cx.confirm("Sign and log this policy?", yes)?;
+    let message = format!("{} publishes policy version {version}", me.name);
+    let logged = statement::say_with_files(cx, ledger, me, statement, Some(&files), &message, Insist::OnEffect)?;
+    let in_force = ledger.view.policy_record().is_some_and(|policy| policy.id == logged.id);
+    if cx.json() {
+        cx.print_json(&Published { id: Some(logged.id.to_string()), version, digest: digest.to_string(), in_force })?;
+    } else if in_force {
+        cx.print(&format!("Policy version {version} is in force"))?;
+    } else {
+        cx.print(&format!(
+            "Policy version {version} waits for more signatures: each says `jit approve {}`",
+            logged.id
+        ))?;
+    }
+    Ok(if in_force { Exit::Done } else { Exit::Pending })
+}

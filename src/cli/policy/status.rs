@@ -1,0 +1,145 @@
+//! `jit policy status`: what is in force, what is proposed, and whether the branch is ahead.
+
+use serde::Serialize;
+
+use crate::cli::context::{Context, Ledger};
+use crate::cli::exit::Exit;
+use crate::cli::render;
+use crate::cli::verdict::signed_for;
+use crate::core::ledger::{Loaded, PolicyRecord};
+use crate::core::view::{View, ViewExt};
+use crate::edge::policy_tree::read_policy_tree;
+
+/// Show the policy in force, those that wait for signatures, and whether HEAD holds another
+#[derive(clap::Args, Debug)]
+pub(in crate::cli) struct StatusArgs {}
+
+#[derive(Serialize)]
+struct Status {
+    in_force: Option<Policy>,
+    proposed: Vec<Proposed>,
+    head: Option<Head>,
+}
+
+#[derive(Serialize)]
+struct Policy {
+    id: String,
+    version: u64,
+    format: u64,
+    digest: String,
+    commit: String,
+    at: String,
+    signed_by: Vec<String>,
+    loads: bool,
+    fault: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Proposed {
+    #[serde(flatten)]
+    policy: Policy,
+    signatures: usize,
+    threshold: usize,
+}
+
+#[derive(Serialize)]
+struct Head {
+    commit: String,
+    digest: Option<String>,
+    in_force: bool,
+    fault: Option<String>,
+}
+
+pub(super) fn run(cx: &mut Context<'_>, _args: &StatusArgs) -> anyhow::Result<Exit> {
+    let ledger = cx.ledger()?;
+    let in_force = ledger.view.policy_record().map(|policy| describe(policy, policy.signers.iter()));
+    let mut proposed: Vec<_> = ledger.view.proposals().collect();
+    proposed.sort_by_key(|proposal| proposal.policy.index);
+    let proposed: Vec<Proposed> = proposed
+        .into_iter()
+        .map(|proposal| Proposed {
+            policy: describe(&proposal.policy, proposal.signatures.iter().map(|(name, _)| name)),
+            signatures: signed_for(&ledger, proposal),
+            threshold: ledger.view.threshold(),
+        })
+        .collect();
+    let status = Status { in_force, proposed, head: head(&ledger) };
+    let exit = match ledger.view.rules() {
+        Some(_) => Exit::Done,
+        None => Exit::Untrusted,
+    };
+    if cx.json() {
+        cx.print_json(&status)?;
+        return Ok(exit);
+    }
+    match &status.in_force {
+        None => cx.print("No policy is in force yet")?,
+        Some(policy) => cx.print(&format!("In force\n{}", render::details(&rows(policy))))?,
+    }
+    for proposed in &status.proposed {
+        let signatures = format!("{} of {}", proposed.signatures, proposed.threshold);
+        let mut rows = rows(&proposed.policy);
+        rows.push(("signatures", signatures));
+        cx.print(&format!("Proposed, for maintainers to `jit approve`\n{}", render::details(&rows)))?;
+    }
+    match &status.head {
+        Some(Head { fault: Some(fault), commit, .. }) => {
+            cx.print(&format!("HEAD ({commit}) holds no policy: {}", render::safe(fault)))?
+        }
+        Some(Head { in_force: true, .. }) => cx.print("HEAD holds the policy in force")?,
+        Some(Head { commit, .. }) => {
+            cx.print(&format!("HEAD ({commit}) holds another policy: `jit policy publish` proposes it"))?;
+        }
+        None => {}
+    }
+    Ok(exit)
+}
+
+fn describe<'a>(policy: &PolicyRecord, signers: impl Iterator<Item = &'a crate::core::name::Name>) -> Policy {
+    let fault = match &policy.loaded {
+        Loaded::Policy(_) => None,
+        Loaded::Broken(why) => Some(why.clone()),
+        Loaded::Unsupported => Some(format!("format {} is above this program's: upgrade jit", policy.format)),
+    };
+    let mut names: Vec<String> = signers.map(ToString::to_string).collect();
+    names.dedup();
+    Policy {
+        id: policy.id.to_string(),
+        version: policy.version,
+        format: policy.format,
+        digest: policy.digest.to_string(),
+        commit: Oid(policy.commit).to_string(),
+        at: policy.at.to_string(),
+        signed_by: names,
+        loads: fault.is_none(),
+        fault,
+    }
+}
+
+use crate::core::history::object::Oid;
+
+fn rows(policy: &Policy) -> Vec<(&'static str, String)> {
+    let mut rows = vec![
+        ("id", policy.id.clone()),
+        ("version", policy.version.to_string()),
+        ("digest", policy.digest.clone()),
+        ("commit", policy.commit.clone()),
+        ("dated", policy.at.clone()),
+        ("signed by", policy.signed_by.join(", ")),
+    ];
+    if let Some(fault) = &policy.fault {
+        rows.push(("DOES NOT LOAD", render::safe(fault).into_owned()));
+    }
+    rows
+}
+
+/// Holds the policy that is checked out against the one in force; none where there is no commit.
+fn head(ledger: &Ledger) -> Option<Head> {
+    let commit = ledger.repo.resolve_commit("HEAD").ok()?;
+    let (digest, fault) = match read_policy_tree(&ledger.repo, commit) {
+        Ok(files) => (Some(files.digest()), None),
+        Err(why) => (None, Some(why.to_string())),
+    };
+    let in_force = digest.is_some() && ledger.view.policy_record().map(|policy| policy.digest) == digest;
+    Some(Head { commit: commit.to_string(), digest: digest.map(|digest| digest.to_string()), in_force, fault })
+}

@@ -1,0 +1,155 @@
+//! jit.toml, line by line.
+
+use super::*;
+
+#[test]
+fn settings_that_load() {
+    for text in [
+        "format=1\nname='a'\nmaintainers=['bob']\nthreshold=1",
+        "format=0x1\nname='a'\nmaintainers=['bob']\nthreshold=0b1\nrevokers=[]\n[check]\n[request]",
+        "\u{feff}format = +1\r\nname = \"\"\"a\"\"\"\r\nmaintainers = [\"bob\",\r\n]\r\nthreshold = 1\r\n",
+        "check.max_age='1s'\nrequest.pending_for='365d'\nformat=1\nname='a'\nmaintainers=['bob']\nthreshold=1",
+        "format=1\nname='a'\nmaintainers=['bob']\nthreshold=1\nrevokers=['ci', 'group:dba']\ncheck={\n}",
+    ] {
+        load_with(&[("jit.toml", text)]);
+    }
+}
+
+#[test]
+fn settings_that_do_not_load() {
+    let table: &[(&str, &str, &[&str])] = &[
+        ("format = 1\n", "", &["@: `format` is missing | write for example `format = 1`"]),
+        ("format = 1", "format = \"1\"", &["@:1:10: `format` must be a whole number, this is a text"]),
+        ("format = 1", "format = 1.0", &["@:1:10: `format` must be a whole number, this is a fraction"]),
+        ("format = 1", "format = -1", &["@:1:10: `format` must be 1"]),
+        ("name = \"acme\"\n", "", &["@: `name` is missing | write for example `name = \"acme\"`"]),
+        (
+            "\"acme\"",
+            "\"Acme\"",
+            &["@:2:8: `Acme`: a name holds only a-z, 0-9, `.`, `_` and `-`, not `A` (character 1)"],
+        ),
+        ("\"acme\"", "\"\"", &["@:2:8: ``: a name can't be empty"]),
+        ("\"acme\"", "7", &["@:2:8: `name` must be a text in quotes, this is a whole number"]),
+        ("threshold = 2\n", "", &["@: `threshold` is missing | write for example `threshold = 1`"]),
+        ("threshold = 2", "threshold = 0", &["@:4:13: `threshold` must be at least 1"]),
+        ("threshold = 2", "threshold = 3", &["@:4:13: `threshold` is 3 but there are only 2 maintainers"]),
+        ("threshold = 2", "threshold = true", &["@:4:13: `threshold` must be a whole number, this is true or false"]),
+        (
+            "maintainers = [\"alice\", \"bob\"]\n",
+            "",
+            &["@: `maintainers` is missing | write for example `maintainers = [\"alice\"]`"],
+        ),
+        (
+            "[\"alice\", \"bob\"]",
+            "[]",
+            &["@:3:15: `maintainers` is an empty list", "@:4:13: `threshold` is 2 but there are only 0 maintainers"],
+        ),
+        ("[\"alice\", \"bob\"]", "[\"bob\"]", &["@:4:13: `threshold` is 2 but there is only 1 maintainer"]),
+        ("[\"alice\", \"bob\"]", "\"alice\"", &["@:3:15: `maintainers` must be a list, this is a text"]),
+        ("\"bob\"]", "1979-05-27]", &["@:3:25: each entry of `maintainers` must be a text in quotes, this is a date"]),
+        ("\"bob\"", "\"alice\"", &["@:3:25: `alice` is twice in `maintainers`"]),
+        ("\"bob\"", "\"group:dba\"", &["@:3:25: maintainers are people by name, never groups"]),
+        ("\"bob\"", "\"ci\"", &["@:3:25: `ci` is a service, and a maintainer must be a person"]),
+        ("\"bob\"", "\"bab\"", &["@:3:25: there is no identity `bab` | did you mean `bob`?"]),
+        ("\"bob\"", "\"dba\"", &["@:3:25: there is no identity `dba` | `dba` is a group: write `group:dba`"]),
+        (
+            "format",
+            "revokers = [\"group:alice\"]\nformat",
+            &["@:1:13: there is no group `alice` | `alice` is an identity: write `alice`"],
+        ),
+        ("format", "revokers = \"alice\"\nformat", &["@:1:12: `revokers` must be a list, this is a text"]),
+        ("format", "revokers = [\"alice\", \"alice\"]\nformat", &["@:1:22: `alice` is twice in `revokers`"]),
+        (
+            "format",
+            "revokers = [\"*\"]\nformat",
+            &["@:1:13: `*`: a name holds only a-z, 0-9, `.`, `_` and `-`, not `*` (character 1)"],
+        ),
+        (
+            "format",
+            "check = { max_age = \"0s\" }\nformat",
+            &["@:1:21: `0s`: a duration is at least 1s and at most 365d"],
+        ),
+        (
+            "format",
+            "check = { max_age = 300 }\nformat",
+            &["@:1:21: `max_age` must be a text in quotes, this is a whole number"],
+        ),
+        ("format", "check = \"5m\"\nformat", &["@:1:9: `check` must be a table, this is a text"]),
+        (
+            "format",
+            "check = { maxage = \"5m\" }\nformat",
+            &["@:1:11: unknown key `maxage` in `check` | did you mean `max_age`?"],
+        ),
+        (
+            "format",
+            "check = { witnesses = [] }\nformat",
+            &[
+                "@:1:11: `witnesses` is not supported by this version | remove `witnesses`, or upgrade jit if a newer version \
+             supports it",
+            ],
+        ),
+        (
+            "format",
+            "request = { pending_for = \"1m1h\" }\nformat",
+            &["@:1:27: `1m1h`: a duration is written like 90m, 1h30m or 2d: d, h, m, s in that order, each once"],
+        ),
+        (
+            "format",
+            "request = { max_age = \"1h\" }\nformat",
+            &["@:1:13: unknown key `max_age` in `request` | `request` may hold pending_for"],
+        ),
+        ("format", "treshold = 1\nformat", &["@:1:1: unknown key `treshold` in jit.toml | did you mean `threshold`?"]),
+        (
+            "format",
+            "colour = 1\nformat",
+            &[
+                "@:1:1: unknown key `colour` in jit.toml | jit.toml may hold format, name, maintainers, threshold, revokers, \
+             check, request",
+            ],
+        ),
+        (
+            "threshold = 2\n",
+            "threshold = 2\n[identity.eve]\nkind = \"person\"\n",
+            &["@:5:2: `identity` tables do not stand in jit.toml | move them to a file under identities/"],
+        ),
+        (
+            "threshold = 2\n",
+            "threshold = 2\n[rule.eve]\n",
+            &["@:5:2: `rule` tables do not stand in jit.toml | move them to a file under policies/"],
+        ),
+        ("name", "name = \"b\"\nname", &["@:3:1: `name` is there already"]),
+        ("= 2", "= ", &["@:4:13: string values must be quoted, expected literal string"]),
+    ];
+    for (old, new, expected) in table {
+        assert!(JIT.contains(old), "{old}");
+        check("jit.toml", &JIT.replacen(old, new, 1), expected);
+    }
+}
+
+#[test]
+fn another_format_is_the_only_error() {
+    for (text, format, help) in [
+        ("format = 2", 2, "upgrade jit"),
+        ("format = 2\nanything = { goes }\n[[[", 2, "upgrade jit"),
+        ("= broken\nformat = 0x10", 16, "upgrade jit"),
+        ("format = 0\nname = 1", 0, "write `format = 1`"),
+    ] {
+        let files = policy_with(&[("jit.toml", text), ("policies/x.toml", "= broken")]);
+        assert_eq!(declared_format(&files), Some(format), "{text}");
+        let errors = load(&files).unwrap_err();
+        let message =
+            format!("jit.toml: the policy is written in format {format}, this program knows only format 1 | {help}");
+        assert_eq!((told(&errors), errors[0].kind), (vec![message], Kind::UnsupportedFormat(format)), "{text}");
+    }
+    for text in
+        ["", "format = \"2\"", "format = 2.0", "format = -2", "[format]", "name = \"format = 2\"", "[a]\nformat = 2"]
+    {
+        let files = policy_with(&[("jit.toml", text)]);
+        assert_eq!(declared_format(&files), None, "{text}");
+        let errors = load(&files).unwrap_err();
+        assert!(errors.iter().all(|error| !matches!(error.kind, Kind::UnsupportedFormat(_))), "{text}");
+    }
+    let broken = policy_with(&[("jit.toml", "format = 1\n=")]);
+    assert_eq!((declared_format(&broken), load(&broken).is_err()), (Some(1), true));
+    assert_eq!(declared_format(&PolicyFiles::default()), None);
+}
