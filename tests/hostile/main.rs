@@ -17,6 +17,8 @@ mod crash;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod encoder;
+#[cfg(test)]
 mod forge;
 #[cfg(test)]
 mod gates;
