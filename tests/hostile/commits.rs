@@ -247,12 +247,18 @@ fn a_deleted_branch_is_not_answered_from_nor_started_anew() {
     let lab = lab_with_grants();
     let tip = lab.tip();
     lab.git(&["update-ref", "-d", BRANCH]);
-    let said = lab.check("carol", "db/prod/orders", "read");
-    assert!(matches!(said.code, Some(4 | 5)), "{said:?}");
-    assert_eq!(said.json()["decision"], "deny");
-    let said = lab.jit("carol", &["request", "db/prod/orders", "read"]);
-    assert!(matches!(said.code, Some(4 | 5)), "{said:?}");
-    assert!(!said.stderr.contains("jit init"), "a second log is no way out: {}", said.stderr);
+    let said = lab.check("carol", "db/prod/orders", "read").exits(4).because("log-rewritten");
+    assert!(said.stderr.contains(&format!("update-ref {BRANCH} {tip}")), "{said:?}");
+    for args in [&["request", "db/prod/orders", "read"][..], &["audit", "verify"], &["init", "."]] {
+        let said = lab.jit("alice", args).exits(4).says("jit/audit is gone from");
+        assert!(!said.stderr.contains("jit init"), "a second log is no way out: {said:?}");
+    }
+    // Where another repo is the default one, it is not asked in place of this one.
+    lab.jit("alice", &["init", "../other", "--as", "alice", "--name", "other"]).exits(0);
+    let config = lab.path("home/.config/jit/config.toml");
+    std::fs::write(config, format!("repo = \"{}\"\n", lab.path("other").display())).unwrap();
+    lab.jit("alice", &["audit", "verify"]).exits(4);
+    lab.check("carol", "db/prod/orders", "read").exits(4);
     lab.git(&["update-ref", BRANCH, &tip]);
     assert_gates_hold(&lab);
 }
