@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::exit::{Exit, Failure};
 use super::{Color, Globals};
+use crate::core::escape::hide_tokens;
 use crate::core::hash::Hash;
 use crate::core::history::append::NewLine;
 use crate::core::history::chain::{ChainError, Rules};
@@ -635,8 +636,14 @@ impl Prompt for WorldPrompt<'_> {
 }
 
 impl Failure {
-    /// Returns the failure that an error is, or stands for: what the edge can't do is unavailable.
+    /// Returns the failure that an error is, or stands for: what the edge can't do is unavailable. No token is in it.
     pub(super) fn from_error(error: &anyhow::Error) -> Failure {
+        let failure = Failure::found_in(error);
+        let hidden = |text: &str| hide_tokens(text).into_owned();
+        Failure { message: hidden(&failure.message), help: failure.help.as_deref().map(hidden), ..failure }
+    }
+
+    fn found_in(error: &anyhow::Error) -> Failure {
         for cause in error.chain() {
             if let Some(failure) = cause.downcast_ref::<Failure>() {
                 return failure.clone();
