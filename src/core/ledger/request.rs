@@ -67,7 +67,7 @@ pub fn judge_new(view: &impl View, record: &mut RequestRecord) {
 }
 
 /// Says why no rule of this log can be asked.
-pub(crate) fn no_rules(view: &impl View) -> Reason {
+pub fn no_rules(view: &impl View) -> Reason {
     match (view.format_above(), view.policy_record()) {
         (Some(format), _) => {
             Reason::new(Code::PolicyUnsupported, format!("a policy of format {format} is in force: upgrade jit"))
