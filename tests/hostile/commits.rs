@@ -59,7 +59,12 @@ fn attacks(lab: &Lab) -> Vec<Attack> {
         ("drops the log", vec![], vec!["audit".to_owned()], "it lacks `audit`"),
         ("drops everything", vec![Entry::file("README", b"")], vec!["audit".to_owned(), "policy".to_owned()], ""),
         ("empties the segment", but("100644", Vec::new()), vec![], ""),
-        ("drops one and adds two", whole(&[&lines[..last], &[b"x".to_vec(), b"y".to_vec()]].concat()), vec![], "changes line"),
+        (
+            "drops one and adds two",
+            whole(&[&lines[..last], &[b"x".to_vec(), b"y".to_vec()]].concat()),
+            vec![],
+            "changes line",
+        ),
         ("changes a line", whole(&changed), vec![], "changes line"),
         ("empties a line", whole(&emptied), vec![], "changes line"),
         ("inserts a line", whole(&inserted), vec![], ""),
@@ -77,10 +82,20 @@ fn attacks(lab: &Lab) -> Vec<Attack> {
         ("skips to the next segment", two_segments, vec![], "not full"),
         ("overfills the segment", but("100644", crowded), vec![], "more than 64 lines"),
         ("renames the segment", vec![Entry::file(&format!("{folder}/0000000000.json"), &honest)], vec![path], ""),
-        ("changes the policy", with(Entry::file("policy/0000000001/jit.toml", b"format = 1\n")), vec![], "changes the policy"),
+        (
+            "changes the policy",
+            with(Entry::file("policy/0000000001/jit.toml", b"format = 1\n")),
+            vec![],
+            "changes the policy",
+        ),
         ("adds to the policy", with(Entry::file("policy/0000000001/tests/x.toml", b"")), vec![], "changes the policy"),
         ("drops the policy", whole(&longer), vec!["policy".to_owned()], ""),
-        ("brings a policy without a line", with(Entry::file("policy/0000000009/jit.toml", b"")), vec![], "policy/0000000009"),
+        (
+            "brings a policy without a line",
+            with(Entry::file("policy/0000000009/jit.toml", b"")),
+            vec![],
+            "policy/0000000009",
+        ),
     ]
 }
 
@@ -99,7 +114,8 @@ fn a_commit_that_is_no_append_is_void_and_the_next_append_heals_the_branch() {
         assert!(listed["reason"].as_str().unwrap().contains(reason), "{name}: {listed}");
         assert_eq!((&verified["size"], &verified["root"]), (&before["size"], &before["root"]), "{name}");
         assert_gates_hold(&lab);
-        let human = lab.jit("mallory", &["audit", "verify", "--strict"]).exits(1).says(&format!("commit {void} is void: "));
+        let human =
+            lab.jit("mallory", &["audit", "verify", "--strict"]).exits(1).says(&format!("commit {void} is void: "));
         assert!(!human.stdout.contains(['\u{1b}', '\u{202e}']), "{name}");
     }
     // All of them, one upon the other, and then an append by the program.
@@ -116,9 +132,11 @@ fn a_commit_that_is_no_append_is_void_and_the_next_append_heals_the_branch() {
     let healed = lab.lines();
     assert_eq!((healed.len(), &healed[..lines.len()]), (lines.len() + 1, &lines[..]));
     let tree = lab.git(&["ls-tree", "-r", "--name-only", BRANCH]);
-    let wanted = ["identities/people.toml", "jit.toml", "policies/rules.toml"].map(|path| format!("policy/0000000001/{path}"));
+    let wanted =
+        ["identities/people.toml", "jit.toml", "policies/rules.toml"].map(|path| format!("policy/0000000001/{path}"));
     assert_eq!(tree, [&[segment_path(0)][..], &wanted].concat().join("\n"));
-    let listed: Vec<Value> = lab.verify()["void"].as_array().unwrap().iter().map(|void| void["commit"].clone()).collect();
+    let listed: Vec<Value> =
+        lab.verify()["void"].as_array().unwrap().iter().map(|void| void["commit"].clone()).collect();
     assert_eq!(listed, voids, "they stay listed");
     assert_gates_hold(&lab);
 }
@@ -185,7 +203,10 @@ fn a_policy_line_comes_with_its_files_or_the_commit_is_void() {
     lab.git(&["update-ref", BRANCH, &tip]);
     lab.push_with(&[&forged], &honest);
     let verified = lab.verify();
-    assert_eq!((verified["void"].as_array().unwrap().len(), verified["inert"][0]["index"].as_u64()), (0, Some(index as u64)));
+    assert_eq!(
+        (verified["void"].as_array().unwrap().len(), verified["inert"][0]["index"].as_u64()),
+        (0, Some(index as u64))
+    );
     assert_gates_hold(&lab);
 }
 
@@ -326,7 +347,8 @@ fn a_shallow_clone_is_no_answer() {
     let lab = lab_with_grants();
     let url = format!("file://{}", lab.repo().display());
     lab.git(&["clone", "-q", "--bare", "--depth", "1", "--no-single-branch", &url, "../shallow.git"]);
-    let args = ["-C", "../shallow.git", "check", "db/prod/orders", "read", "--subject", "carol", "--genesis", &lab.genesis];
+    let args =
+        ["-C", "../shallow.git", "check", "db/prod/orders", "read", "--subject", "carol", "--genesis", &lab.genesis];
     lab.jit("mallory", &args).exits(5).says("shallow clone").says("fetch --unshallow");
     let shallow = lab.path("shallow.git");
     lab.git(&["-C", shallow.to_str().unwrap(), "fetch", "-q", "--unshallow"]);

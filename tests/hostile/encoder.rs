@@ -66,7 +66,8 @@ impl Encoder {
 
     /// Signs a message; returns the blob.
     pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
-        let digest = if self.hash == "sha256" { Sha256::digest(message).to_vec() } else { Sha512::digest(message).to_vec() };
+        let digest =
+            if self.hash == "sha256" { Sha256::digest(message).to_vec() } else { Sha512::digest(message).to_vec() };
         let fields = [string(self.namespace.as_bytes()), string(self.reserved), string(self.hash.as_bytes())].concat();
         let mut signed = [&b"SSHSIG"[..], &fields, &string(&digest)].concat();
         let presence = [&[self.flags][..], &7_u32.to_be_bytes()].concat();

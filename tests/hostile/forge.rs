@@ -89,7 +89,8 @@ pub(crate) fn merkle_root(lines: &[Vec<u8>]) -> [u8; 32] {
 
 /// The digest of a policy's files.
 pub(crate) fn policy_digest(files: &Files) -> String {
-    let text: String = files.iter().map(|(path, text)| format!("{}  {path}\n", hex(&sha256(text.as_bytes())))).collect();
+    let text: String =
+        files.iter().map(|(path, text)| format!("{}  {path}\n", hex(&sha256(text.as_bytes())))).collect();
     hex(&sha256(text.as_bytes()))
 }
 

@@ -155,13 +155,16 @@ fn a_minimum_holds_whoever_names_it() {
     lab.request("carol", &["db/prod/orders", "read"], 0);
     let lines = lab.lines();
     let root = |size: usize| hex(&merkle_root(&lines[..size]));
-    let ask = |minimum: String| lab.jit("carol", &[&ASK[..], &["--genesis", &format!("{}:{minimum}", lab.genesis)]].concat());
+    let ask =
+        |minimum: String| lab.jit("carol", &[&ASK[..], &["--genesis", &format!("{}:{minimum}", lab.genesis)]].concat());
     for size in 1..=lines.len() {
         ask(format!("{size}:{}", root(size))).exits(0);
         ask(format!("{size}:{}", "0".repeat(64))).exits(4).because("log-rewritten");
     }
     ask(format!("4:{}", root(3))).exits(4).because("log-rewritten");
-    for nonsense in ["0:".to_owned() + &root(1), "1".to_owned(), "1:".to_owned(), "x:y".to_owned(), format!("1:{}:2", root(1))] {
+    for nonsense in
+        ["0:".to_owned() + &root(1), "1".to_owned(), "1:".to_owned(), "x:y".to_owned(), format!("1:{}:2", root(1))]
+    {
         ask(nonsense).exits(2);
     }
     lab.jit("carol", &[&ASK[..], &["--genesis", &lab.genesis[..16]]].concat()).exits(2);

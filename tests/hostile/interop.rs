@@ -11,7 +11,11 @@ use crate::lab::Lab;
 /// Has the program write a statement of every type, and returns a token beside the log.
 fn all_statement_types(lab: &Lab) -> String {
     lab.jit("carol", &["request", "db/prod/orders", "read"]).exits(0);
-    let long = lab.request("dave", &["db/prod/orders", "read", "--for", "90m", "--reason", r#"a "quoted" \ reason, ünïcode"#], 3);
+    let long = lab.request(
+        "dave",
+        &["db/prod/orders", "read", "--for", "90m", "--reason", r#"a "quoted" \ reason, ünïcode"#],
+        3,
+    );
     lab.jit("bob", &["approve", &long, "--yes", "--for", "80m", "--comment", "fine"]).exits(0);
     let denied = lab.request("dave", &["ssh/prod/web-1"], 3);
     lab.jit("carol", &["deny", &denied, "--yes", "--comment", "not today"]).exits(0);
@@ -104,7 +108,8 @@ fn lines_made_wholly_by_ssh_keygen_take_effect() {
 
     let tighter = lab.changed("default = \"30m\", max = \"4h\"", "max = \"5m\"");
     let policy = lab.say_policy("alice", &lab.head("alice"), 2, 1, &tighter);
-    let said = lab.check("carol", "db/prod/orders", "read").exits(1).because("too-long").because("policy-changed").json();
+    let said =
+        lab.check("carol", "db/prod/orders", "read").exits(1).because("too-long").because("policy-changed").json();
     assert_eq!(said["policy"]["id"].as_str(), Some(&*policy));
     let verified = lab.verify();
     assert_eq!((verified["inert"].as_array().unwrap().len(), verified["void"].as_array().unwrap().len()), (0, 0));

@@ -147,10 +147,8 @@ impl Lab {
         let mut people = String::new();
         for name in ["alice", "bob", "carol", "dave", "rita"] {
             let more = if name == "carol" { format!(", \"{}\"", self.public_key("carol2")) } else { String::new() };
-            people += &format!(
-                "[identity.{name}]\nkind = \"person\"\nkeys = [\"{}\"{more}]\n\n",
-                self.public_key(name)
-            );
+            people +=
+                &format!("[identity.{name}]\nkind = \"person\"\nkeys = [\"{}\"{more}]\n\n", self.public_key(name));
         }
         let robot = self.public_key("robot");
         people += &format!("[identity.robot]\nkind = \"service\"\nowners = [\"bob\"]\nkeys = [\"{robot}\"]\n\n");
@@ -179,13 +177,14 @@ impl Lab {
         for folder in ["identities", "policies"] {
             let _ = fs::remove_dir_all(self.repo().join(folder));
         }
+        let _ = fs::remove_file(self.repo().join("jit.toml"));
         for (path, text) in files {
             let place = self.repo().join(path);
             fs::create_dir_all(place.parent().unwrap()).unwrap();
             fs::write(place, text).unwrap();
         }
         self.git(&["add", "-A", "."]);
-        self.git(&["commit", "-q", "-m", "Change the policy"]);
+        self.git(&["commit", "-q", "--allow-empty", "-m", "Change the policy"]);
     }
 
     /// Commits and publishes a policy, by alice.

@@ -80,7 +80,12 @@ fn every_breach_of_the_canonical_form() {
         ("no time at all", "\"duration\":600", "\"duration\":0".to_owned(), "1 to 31536000 seconds"),
         ("over a year", "\"duration\":600", "\"duration\":31536001".to_owned(), "1 to 31536000 seconds"),
         ("a missing duration", "\"duration\":600", "\"duration\":null".to_owned(), "a number"),
-        ("keys in another order", "\"not_before\":null,\"bind\":null", "\"bind\":null,\"not_before\":null".to_owned(), "not_before"),
+        (
+            "keys in another order",
+            "\"not_before\":null,\"bind\":null",
+            "\"bind\":null,\"not_before\":null".to_owned(),
+            "not_before",
+        ),
         ("a missing key", ",\"bind\":null", String::new(), "bind"),
         ("a key twice", "\"bind\":null", "\"bind\":null,\"bind\":null".to_owned(), "reason"),
         ("a key too many", "\"why not\"}", "\"why not\",\"extra\":1}".to_owned(), "expected `}`"),
@@ -114,7 +119,12 @@ fn every_breach_of_the_canonical_form() {
         ("a pattern for a resource", "db/prod/orders", "db/**".to_owned(), "a resource"),
         ("17 segments", "db/prod/orders", ["a"; 17].join("/"), "a resource"),
         ("a pattern for an action", "\"action\":\"read\"", "\"action\":\"*\"".to_owned(), "a name"),
-        ("another type of field", "\"resource\":\"db/prod/orders\"", "\"resource\":[\"db/prod/orders\"]".to_owned(), "expected `\"`"),
+        (
+            "another type of field",
+            "\"resource\":\"db/prod/orders\"",
+            "\"resource\":[\"db/prod/orders\"]".to_owned(),
+            "expected `\"`",
+        ),
     ];
     let mut bad: Vec<Bad> = Vec::new();
     for (name, from, to, reason) in table {
@@ -159,7 +169,11 @@ fn whatever_is_no_line_and_lines_that_are_too_long() {
         ("two lines in one", format!("{signed}{signed}").into_bytes(), "malformed"),
         ("a key more", signed.replacen("\"sig\"", "\"x\":1,\"sig\"", 1).into_bytes(), "malformed"),
         ("sig before body", format!("{{\"sig\":\"{signature}\",\"body\":{body}}}").into_bytes(), "malformed"),
-        ("UTF-16", signed.encode_utf16().flat_map(u16::to_le_bytes).filter(|byte| *byte != b'\n').collect(), "malformed"),
+        (
+            "UTF-16",
+            signed.encode_utf16().flat_map(u16::to_le_bytes).filter(|byte| *byte != b'\n').collect(),
+            "malformed",
+        ),
         ("a lone surrogate", surrogate, "UTF-8"),
         ("another encoding", latin, "UTF-8"),
         ("an overlong slash", overlong, "UTF-8"),
@@ -213,8 +227,8 @@ fn signatures_of_every_other_kind() {
     let mut high = blob.clone();
     // S + L: the same signature to a lax verifier (RFC 8032, section 5.1.7, demands S < L).
     let order = [
-        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0, 0,
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10_u8,
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10_u8,
     ];
     let scalar = high.len() - 32;
     let mut carry = 0;
@@ -232,7 +246,11 @@ fn signatures_of_every_other_kind() {
         ("S + L", encoded(&high), "bad signature"),
         ("trailing bytes", encoded(&[&blob[..], b"\0"].concat()), "an SSH signature"),
         ("cut short", encoded(&blob[..blob.len() - 1]), "an SSH signature"),
-        ("the armor", with(format!("-----BEGIN SSH SIGNATURE-----{honest}-----END SSH SIGNATURE-----")), "an SSH signature"),
+        (
+            "the armor",
+            with(format!("-----BEGIN SSH SIGNATURE-----{honest}-----END SSH SIGNATURE-----")),
+            "an SSH signature",
+        ),
         ("another alphabet", with(URL_SAFE.encode(&blob).replace('+', "-")), ""),
         ("white space", with(format!("{} {}", &honest[..70], &honest[70..])), "an SSH signature"),
         ("of another body", line(&good.replacen("600", "601", 1), &honest).into_bytes(), "bad signature"),
@@ -346,20 +364,60 @@ fn lines_by_the_wrong_author_or_about_the_wrong_log() {
         ("another root", forged(&|head| head.root = "0".repeat(64)), "the root it saw"),
         ("the root of another size", forged(&|head| head.size = size - 1), "the root it saw"),
         ("another policy", say("carol", "request", &fields.replacen(&policy, &log_of_policy, 1)), "was not in force"),
-        ("the genesis as policy", say("carol", "request", &fields.replacen(&policy, &lab.genesis, 1)), "was not in force"),
+        (
+            "the genesis as policy",
+            say("carol", "request", &fields.replacen(&policy, &lab.genesis, 1)),
+            "was not in force",
+        ),
         ("the genesis again", lines[0].clone(), "a second genesis"),
         ("another genesis", lab.sign("alice", &other_genesis).into_bytes(), "a second genesis"),
-        ("an approval of nothing", say("bob", "approval", &approval_fields(&"0".repeat(64), "approve", "null", "")), "it speaks of 0000"),
-        ("an approval of the genesis", say("bob", "approval", &approval_fields(&lab.genesis, "approve", "null", "")), "it speaks of"),
+        (
+            "an approval of nothing",
+            say("bob", "approval", &approval_fields(&"0".repeat(64), "approve", "null", "")),
+            "it speaks of 0000",
+        ),
+        (
+            "an approval of the genesis",
+            say("bob", "approval", &approval_fields(&lab.genesis, "approve", "null", "")),
+            "it speaks of",
+        ),
         ("a denial for a time", say("bob", "approval", &approval_fields(&pending, "deny", "60", "")), "malformed"),
-        ("a verdict that is none", say("bob", "approval", &approval_fields(&pending, "maybe", "null", "")), "malformed"),
+        (
+            "a verdict that is none",
+            say("bob", "approval", &approval_fields(&pending, "maybe", "null", "")),
+            "malformed",
+        ),
         ("a revocation of a policy", say("rita", "revocation", &wanted.replacen(&pending, &policy, 1)), "it speaks of"),
         ("a lift of a request", say("alice", "lift", &wanted), "it speaks of"),
-        ("a lockdown of nobody", say("rita", "lockdown", "\"subjects\":[],\"resources\":[\"**\"],\"reason\":\"\""), "malformed"),
-        ("a lockdown of nothing", say("rita", "lockdown", "\"subjects\":[\"*\"],\"resources\":[],\"reason\":\"\""), "malformed"),
-        ("a bad pattern", say("rita", "lockdown", "\"subjects\":[\"*\"],\"resources\":[\"a/***\"],\"reason\":\"\""), "malformed"),
-        ("a presentation", say("dave", "presentation", &format!("\"of\":\"{pending}\",\"audience\":null,\"expires\":\"{}\"", lab.time(60))), "no place in the log"),
-        ("a checkpoint", say("robot", "checkpoint", &format!("\"size\":1,\"root\":\"{}\"", hex(&merkle_root(&lines[..1])))), "no place in the log"),
+        (
+            "a lockdown of nobody",
+            say("rita", "lockdown", "\"subjects\":[],\"resources\":[\"**\"],\"reason\":\"\""),
+            "malformed",
+        ),
+        (
+            "a lockdown of nothing",
+            say("rita", "lockdown", "\"subjects\":[\"*\"],\"resources\":[],\"reason\":\"\""),
+            "malformed",
+        ),
+        (
+            "a bad pattern",
+            say("rita", "lockdown", "\"subjects\":[\"*\"],\"resources\":[\"a/***\"],\"reason\":\"\""),
+            "malformed",
+        ),
+        (
+            "a presentation",
+            say(
+                "dave",
+                "presentation",
+                &format!("\"of\":\"{pending}\",\"audience\":null,\"expires\":\"{}\"", lab.time(60)),
+            ),
+            "no place in the log",
+        ),
+        (
+            "a checkpoint",
+            say("robot", "checkpoint", &format!("\"size\":1,\"root\":\"{}\"", hex(&merkle_root(&lines[..1])))),
+            "no place in the log",
+        ),
     ];
     assert_inert(&lab, &bad);
     assert_carol_is_out(&lab);
@@ -385,13 +443,18 @@ fn an_approval_is_of_one_request_in_one_log() {
     lab.push(&[&moved]);
     lab.check("dave", "ssh/prod/web-1", "access").exits(3);
     // The same two people, the same words, another log.
-    let elsewhere = other.sign("bob", &other.head("bob").body("approval", &approval_fields(&there, "approve", "null", "")));
+    let elsewhere =
+        other.sign("bob", &other.head("bob").body("approval", &approval_fields(&there, "approve", "null", "")));
     lab.push(&[&elsewhere]);
     other.push(&[&yes]);
     lab.check("dave", "ssh/prod/web-1", "access").exits(3);
     other.check("dave", "ssh/prod/web-1", "access").exits(3);
     let reasons = |lab: &Lab| lab.verify()["inert"].to_string();
-    assert!(reasons(&lab).contains("bad signature") && reasons(&lab).contains("it belongs to the log"), "{}", reasons(&lab));
+    assert!(
+        reasons(&lab).contains("bad signature") && reasons(&lab).contains("it belongs to the log"),
+        "{}",
+        reasons(&lab)
+    );
     assert!(reasons(&other).contains(&format!("it belongs to the log {}", lab.genesis)), "{}", reasons(&other));
     // A request of the other log's.
     let request = other.lines().into_iter().find(|line| id(std::str::from_utf8(line).unwrap()) == there).unwrap();
@@ -435,7 +498,10 @@ fn statements_of_types_to_come_are_kept_and_mean_nothing() {
     ];
     lab.push(&kept);
     let verified = lab.verify();
-    assert_eq!((verified["without_effect"].as_u64(), verified["inert"].as_array().unwrap().len()), (Some(4), bad.len()));
+    assert_eq!(
+        (verified["without_effect"].as_u64(), verified["inert"].as_array().unwrap().len()),
+        (Some(4), bad.len())
+    );
     assert_carol_is_out(&lab);
     lab.jit("mallory", &["audit", "log"]).exits(0).says("does not know `use` of version 1");
 }

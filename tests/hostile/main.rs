@@ -3,10 +3,7 @@
 //!
 //! Start with [`lab`]: a temporary folder with a policy repo, people with keys, and ways to forge lines and commits.
 
-#![cfg_attr(
-    test,
-    expect(clippy::disallowed_methods, reason = "a test's own clock and environment are the process's")
-)]
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "a test's own clock and environment are the process's"))]
 
 #[cfg(test)]
 mod arguments;

@@ -12,7 +12,10 @@ fn knows(lab: &Lab, size: usize, root: &str) -> Option<i32> {
 
 fn paths(lab: &Lab) -> Vec<String> {
     let listed = lab.git(&["ls-tree", "-r", "--full-tree", "jit/audit", "audit/"]);
-    listed.lines().map(|line| line.strip_prefix("100644 blob ").unwrap().split_once('\t').unwrap().1.to_owned()).collect()
+    listed
+        .lines()
+        .map(|line| line.strip_prefix("100644 blob ").unwrap().split_once('\t').unwrap().1.to_owned())
+        .collect()
 }
 
 #[test]
