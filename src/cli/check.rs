@@ -132,12 +132,14 @@ fn read_token(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Option<S
                 .help("give it on standard input with `--token -`, or in a file with --token-file")
                 .into());
         }
-        cx.world
-            .read_stdin(MAX_TOKEN_LEN + 1)
-            .map_err(|why| Failure::usage(format!("can't read the token from standard input: {why}")))?
+        cx.world.read_stdin(MAX_TOKEN_LEN + 1).map_err(|why| match why.kind() {
+            std::io::ErrorKind::FileTooLarge => too_long(),
+            _ => Failure::unavailable(format!("can't read the token from standard input: {why}")),
+        })?
     } else if let Some(path) = &args.token_file {
-        secret_file::read(path, MAX_TOKEN_LEN as u64 + 1).map_err(|fault| {
-            Failure::unavailable(fault.to_string()).help(format!("chmod 600 {}", render::safe(&path.to_string_lossy())))
+        secret_file::read(path, MAX_TOKEN_LEN as u64 + 1).map_err(|fault| match fault.is_too_large() {
+            true => too_long(),
+            false => Failure { help: fault.help(), ..Failure::unavailable(fault.to_string()) },
         })?
     } else if args.subject.is_none() && args.ssh_key.is_none() {
         match cx.world.var_checked("JIT_TOKEN").map_err(|why| Failure::usage(why.to_string()))? {
@@ -150,6 +152,12 @@ fn read_token(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Option<S
     // Text that is not UTF-8 is no token; the decision says so.
     let text = String::from_utf8(bytes).unwrap_or_default();
     Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()))
+}
+
+/// A bad token is denied, as any other: its carrier is not the log, and says nothing about the gate.
+fn too_long() -> Failure {
+    let text = format!("the token is malformed: it is longer than {} KiB", MAX_TOKEN_LEN / 1024);
+    Failure { code: Some(Code::Malformed), ..Failure::denied(text) }
 }
 
 /// Reads the key that a gate has authenticated: as sshd passes it (`%t %k`), or from a file.

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::exit::{Exit, Failure};
 use super::{Color, Globals};
+use crate::core::escape::hide_tokens;
 use crate::core::hash::Hash;
 use crate::core::history::append::NewLine;
 use crate::core::history::chain::{ChainError, Rules};
@@ -223,12 +224,13 @@ impl<'w> Context<'w> {
         if let Some(named) = self.named_repo()? {
             return Ok(Repo::open(&named)?);
         }
+        let config = Config::open(self.world);
         if let Some(around) = Repo::discover(self.world.cwd())?
-            && around.read_ref(BRANCH)?.is_some()
+            && (around.read_ref(BRANCH)?.is_some() || home_id(&config, &around)?.is_some())
         {
             return Ok(around);
         }
-        match Config::open(self.world).default_repo()? {
+        match config.default_repo()? {
             Some(default) => Ok(Repo::open(&default)?),
             None => Err(no_repo().into()),
         }
@@ -259,9 +261,9 @@ impl<'w> Context<'w> {
         let from_environment = self.world.var_checked("JIT_GENESIS")?;
         let named = genesis.map(str::to_owned).or(from_environment);
         let named = named.as_deref().map(GenesisOption::parse).transpose()?;
-        let repo = self.gate_repo(&config, named.as_ref())?;
+        let (repo, is_chosen) = self.gate_repo(&config, named.as_ref())?;
         let ledger = self.open(repo, &config, &mut |_, _| {}, |id, repo| match &named {
-            Some(named) if named.id == id => Ok(config.trusts(&id)?),
+            Some(named) if named.id == id => Ok(is_chosen && config.trusts(&id)?),
             Some(named) => Err(Failure::untrusted(
                 Code::UnknownGenesis,
                 format!("the log in `{}` is {id}, not the {} that was named", shown(&repo.shown_path()), named.id),
@@ -282,18 +284,22 @@ impl<'w> Context<'w> {
     }
 
     /// Finds the repo for a gate: a named one, the one around the current folder if it was made here, else the default.
-    fn gate_repo(&self, config: &Config, named: Option<&GenesisOption>) -> anyhow::Result<Repo> {
+    /// Where only `--genesis` speaks for the one around, it is taken too; then the second value is false: it merely
+    /// stands there, and moves no pin.
+    fn gate_repo(&self, config: &Config, named: Option<&GenesisOption>) -> anyhow::Result<(Repo, bool)> {
         if let Some(folder) = self.named_repo()? {
-            return Ok(Repo::open(&folder)?);
+            return Ok((Repo::open(&folder)?, true));
         }
-        if let Ok(Some(around)) = Repo::discover(self.world.cwd())
-            && let Some(genesis) = first_id(&around)
-            && (config.is_home_of(&genesis, &around.shown_path())? || named.is_some_and(|named| named.id == genesis))
-        {
-            return Ok(around);
+        if let Ok(Some(around)) = Repo::discover(self.world.cwd()) {
+            if home_id(config, &around)?.is_some() {
+                return Ok((around, true));
+            }
+            if named.is_some_and(|named| first_id(&around) == Some(named.id)) {
+                return Ok((around, false));
+            }
         }
         match config.default_repo()? {
-            Some(default) => Ok(Repo::open(&default)?),
+            Some(default) => Ok((Repo::open(&default)?, true)),
             None => Err(no_repo().into()),
         }
     }
@@ -306,7 +312,7 @@ impl<'w> Context<'w> {
         moves_pin: impl FnOnce(Hash, &Repo) -> anyhow::Result<bool>,
     ) -> anyhow::Result<Ledger> {
         if repo.read_ref(BRANCH)?.is_none() {
-            return Err(no_log(&repo).into());
+            return Err(gone_log(config, &repo)?.unwrap_or_else(|| no_log(&repo)).into());
         }
         let genesis = expected_id(config, &repo)?;
         let moves_pin = match genesis {
@@ -473,14 +479,19 @@ fn first_id(repo: &Repo) -> Option<Hash> {
     outcome.ok().map(|signed| signed.get().id)
 }
 
-/// Returns the id of the log that this repo is known to hold, because it was made here; else the one that it seems to.
-fn expected_id(config: &Config, repo: &Repo) -> anyhow::Result<Option<Hash>> {
+/// Returns the id of the log that `init` or `clone` made in this repo; none if neither did.
+fn home_id(config: &Config, repo: &Repo) -> anyhow::Result<Option<Hash>> {
     for id in config.trusted()? {
         if config.is_home_of(&id, &repo.shown_path())? {
             return Ok(Some(id));
         }
     }
-    Ok(first_id(repo))
+    Ok(None)
+}
+
+/// Returns the id of the log that this repo is known to hold, because it was made here; else the one that it seems to.
+fn expected_id(config: &Config, repo: &Repo) -> anyhow::Result<Option<Hash>> {
+    Ok(home_id(config, repo)?.or_else(|| first_id(repo)))
 }
 
 /// What `--genesis` and `JIT_GENESIS` name: `ID[:SIZE:ROOT]`.
@@ -553,6 +564,26 @@ fn no_repo() -> Failure {
         .help("name one with -C DIR or JIT_REPO, or make one with `jit init`")
 }
 
+/// Says that the branch of a log is gone that was made in this repo; none if no log was.
+pub(super) fn gone_log(config: &Config, repo: &Repo) -> anyhow::Result<Option<Failure>> {
+    let Some(id) = home_id(config, repo)? else { return Ok(None) };
+    let path = shown(&repo.shown_path());
+    let Some(pin) = config.pin(&id)? else {
+        let text = format!("the branch jit/audit is gone from `{path}`, which held the log {id}");
+        return Ok(Some(Failure::untrusted(Code::LogRewritten, text).help("restore it from a clone that has it")));
+    };
+    let text = format!(
+        "the branch jit/audit is gone from `{path}`: this machine has seen {} lines of the log {id} there, root {}",
+        pin.size, pin.root
+    );
+    let help = format!(
+        "restore it from a clone that has it; if nobody pruned the commits, \
+         `git -C '{path}' update-ref {BRANCH} {}` does",
+        pin.commit
+    );
+    Ok(Some(Failure::untrusted(Code::LogRewritten, text).help(help)))
+}
+
 fn no_log(repo: &Repo) -> Failure {
     let text = format!("`{}` is no policy repo: it has no branch jit/audit", shown(&repo.shown_path()));
     Failure::unavailable(text).help("make it one with `jit init`, or name another with -C DIR")
@@ -605,8 +636,14 @@ impl Prompt for WorldPrompt<'_> {
 }
 
 impl Failure {
-    /// Returns the failure that an error is, or stands for: what the edge can't do is unavailable.
+    /// Returns the failure that an error is, or stands for: what the edge can't do is unavailable. No token is in it.
     pub(super) fn from_error(error: &anyhow::Error) -> Failure {
+        let failure = Failure::found_in(error);
+        let hidden = |text: &str| hide_tokens(text).into_owned();
+        Failure { message: hidden(&failure.message), help: failure.help.as_deref().map(hidden), ..failure }
+    }
+
+    fn found_in(error: &anyhow::Error) -> Failure {
         for cause in error.chain() {
             if let Some(failure) = cause.downcast_ref::<Failure>() {
                 return failure.clone();

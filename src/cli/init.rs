@@ -75,6 +75,10 @@ pub(super) fn run(cx: &mut Context<'_>, args: &InitArgs) -> anyhow::Result<Exit>
     if repo.read_ref(BRANCH)?.is_some() {
         return finish(cx, repo);
     }
+    // A second log where a first one was lost would have its people believe that all is well.
+    if let Some(gone) = context::gone_log(&Config::open(cx.world), &repo)? {
+        return Err(gone.into());
+    }
     let mut signer = cx.signer(Some(&repo), &|_| true)?;
     let (policy, name, commit) = starting_policy(cx, args, &repo, &folder, signer.public_key())?;
     let founders = founders(&policy, &name, signer.public_key())?;

@@ -6,7 +6,7 @@ use crate::cli::context::{Context, Ledger};
 use crate::cli::exit::Exit;
 use crate::cli::render;
 use crate::cli::verdict::signed_for;
-use crate::core::ledger::{Loaded, PolicyRecord};
+use crate::core::ledger::{Loaded, PolicyRecord, no_rules};
 use crate::core::view::{View, ViewExt};
 use crate::edge::policy_tree::read_policy_tree;
 
@@ -52,7 +52,12 @@ struct Head {
 
 pub(super) fn run(cx: &mut Context<'_>, _args: &StatusArgs) -> anyhow::Result<Exit> {
     let ledger = cx.ledger()?;
-    let in_force = ledger.view.policy_record().map(|policy| describe(policy, policy.signers.iter()));
+    let mut in_force = ledger.view.policy_record().map(|policy| describe(policy, policy.signers.iter()));
+    // A policy that loads is of no use to this program either, once one of a newer format was in force.
+    if let Some(policy) = in_force.as_mut().filter(|policy| policy.loads && ledger.view.rules().is_none()) {
+        policy.loads = false;
+        policy.fault = Some(no_rules(&ledger.view).message);
+    }
     let mut proposed: Vec<_> = ledger.view.proposals().collect();
     proposed.sort_by_key(|proposal| proposal.policy.index);
     let proposed: Vec<Proposed> = proposed

@@ -70,11 +70,17 @@ fn sign(view: &impl View, at: &Placed<'_>, mut record: LiftRecord) -> Effect {
         return Err("that lockdown is lifted already".to_owned());
     }
     let signature = (by.clone(), at.key.clone());
-    if !record.signatures.contains(&signature) {
+    let is_new = !record.signatures.contains(&signature);
+    if is_new {
         record.signatures.push(signature);
     }
     if signers(view, &record).len() < view.threshold() {
-        return Ok(vec![Change::Lift(Box::new(record))]);
+        // Signing once more only helps where the threshold has come down since.
+        return if is_new {
+            Ok(vec![Change::Lift(Box::new(record))])
+        } else {
+            Err(format!("`{by}` signed for it already"))
+        };
     }
     let lifted = LockdownRecord { lifted: Some(at.index), ..lockdown.clone() };
     Ok(vec![Change::LiftDone(record.id), Change::Lockdown(Box::new(lifted))])

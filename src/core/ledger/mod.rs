@@ -26,8 +26,8 @@ pub use record::{
     ApprovalRecord, Ending, Entry, EntryKind, GenesisRecord, Grant, LiftRecord, Loaded, LockdownRecord, PolicyRecord,
     ProposalRecord, RequestRecord, Status,
 };
-pub use request::{approvers, judge_new, locked_reason};
-pub(in crate::core) use request::{denied_reason, no_rules};
+pub(in crate::core) use request::denied_reason;
+pub use request::{approvers, judge_new, locked_reason, no_rules};
 
 use super::hash::Hash;
 use super::key::PublicKey;
