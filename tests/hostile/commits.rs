@@ -354,3 +354,43 @@ fn a_shallow_clone_is_no_answer() {
     lab.git(&["-C", shallow.to_str().unwrap(), "fetch", "-q", "--unshallow"]);
     lab.jit("mallory", &args).exits(0);
 }
+
+#[test]
+fn what_git_shows_in_place_of_an_object_is_not_believed() {
+    let lab = lab_with_grants();
+    let tip = lab.tip();
+    // To stock git the branch now ends before the revocation; the objects themselves say otherwise.
+    lab.git(&["replace", &tip, &format!("{tip}^")]);
+    assert_eq!(lab.lines().len(), 4);
+    assert_gates_hold(&lab);
+    assert_eq!(lab.verify()["size"], 5);
+    std::fs::write(lab.repo().join(".git/info/grafts"), format!("{tip}\n")).unwrap();
+    assert_gates_hold(&lab);
+    lab.git(&["replace", "-d", &tip]);
+    std::fs::remove_file(lab.repo().join(".git/info/grafts")).unwrap();
+    // A branch that is another name for something else.
+    lab.git(&["symbolic-ref", BRANCH, "refs/heads/main"]);
+    let said = lab.check("carol", "db/prod/orders", "read");
+    assert!(matches!(said.code, Some(4 | 5)) && said.json()["decision"] == "deny", "{said:?}");
+    let said = lab.jit("carol", &["request", "db/prod/orders", "read"]);
+    assert!(matches!(said.code, Some(4 | 5)), "{said:?}");
+    lab.git(&["symbolic-ref", "-d", BRANCH]);
+    lab.git(&["update-ref", BRANCH, &tip]);
+    assert_gates_hold(&lab);
+}
+
+#[test]
+fn what_git_packs_and_prunes_is_the_same_log() {
+    let lab = lab_with_grants();
+    lab.git(&["gc", "-q", "--aggressive", "--prune=now"]);
+    assert!(!lab.repo().join(".git/refs/heads/jit/audit").exists(), "the branch is packed");
+    assert_gates_hold(&lab);
+    lab.request("carol", &["db/prod/orders", "read"], 0);
+    lab.git(&["pack-refs", "--all", "--prune"]);
+    lab.push(&["by hand"]);
+    lab.git(&["gc", "-q", "--prune=now"]);
+    lab.request("carol", &["db/prod/orders", "read"], 0);
+    assert_eq!(lab.lines().len(), 8);
+    assert_gates_hold(&lab);
+    lab.git(&["fsck", "--strict"]);
+}

@@ -442,6 +442,10 @@ fn an_approval_is_of_one_request_in_one_log() {
     let moved = yes.replacen(&here, &again, 1);
     lab.push(&[&moved]);
     lab.check("dave", "ssh/prod/web-1", "access").exits(3);
+    // A denial that somebody turns into a yes.
+    let no = lab.sign("bob", &lab.head("bob").body("approval", &approval_fields(&again, "deny", "null", "")));
+    lab.push(&[no.replacen("\"deny\"", "\"approve\"", 1)]);
+    lab.check("dave", "ssh/prod/web-1", "access").exits(3);
     // The same two people, the same words, another log.
     let elsewhere =
         other.sign("bob", &other.head("bob").body("approval", &approval_fields(&there, "approve", "null", "")));
