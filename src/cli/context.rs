@@ -480,7 +480,7 @@ fn first_id(repo: &Repo) -> Option<Hash> {
 }
 
 /// Returns the id of the log that `init` or `clone` made in this repo; none if neither did.
-fn home_id(config: &Config, repo: &Repo) -> anyhow::Result<Option<Hash>> {
+pub(super) fn home_id(config: &Config, repo: &Repo) -> anyhow::Result<Option<Hash>> {
     for id in config.trusted()? {
         if config.is_home_of(&id, &repo.shown_path())? {
             return Ok(Some(id));

@@ -76,7 +76,14 @@ pub(super) fn run(cx: &mut Context<'_>, args: &InitArgs) -> anyhow::Result<Exit>
         return finish(cx, repo);
     }
     // A second log where a first one was lost would have its people believe that all is well.
-    if let Some(gone) = context::gone_log(&Config::open(cx.world), &repo)? {
+    let config = Config::open(cx.world);
+    if let Some(mut gone) = context::gone_log(&config, &repo)? {
+        if let Some(file) = context::home_id(&config, &repo)?.map(|id| config.trust_file(&id)).transpose()?.flatten() {
+            let file = context::shown(&file);
+            gone.help = gone.help.map(|help| {
+                format!("{help}; to give that log up for good and start another here, first `rm '{file}'`")
+            });
+        }
         return Err(gone.into());
     }
     let mut signer = cx.signer(Some(&repo), &|_| true)?;

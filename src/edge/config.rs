@@ -154,6 +154,19 @@ impl Config {
         Ok(together)
     }
 
+    /// Returns the file that the trust in `genesis` stands in, the user's first; for whoever is told to remove it.
+    ///
+    /// # Errors
+    /// As the module's head says of files.
+    pub fn trust_file(&self, genesis: &Hash) -> Result<Option<PathBuf>, ConfigError> {
+        for folder in self.folders() {
+            if read_trust(folder, genesis)?.is_some() {
+                return Ok(Some(folder.join(TRUST).place(&file_name(genesis))));
+            }
+        }
+        Ok(None)
+    }
+
     /// Lists the genesis ids that this machine trusts, in order.
     ///
     /// # Errors
