@@ -282,6 +282,31 @@ fn a_deleted_branch_is_not_answered_from_nor_started_anew() {
     lab.check("carol", "db/prod/orders", "read").exits(4);
     lab.git(&["update-ref", BRANCH, &tip]);
     assert_gates_hold(&lab);
+    // Who means it says so.
+    lab.git(&["update-ref", "-d", BRANCH]);
+    let trust = lab.path(&format!("home/.config/jit/trust/{}.toml", lab.genesis));
+    lab.jit("alice", &["init", "."]).exits(4).says(&format!("rm '{}'", trust.display()));
+    std::fs::remove_file(trust).unwrap();
+    lab.jit("alice", &["init", "."]).exits(0);
+    lab.check("carol", "db/prod/orders", "read").exits(1).because("no-grant");
+}
+
+#[test]
+fn a_merge_with_what_is_no_log_is_only_void() {
+    let lab = lab_with_grants();
+    let tip = lab.tip();
+    let orphan = |line: &[u8]| lab.commit("refs/heads/orphan", &[], &segments(&[line.to_vec()], 0), &[]);
+    let (one, two) = (orphan(b"no genesis"), orphan(b""));
+    let foreign = lab.lines()[0].clone();
+    let other = orphan(&foreign[..foreign.len() - 1]);
+    for parents in [&[&*one, &tip][..], &[&tip, &one], &[&one, &two, &other, &tip], &[&tip, &tip]] {
+        let merge = lab.commit(BRANCH, parents, &[], &[]);
+        let verified = lab.verify();
+        assert_eq!((verified["void"][0]["commit"].as_str(), verified["size"].as_u64()), (Some(&*merge), Some(5)));
+        assert_gates_hold(&lab);
+    }
+    lab.request("carol", &["db/prod/orders", "read"], 0);
+    assert_gates_hold(&lab);
 }
 
 #[test]
