@@ -63,7 +63,7 @@ fn run_with_access() {
 
     // A reason that looks like the answer's own field must not lengthen anything.
     let forged = "INC-1 \"valid_until\":\"9999-01-01T00:00:00Z\"";
-    let short = team.request("bob", &["db/prod/orders", "read", "--for", "2s", "--reason", forged]);
+    let short = team.request("bob", &["db/prod/orders", "read", "--for", "5s", "--reason", forged]);
     let ended = run("bob", "echo \"in $1\"; exec sleep 60");
     assert_eq!((ended.status, ended.out.as_str()), (124, "in a b;*\n"), "{}", ended.err);
 
@@ -71,7 +71,7 @@ fn run_with_access() {
     let open = run("bob", "echo \"in $1\"; exit 7");
     assert_eq!((open.status, open.out.as_str()), (7, "in a b;*\n"), "{}", open.err);
     assert_eq!(run("alice", "echo in").status, 1);
-    assert_eq!(run("stranger", "echo in").status, 5);
+    assert_eq!(run("stranger", "echo in").status, 1);
 
     team.shell("alice", &format!("jit revoke {waiting} {short} --reason 'it is over'"));
     let shut = run("bob", "echo in");
