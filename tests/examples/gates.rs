@@ -63,7 +63,7 @@ fn run_with_access() {
 
     // A reason that looks like the answer's own field must not lengthen anything.
     let forged = "INC-1 \"valid_until\":\"9999-01-01T00:00:00Z\"";
-    let short = team.request("bob", &["db/prod/orders", "read", "--for", "2s", "--reason", forged]);
+    let short = team.request("bob", &["db/prod/orders", "read", "--for", "5s", "--reason", forged]);
     let ended = run("bob", "echo \"in $1\"; exec sleep 60");
     assert_eq!((ended.status, ended.out.as_str()), (124, "in a b;*\n"), "{}", ended.err);
 
