@@ -9,8 +9,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use jit::core::history::append::{NewLine, build};
 use jit::core::hash::Hash;
+use jit::core::history::append::{NewLine, build};
 use jit::core::history::judge::{judge_append, judge_first};
 use jit::core::history::object::{
     CommitHead, MODE_FILE, MODE_FOLDER, Objects, Oid, TreeEntry, Writer, encode_tree, parse_commit, parse_tree,
