@@ -74,7 +74,7 @@ struct CheckAnswer {
 pub(super) fn run(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Exit> {
     let now = cx.world.now();
     match ask(cx, args, now) {
-        Ok((ledger, decision)) => answer(cx, Some(&ledger), &decision, now),
+        Ok((ledger, decision)) => answer(cx, args, Some(&ledger), &decision, now),
         Err(error) => {
             // A gate that can't be sure says no; what is wrong with the command line itself is a usage error.
             let failure = Failure::from_error(&error);
@@ -84,7 +84,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Exit
                 (_, None) => Code::Unavailable,
             };
             let decision = Decision::deny(Reason::new(code, failure.message.clone()));
-            answer(cx, None, &decision, now)?;
+            answer(cx, args, None, &decision, now)?;
             if let Some(help) = &failure.help {
                 cx.world.warn(&format!("  help: {help}"));
             }
@@ -177,7 +177,26 @@ fn prove_own_key(cx: &mut Context<'_>, ledger: &Ledger, now: Timestamp) -> anyho
     Ok(verified.key().clone())
 }
 
-fn answer(cx: &mut Context<'_>, ledger: Option<&Ledger>, decision: &Decision, now: Timestamp) -> anyhow::Result<Exit> {
+/// Returns a command that leads on, where there is one.
+fn next_step(args: &CheckArgs, decision: &Decision) -> Option<String> {
+    decision.reasons.iter().find_map(|reason| match reason.code {
+        Code::NoGrant | Code::Expired | Code::Lapsed => {
+            let action = if args.action.as_str() == "access" { String::new() } else { format!(" {}", args.action) };
+            Some(format!("`jit request {}{action}` asks for it", args.resource))
+        }
+        Code::NeedsApproval => Some("`jit list --pending` shows who asked, `jit show ID` who can approve".to_owned()),
+        Code::PolicyUnverified => Some("`jit policy status` shows what is missing".to_owned()),
+        _ => None,
+    })
+}
+
+fn answer(
+    cx: &mut Context<'_>,
+    args: &CheckArgs,
+    ledger: Option<&Ledger>,
+    decision: &Decision,
+    now: Timestamp,
+) -> anyhow::Result<Exit> {
     let view = ledger.map(|ledger| &ledger.view);
     if cx.json() {
         cx.print_json(&CheckAnswer {
@@ -203,6 +222,9 @@ fn answer(cx: &mut Context<'_>, ledger: Option<&Ledger>, decision: &Decision, no
             lines.push(format!("  {} left, grant {}", render::left(now, until), grant.id.short()));
         }
         cx.print(&lines.join("\n"))?;
+        if let Some(help) = next_step(args, decision) {
+            cx.world.say(&format!("  help: {help}"));
+        }
     }
     Ok(Exit::of(decision.answer, &decision.reasons))
 }

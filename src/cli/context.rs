@@ -107,6 +107,13 @@ pub(super) struct Me {
     pub(super) signer: Signer,
 }
 
+impl Me {
+    /// Says as whom, and by which key, something is about to be signed.
+    pub(super) fn describe(&self) -> String {
+        format!("{}, by {} ({})", self.name, self.signer.public_key().fingerprint(), self.signer.describe())
+    }
+}
+
 impl<'w> Context<'w> {
     /// Puts a world and the global options together.
     pub(super) fn new(world: &'w mut World, globals: Globals) -> Context<'w> {
@@ -133,10 +140,12 @@ impl<'w> Context<'w> {
         self.globals.repo = Some(repo.shown_path());
     }
 
-    /// Runs a part of a command whose own answer is not the command's.
+    /// Runs a part of a command whose own answer and talk are not the command's.
     pub(super) fn silently<T>(&mut self, part: impl FnOnce(&mut Context<'_>) -> T) -> T {
         self.is_silent = true;
+        self.world.set_quiet(true);
         let result = part(self);
+        self.world.set_quiet(self.globals.quiet);
         self.is_silent = false;
         result
     }
@@ -144,6 +153,16 @@ impl<'w> Context<'w> {
     /// Tells whether `--verbose` was given.
     pub(super) fn verbose(&self) -> bool {
         self.globals.verbose
+    }
+
+    /// Tells whether answers and talk are held back.
+    pub(super) fn is_silent(&self) -> bool {
+        self.is_silent
+    }
+
+    /// Tells whether the command line or the environment names a key.
+    pub(super) fn names_key(&self) -> bool {
+        self.globals.key.is_some() || self.world.path_var("JIT_KEY").is_some()
     }
 
     /// Tells whether answers are coloured.
@@ -160,11 +179,7 @@ impl<'w> Context<'w> {
         match self.globals.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => {
-                is_terminal
-                    && self.world.var("NO_COLOR").is_none()
-                    && self.world.var("TERM").is_none_or(|term| term != "dumb")
-            }
+            Color::Auto => is_terminal && super::render::takes_colour(self.world),
         }
     }
 
@@ -189,6 +204,11 @@ impl<'w> Context<'w> {
         self.world.stdin_is_terminal() && self.world.stderr_is_terminal()
     }
 
+    /// Shows what is about to be signed. Nobody signs blind: what a yes is asked for is shown in spite of `--quiet`.
+    pub(super) fn show_before_signing(&mut self, text: &str, yes: bool) {
+        if yes { self.world.say(text) } else { self.world.warn(text) }
+    }
+
     /// Asks for a yes, unless `--yes` was given; without a terminal to ask at it refuses rather than guess.
     pub(super) fn confirm(&mut self, question: &str, yes: bool) -> anyhow::Result<()> {
         if yes {
@@ -196,9 +216,9 @@ impl<'w> Context<'w> {
         }
         match self.world.confirm(question).map_err(|why| Failure::unavailable(format!("can't ask: {why}")))? {
             Some(true) => Ok(()),
-            Some(false) => Err(Failure::denied("nothing was signed").into()),
-            None => Err(Failure::usage("there is no terminal to ask at")
-                .help("look at what is signed, then say so with --yes")
+            Some(false) => Err(Failure::denied("that was no yes, so it was not signed").into()),
+            None => Err(Failure::usage("there is no terminal to ask at, so it was not signed")
+                .help("if you want just that signed, add --yes")
                 .into()),
         }
     }

@@ -76,10 +76,11 @@ fn add(cx: &mut Context<'_>, args: &AddArgs) -> anyhow::Result<Exit> {
     for (key, comment) in &keys {
         cx.print(&format!("  {} {}", key.fingerprint(), render::safe(comment)))?;
     }
-    if keys.is_empty() {
-        cx.print("  without a key: it can't ask for anything yet")?;
-    }
-    cx.print("Ask its owner to read you the fingerprint by another way, commit it, and `jit policy publish`")?;
+    cx.print(if keys.is_empty() {
+        "Without a key it can't ask for anything yet. Commit it, and `jit policy publish`."
+    } else {
+        "Have its owner read you each fingerprint by another way. Then commit it, and `jit policy publish`."
+    })?;
     Ok(Exit::Done)
 }
 
@@ -143,5 +144,7 @@ fn refuse_what_does_not_load(cx: &mut Context<'_>, files: &PolicyFiles) -> anyho
     if errors.is_empty() {
         return Ok(());
     }
-    Err(Failure::denied("nothing was written: with this identity the policy would not load").into())
+    Err(Failure::denied("nothing was written: with this identity the policy would not load")
+        .help("`jit policy lint` shows what is wrong without it")
+        .into())
 }

@@ -53,12 +53,8 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LiftArgs) -> anyhow::Result<Exit>
         ("lift because", render::quoted(&args.reason)),
         ("needs", format!("{} maintainers", ledger.view.threshold())),
     ];
-    cx.world.say(&format!(
-        "You ({}, {}) are about to lift:\n{}",
-        me.name,
-        me.signer.describe(),
-        render::details(&rows)
-    ));
+    let text = format!("About to lift, as {}:\n{}", me.describe(), render::details(&rows));
+    cx.show_before_signing(&text, args.yes);
     cx.confirm("Sign and log that you lift it?", args.yes)?;
     let message = format!("{} lifts lockdown {}", me.name, of.short());
     let logged = statement::say(cx, &mut ledger, &mut me, statement, &message, Insist::OnEffect)?;

@@ -67,16 +67,12 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LockdownArgs) -> anyhow::Result<E
         ("why", render::quoted(&args.reason)),
         ("ends now", format!("{} live or pending", ended.len())),
     ];
-    cx.world.say(&format!(
-        "You ({}, {}) are about to lock down:\n{}",
-        me.name,
-        me.signer.describe(),
-        render::details(&rows)
-    ));
+    let mut text = format!("About to lock down, as {}:\n{}", me.describe(), render::details(&rows));
     for record in &ended {
         let request = &record.request;
-        cx.world.say(&format!("    {}  {} {} {}", record.id.short(), record.by, request.action, request.resource));
+        text.push_str(&format!("\n    {}  {}: {} on {}", record.id.short(), record.by, request.action, request.resource));
     }
+    cx.show_before_signing(&text, args.yes);
     let ended: Vec<String> = ended.iter().map(|record| record.id.to_string()).collect();
     cx.confirm("Sign and log this lockdown?", args.yes)?;
     if everything {

@@ -34,6 +34,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use exit::{Exit, Failure};
 
+use crate::core::escape::escape;
 use crate::edge::world::World;
 use context::Context;
 
@@ -107,9 +108,13 @@ enum Command {
 
 /// Runs one command line, the program's own name first, and returns the status to exit with.
 pub fn run(world: &mut World, args: Vec<OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return render::usage(world, &error).code(),
+        // Arguments stand in the message, and could hold line ends and more: it is made of them escaped.
+        Err(error) => match Cli::try_parse_from(args.iter().map(|arg| escape(&arg.to_string_lossy()).into_owned())) {
+            Err(escaped) if escaped.kind() == error.kind() => return render::usage(world, &escaped).code(),
+            Ok(_) | Err(_) => return render::usage(world, &error).code(),
+        },
     };
     world.set_quiet(cli.globals.quiet);
     let mut cx = Context::new(world, cli.globals);

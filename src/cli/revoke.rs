@@ -7,6 +7,7 @@ use super::exit::{Exit, Failure};
 use super::id;
 use super::request::check_text;
 use super::statement::{self, Insist};
+use super::verdict::warn_of_done;
 use crate::core::hash::Hash;
 use crate::core::ledger::foresee;
 use crate::core::statement::{Revocation, What};
@@ -47,7 +48,13 @@ pub(super) fn run(cx: &mut Context<'_>, args: &RevokeArgs) -> anyhow::Result<Exi
     let mut me = cx.me(&ledger)?;
     let mut revoked = Vec::new();
     for of in ids {
-        let id = revoke(cx, &mut ledger, &mut me, of, &args.reason)?;
+        let id = match revoke(cx, &mut ledger, &mut me, of, &args.reason) {
+            Ok(id) => id,
+            Err(why) => {
+                warn_of_done(cx, revoked.iter().map(|one: &RevokedOne| one.of.as_str()));
+                return Err(why);
+            }
+        };
         if !cx.json() {
             cx.print(&format!("Revoked {of}"))?;
         }

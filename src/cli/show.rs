@@ -110,7 +110,7 @@ fn request_rows(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord) -> Ve
     let mut rows = vec![
         ("what", format!("{} on {}", request.action, request.resource)),
         ("how long", request.duration.to_string()),
-        ("why", render::quoted(&request.reason)),
+        ("why", super::verdict::why(&request.reason)),
     ];
     if let Some(time) = request.not_before {
         rows.push(("not before", render::both_times(cx.world, time)));
@@ -119,12 +119,13 @@ fn request_rows(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord) -> Ve
         rows.push(("bound to", bind.to_string()));
     }
     rows.push(("state", if left.is_empty() { state } else { format!("{state}, {left} left") }));
-    rows.push(("because", super::verdict::describe_reasons(&decision.reasons).trim_start().to_owned()));
+    rows.push(("because", super::verdict::dedented(&super::verdict::describe_reasons(&decision.reasons))));
     if let Some(grant) = record.grant() {
         rows.push(("from", render::both_times(cx.world, grant.start)));
         rows.push(("until", render::both_times(cx.world, grant.end)));
         rows.push(("rules", grant.rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
     }
+    let counted = record.grant().map(|grant| grant.counted.as_slice());
     for approval in &record.approvals {
         let narrowed = approval.duration.map(|duration| format!(" for {duration}")).unwrap_or_default();
         let comment = if approval.comment.is_empty() {
@@ -132,7 +133,10 @@ fn request_rows(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord) -> Ve
         } else {
             format!(": {}", render::quoted(&approval.comment))
         };
-        rows.push(("approved", format!("{} at {}{narrowed}{comment}", approval.by, approval.at)));
+        // Until it is complete, what counts is judged at each further approval.
+        let is_counted = counted.is_none_or(|counted| counted.iter().any(|other| other.id == approval.id));
+        let worth = if is_counted { "" } else { " (did not count)" };
+        rows.push(("approved", format!("{} at {}{narrowed}{worth}{comment}", approval.by, approval.at)));
     }
     if let Status::Denied(ending) = &record.status {
         rows.push(("denied", format!("{} at {}: {}", ending.by, ending.at, render::quoted(&ending.reason))));
@@ -142,8 +146,8 @@ fn request_rows(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord) -> Ve
     }
     if matches!(record.status, Status::Pending) {
         rows.push((
-            "missing",
-            super::verdict::describe_needs(&super::verdict::needs(&ledger.view, record)).trim_start().to_owned(),
+            "needs",
+            super::verdict::dedented(&super::verdict::describe_needs(&super::verdict::needs(&ledger.view, record))),
         ));
     }
     rows

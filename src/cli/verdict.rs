@@ -8,7 +8,9 @@ use super::request::check_text;
 use super::statement::{self, Insist};
 use crate::core::evaluate::{self, Need};
 use crate::core::hash::Hash;
-use crate::core::ledger::{Entry, EntryKind, LiftRecord, Loaded, ProposalRecord, RequestRecord, Status, foresee};
+use crate::core::ledger::{
+    Entry, EntryKind, LiftRecord, Loaded, ProposalRecord, RequestRecord, Status, Tally, foresee, tally,
+};
 use crate::core::reason::{Code, Reason};
 use crate::core::statement::{Approval, Verdict, What};
 use crate::core::time::Duration;
@@ -50,12 +52,26 @@ pub(super) fn run(cx: &mut Context<'_>, say: &Say<'_>) -> anyhow::Result<Exit> {
     let mut me = cx.me(&ledger)?;
     let mut said = Vec::new();
     for (of, entry) in found {
-        said.push(one(cx, &mut ledger, &mut me, say, of, entry)?);
+        match one(cx, &mut ledger, &mut me, say, of, entry) {
+            Ok(one) => said.push(one),
+            Err(why) => {
+                warn_of_done(cx, said.iter().map(|one| one.of.as_str()));
+                return Err(why);
+            }
+        }
     }
     if cx.json() {
         cx.print_json(&SaidJson { said })?;
     }
     Ok(Exit::Done)
+}
+
+/// Says what stands in the log already, where a command over several ids breaks off.
+pub(super) fn warn_of_done<'a>(cx: &mut Context<'_>, done: impl Iterator<Item = &'a str>) {
+    let done: Vec<&str> = done.collect();
+    if !done.is_empty() {
+        cx.world.warn(&format!("Signed and logged before that: {}", done.join(", ")));
+    }
 }
 
 fn one(
@@ -100,13 +116,13 @@ fn one(
         Verdict::Approve(_) => ("approve", "Approved"),
         Verdict::Deny => ("deny", "Denied"),
     };
-    cx.world.say(&format!("You ({}, {}) are about to {word} this {kind}:\n{shown}", me.name, me.signer.describe()));
+    cx.show_before_signing(&format!("About to {word} this {kind} as {}:\n{shown}", me.describe()), say.yes);
     cx.confirm(&format!("Sign and log that you {word} it?"), say.yes)?;
     let message = format!("{} {}s {kind} {}", me.name, if word == "deny" { "denie" } else { word }, of.short());
     let logged = statement::say(cx, ledger, me, statement, &message, Insist::OnEffect)?;
     let state = state_after(ledger, &of, entry.kind);
     if !cx.json() {
-        cx.print(&format!("{past}: {state}"))?;
+        cx.print(&format!("{past}. {state}"))?;
     }
     Ok(SaidOne { id: logged.id.to_string(), of: of.to_string(), kind, verdict: word, state })
 }
@@ -129,28 +145,33 @@ fn check_date(cx: &Context<'_>, proposal: &ProposalRecord) -> anyhow::Result<()>
 fn state_after(ledger: &Ledger, of: &Hash, kind: EntryKind) -> String {
     let view = &ledger.view;
     match kind {
-        EntryKind::Request => match view.request(of).map(|record| (&record.status, needs(view, record))) {
-            Some((Status::Complete(grant), _)) => format!("granted until {}", grant.end),
-            Some((Status::Denied(_), _)) => "it is denied".to_owned(),
-            Some((_, needs)) => format!("it still waits for\n{}", describe_needs(&needs)),
-            None => "it is not on record".to_owned(),
+        EntryKind::Request => match view.request(of).map(|record| (record, &record.status, needs(view, record))) {
+            Some((record, Status::Complete(grant), _)) => {
+                format!("{} may {} {} until {}", record.by, record.request.action, record.request.resource, grant.end)
+            }
+            Some((_, Status::Denied(_), _)) => "The request has ended.".to_owned(),
+            Some((_, _, needs)) => format!("It still waits for approvals:\n{}", describe_needs(&needs)),
+            None => "It is not on record.".to_owned(),
         },
         EntryKind::Policy => match view.proposal(of) {
-            Some(proposal) => format!("it has {} of {} signatures", signed_for(ledger, proposal), view.threshold()),
-            None => "it is in force".to_owned(),
+            Some(proposal) => format!("It still waits for signatures: {}.", describe_tally(&tally(view, proposal))),
+            None => "It is in force.".to_owned(),
         },
         EntryKind::Lift => match view.lift(of) {
-            Some(lift) => format!("it has {} of {} signatures", lift_signers(ledger, lift), view.threshold()),
-            None => "the lockdown is lifted".to_owned(),
+            Some(lift) => format!("It still waits for signatures: {} of {}.", lift_signers(ledger, lift), view.threshold()),
+            None => "The lockdown is lifted.".to_owned(),
         },
         EntryKind::Lockdown | EntryKind::Other => String::new(),
     }
 }
 
-/// Counts the maintainers of the policy in force who signed for a proposal.
-pub(super) fn signed_for(ledger: &Ledger, proposal: &ProposalRecord) -> usize {
-    let names = proposal.signatures.iter().map(|(name, _)| name).filter(|name| ledger.view.is_maintainer(name));
-    names.collect::<std::collections::BTreeSet<_>>().len()
+/// Says how many have signed for a proposal.
+pub(super) fn describe_tally(tally: &Tally) -> String {
+    let now = format!("{} of {} by the maintainers now", tally.signed, tally.threshold);
+    match tally.own {
+        Some((signed, threshold)) => format!("{now}, and {signed} of {threshold} by those that it names"),
+        None => now,
+    }
 }
 
 fn lift_signers(ledger: &Ledger, lift: &LiftRecord) -> usize {
@@ -164,25 +185,19 @@ pub(super) fn needs(view: &impl View, record: &RequestRecord) -> Vec<Need> {
     evaluate::needs(policy, &record.ask(), &people)
 }
 
-/// Describes what is missing, a line a rule's entry.
+/// Describes what the rules demand and who has signed, a line a rule; any one of them is enough.
 pub(super) fn describe_needs(needs: &[Need]) -> String {
-    let mut lines = Vec::new();
-    let mut rule = None;
-    for need in needs {
-        if rule == Some(&need.rule) {
-            lines.push("  and".to_owned());
-        } else if rule.is_some() {
-            lines.push("  or".to_owned());
-        }
-        rule = Some(&need.rule);
-        let from = need.from.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let have = match need.have.as_slice() {
-            [] => "nobody yet".to_owned(),
-            names => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    let by_rule = needs.chunk_by(|one, next| one.rule == next.rule).map(|entries| {
+        let entry = |need: &Need| {
+            let from = need.from.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let have = need.have.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            format!("{} of {from} (so far {})", need.count, if have.is_empty() { "nobody" } else { &have })
         };
-        lines.push(format!("  {} of {from} (rule {}; so far: {have})", need.count, need.rule));
-    }
-    lines.join("\n")
+        let rule = entries.first().map_or_else(String::new, |need| need.rule.to_string());
+        // One person fills one place, however many they could fill.
+        format!("  rule {rule}: {}", entries.iter().map(entry).collect::<Vec<_>>().join(" and, by others, "))
+    });
+    by_rule.collect::<Vec<_>>().join("\n  or\n")
 }
 
 /// Describes reasons, a line each.
@@ -199,7 +214,7 @@ fn describe_request(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord, s
         ("what", request.resource.to_string()),
         ("action", request.action.to_string()),
         ("how long", format!("{}{}", request.duration, narrowed(say, request.duration))),
-        ("why", render::quoted(&request.reason)),
+        ("why", why(&request.reason)),
         ("asked at", render::both_times(cx.world, record.at)),
         ("waits until", render::both_times(cx.world, record.lapses_at())),
     ];
@@ -208,13 +223,28 @@ fn describe_request(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord, s
     }
     rows.push(("bound to", request.bind.map_or_else(|| "nothing".to_owned(), |bind| bind.to_string())));
     if let Some(policy) = ledger.view.policy_record() {
-        rows.push(("policy", format!("version {} ({})", policy.version, policy.id.short())));
+        let asked_under = if policy.id == request.policy {
+            String::new()
+        } else {
+            format!("; it was asked for under {}", request.policy)
+        };
+        rows.push(("policy", format!("version {}, {}{asked_under}", policy.version, policy.id)));
     }
-    rows.push(("still missing", describe_needs(&needs(&ledger.view, record)).trim_start().to_owned()));
+    rows.push(("needs", dedented(&describe_needs(&needs(&ledger.view, record)))));
     if !say.comment.is_empty() {
         rows.push(("your comment", render::quoted(say.comment)));
     }
     render::details(&rows)
+}
+
+/// Quotes a reason; an empty one says so.
+pub(super) fn why(reason: &str) -> String {
+    if reason.is_empty() { "no reason given".to_owned() } else { render::quoted(reason) }
+}
+
+/// Returns lines without the two spaces before each, for a column of details.
+pub(super) fn dedented(lines: &str) -> String {
+    lines.lines().map(|line| line.strip_prefix("  ").unwrap_or(line)).collect::<Vec<_>>().join("\n")
 }
 
 fn narrowed(say: &Say<'_>, asked: Duration) -> String {
@@ -235,7 +265,7 @@ fn describe_proposal(cx: &Context<'_>, ledger: &Ledger, proposal: &ProposalRecor
         ("commit", policy.commit.iter().map(|byte| format!("{byte:02x}")).collect()),
         ("dated", render::both_times(cx.world, policy.at)),
         ("signed by", signers),
-        ("signatures", format!("{} of {}", signed_for(ledger, proposal), ledger.view.threshold())),
+        ("signatures", describe_tally(&tally(&ledger.view, proposal))),
     ];
     match &policy.loaded {
         Loaded::Policy(next) => {

@@ -68,7 +68,7 @@ pub(super) fn run(cx: &mut Context<'_>, _args: &WhoamiArgs) -> anyhow::Result<Ex
     ];
     cx.print(&render::details(&rows))?;
     if whoami.may_ask_for.is_empty() {
-        cx.print("No rule lets you ask for anything")?;
+        cx.print("No rule lets you ask for anything.")?;
         return Ok(Exit::Done);
     }
     let rows: Vec<[String; 5]> = whoami
@@ -85,7 +85,7 @@ pub(super) fn run(cx: &mut Context<'_>, _args: &WhoamiArgs) -> anyhow::Result<Ex
             ]
         })
         .collect();
-    cx.print("You may ask for")?;
+    cx.print("You may ask for:")?;
     cx.print(&render::table(["RULE", "ACTIONS", "RESOURCES", "UP TO", "APPROVALS"], &rows))?;
     Ok(Exit::Done)
 }

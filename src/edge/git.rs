@@ -106,9 +106,9 @@ impl Repo {
         self.git.workdir()
     }
 
-    /// Returns what people call this repository: its work tree, else its own folder.
+    /// Returns what people call this repository: its work tree, else its own folder; without a slash at the end.
     pub fn shown_path(&self) -> PathBuf {
-        self.git.workdir().unwrap_or_else(|| self.git.path()).to_owned()
+        self.git.workdir().unwrap_or_else(|| self.git.path()).components().collect()
     }
 
     /// Tells whether history is cut off, so that nothing can be verified from the first commit.

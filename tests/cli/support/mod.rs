@@ -156,6 +156,12 @@ impl Team {
         Call { team: self, prompt: format!("{who}$ jit {line}"), args, world, closes_out: false }
     }
 
+    /// Returns the id of the log.
+    pub(crate) fn genesis(&self) -> String {
+        let answer = self.jit("alice", "audit verify --json").run().json();
+        answer["genesis"].as_str().unwrap().to_owned()
+    }
+
     /// Asks as `who`, whatever comes of it, and returns the request's id.
     pub(crate) fn request(&self, who: &str, what: &str) -> String {
         let answer = self.jit(who, &format!("request {what} --json")).run().json();
