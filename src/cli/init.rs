@@ -184,7 +184,8 @@ fn policy_line(ledger: &Ledger) -> anyhow::Result<String> {
 
 /// Tells whether nobody but one person can sign anything.
 fn is_alone(policy: &Policy) -> bool {
-    policy.identities().values().filter(|identity| identity.is_person() && identity.keys().next().is_some()).count() <= 1
+    policy.identities().values().filter(|identity| identity.is_person() && identity.keys().next().is_some()).count()
+        <= 1
 }
 
 fn trust(cx: &mut Context<'_>, repo: &Repo) -> anyhow::Result<()> {
@@ -316,11 +317,11 @@ mod tests {
         for (template, _) in TEMPLATES {
             let filled_in = |me: &str| starters(template, &me.parse().unwrap(), &"acme".parse().unwrap(), &key);
             for me in ["alice", "a.b", "engineers"] {
-                let (policy, findings) = super::super::policy::check(&PolicyFiles::new(filled_in(me).unwrap()).unwrap());
+                let (policy, findings) =
+                    super::super::policy::check(&PolicyFiles::new(filled_in(me).unwrap()).unwrap());
                 assert!(policy.is_some() && findings.is_empty(), "{template}: {findings:?}");
             }
-            let (policy, _) =
-                super::super::policy::check(&PolicyFiles::new(filled_in("alice").unwrap()).unwrap());
+            let (policy, _) = super::super::policy::check(&PolicyFiles::new(filled_in("alice").unwrap()).unwrap());
             for name in policy.unwrap().identities().keys().filter(|name| name.as_str() != "alice") {
                 assert!(filled_in(name.as_str()).is_err(), "{template}: {name}");
             }

@@ -168,7 +168,9 @@ fn nothing(args: &ListArgs) -> &'static str {
         (false, _, true, false) => "Nothing is live.",
         (false, _, true, true) => "Nothing of yours is live.",
         (false, false, false, false) => "Nothing waits and nothing is live; `jit list --all` shows what has ended.",
-        (false, false, false, true) => "Nothing of yours waits or is live; `jit list --all --mine` shows what has ended.",
+        (false, false, false, true) => {
+            "Nothing of yours waits or is live; `jit list --all --mine` shows what has ended."
+        }
     }
 }
 

@@ -70,7 +70,13 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LockdownArgs) -> anyhow::Result<E
     let mut text = format!("About to lock down, as {}:\n{}", me.describe(), render::details(&rows));
     for record in &ended {
         let request = &record.request;
-        text.push_str(&format!("\n    {}  {}: {} on {}", record.id.short(), record.by, request.action, request.resource));
+        text.push_str(&format!(
+            "\n    {}  {}: {} on {}",
+            record.id.short(),
+            record.by,
+            request.action,
+            request.resource
+        ));
     }
     cx.show_before_signing(&text, args.yes);
     let ended: Vec<String> = ended.iter().map(|record| record.id.to_string()).collect();

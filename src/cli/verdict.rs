@@ -158,7 +158,9 @@ fn state_after(ledger: &Ledger, of: &Hash, kind: EntryKind) -> String {
             None => "It is in force.".to_owned(),
         },
         EntryKind::Lift => match view.lift(of) {
-            Some(lift) => format!("It still waits for signatures: {} of {}.", lift_signers(ledger, lift), view.threshold()),
+            Some(lift) => {
+                format!("It still waits for signatures: {} of {}.", lift_signers(ledger, lift), view.threshold())
+            }
             None => "The lockdown is lifted.".to_owned(),
         },
         EntryKind::Lockdown | EntryKind::Other => String::new(),

@@ -2,9 +2,9 @@
 
 use insta::assert_snapshot;
 
+use crate::support::Team;
 use crate::support::policy::{edited, policy};
 use crate::support::shape::{Shape, assert_shape, error, list, object};
-use crate::support::Team;
 
 /// What `approve` and `deny` print.
 pub(crate) fn said() -> Shape {

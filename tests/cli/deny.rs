@@ -3,8 +3,8 @@
 use insta::assert_snapshot;
 
 use super::approve::said;
-use crate::support::shape::assert_shape;
 use crate::support::Team;
+use crate::support::shape::assert_shape;
 
 #[test]
 fn a_no_ends_the_request() {

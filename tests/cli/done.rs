@@ -2,8 +2,8 @@
 
 use insta::assert_snapshot;
 
-use crate::support::shape::{Shape, assert_shape, error, object};
 use crate::support::Team;
+use crate::support::shape::{Shape, assert_shape, error, object};
 
 #[test]
 fn the_only_grant_needs_no_id() {

@@ -4,9 +4,9 @@ use std::fs;
 
 use insta::assert_snapshot;
 
+use crate::support::Team;
 use crate::support::keys::public_key;
 use crate::support::shape::{Shape, assert_shape, error, list, object};
-use crate::support::Team;
 
 #[test]
 fn a_person_is_added_and_published() {

@@ -4,9 +4,9 @@ use std::fs;
 
 use insta::assert_snapshot;
 
+use crate::support::Team;
 use crate::support::policy::{edited, policy};
 use crate::support::shape::{Shape, assert_shape, error, object};
-use crate::support::Team;
 
 /// Names the key, so that what this machine's git says about keys does not matter.
 const KEY: &str = "--key home/alice/.ssh/id_ed25519";

@@ -3,9 +3,9 @@
 use insta::assert_snapshot;
 
 use super::approve::said;
+use crate::support::Team;
 use crate::support::policy::policy;
 use crate::support::shape::{Shape, assert_shape, error, object};
-use crate::support::Team;
 
 fn locked(team: &Team) -> String {
     let ran = team.jit("carol", "lockdown --resource 'db/**' --reason 'intrusion' --yes --json").run();

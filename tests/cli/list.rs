@@ -2,10 +2,10 @@
 
 use insta::assert_snapshot;
 
+use crate::support::Team;
 use crate::support::shape::{
     Shape, assert_shape, decision, error, grant, list, needs, object, or_null, reasons, request, with,
 };
-use crate::support::Team;
 
 /// Requests in every state.
 fn busy() -> Team {
@@ -43,7 +43,8 @@ fn tables() {
 #[test]
 fn nothing_to_list() {
     let team = Team::new();
-    for line in ["", " --pending", " --active", " --all", " --mine", " --pending --mine", " --active --mine", " --all --mine"]
+    for line in
+        ["", " --pending", " --active", " --all", " --mine", " --pending --mine", " --active --mine", " --all --mine"]
     {
         team.jit("alice", &format!("list{line}")).show();
     }
@@ -93,7 +94,9 @@ fn json() {
         ("reason", Shape::Text),
     ]);
     let shape = object(&[("requests", list(row)), ("lockdowns", list(lockdown))]);
-    for (line, rows) in [("list", 4), ("list --pending", 2), ("list --active", 1), ("list --mine", 2), ("list --all", 6)] {
+    for (line, rows) in
+        [("list", 4), ("list --pending", 2), ("list --active", 1), ("list --mine", 2), ("list --all", 6)]
+    {
         let ran = team.jit("alice", &format!("{line} --json")).run();
         assert_eq!(ran.status, 0);
         assert_shape(&ran.json(), &shape);

@@ -2,8 +2,8 @@
 
 use insta::assert_snapshot;
 
-use crate::support::shape::{Shape, assert_shape, error, list, object};
 use crate::support::Team;
+use crate::support::shape::{Shape, assert_shape, error, list, object};
 
 #[test]
 fn a_lockdown_shows_what_it_ends() {

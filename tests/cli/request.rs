@@ -3,8 +3,8 @@
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use crate::support::shape::{Shape, assert_shape, decision, grant, needs, object, or_null, reasons, request, with};
 use crate::support::Team;
+use crate::support::shape::{Shape, assert_shape, decision, grant, needs, object, or_null, reasons, request, with};
 
 const REASON: &str = "--reason 'INC-1234 orders are stuck'";
 

@@ -2,8 +2,8 @@
 
 use insta::assert_snapshot;
 
-use crate::support::shape::{Shape, assert_shape, error, list, object};
 use crate::support::Team;
+use crate::support::shape::{Shape, assert_shape, error, list, object};
 
 #[test]
 fn grants_and_requests_end_early() {

@@ -2,10 +2,10 @@
 
 use insta::assert_snapshot;
 
+use crate::support::Team;
 use crate::support::shape::{
     Shape, assert_shape, decision, error, grant, needs, object, or_null, reasons, request, with,
 };
-use crate::support::Team;
 
 #[test]
 fn every_kind_of_line() {

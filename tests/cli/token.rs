@@ -2,8 +2,8 @@
 
 use insta::assert_snapshot;
 
-use crate::support::shape::{Shape, assert_shape, error, object, or_null, reasons};
 use crate::support::Team;
+use crate::support::shape::{Shape, assert_shape, error, object, or_null, reasons};
 
 #[test]
 fn tokens_of_live_and_later_grants() {

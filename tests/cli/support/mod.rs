@@ -6,10 +6,10 @@
 //! replaced: the repo is `$REPO`, and each id, root, digest and commit is numbered as it turns up and keeps its width.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use chrono::TimeDelta;
 use jit::core::time::Timestamp;
@@ -121,14 +121,34 @@ impl Team {
         self.git(&["commit", "-q", "-m", "Change the policy"]);
     }
 
+    /// Appends a line to the log as anyone who can push may, with stock git.
+    pub(crate) fn push_line(&self, line: &str) {
+        let segment = "audit/0000000000/0000000000/0000000000.jsonl";
+        let text = self.git(&["show", &format!("jit/audit:{segment}")]);
+        self.write("segment", &format!("{text}\n{line}\n"));
+        let blob = self.git(&["hash-object", "-w", self.path("segment").to_str().unwrap()]);
+        let index = self.path("index");
+        let git = |args: &[&str]| self.git_with(args, &[("GIT_INDEX_FILE", index.as_os_str())]);
+        git(&["read-tree", "jit/audit"]);
+        git(&["update-index", "--cacheinfo", &format!("100644,{blob},{segment}")]);
+        let tree = git(&["write-tree"]);
+        let commit = git(&["commit-tree", "-m", "a line", "-p", "jit/audit", &tree]);
+        self.git(&["update-ref", "refs/heads/jit/audit", &commit]);
+    }
+
     /// Runs stock git in the repo, and returns what it prints.
     pub(crate) fn git(&self, args: &[&str]) -> String {
+        self.git_with(args, &[])
+    }
+
+    fn git_with(&self, args: &[&str], vars: &[(&str, &OsStr)]) -> String {
         let mut command = Command::new("git");
         command.env_clear().env("PATH", path_of_this_machine()).env("HOME", &self.root).env("GIT_CONFIG_NOSYSTEM", "1");
         for role in ["AUTHOR", "COMMITTER"] {
             command.env(format!("GIT_{role}_NAME"), "git").env(format!("GIT_{role}_EMAIL"), "git@example.org");
             command.env(format!("GIT_{role}_DATE"), "1795509000 +0000");
         }
+        command.envs(vars.iter().copied());
         let output = command.current_dir(self.repo()).args(args).output().unwrap();
         assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
@@ -183,13 +203,18 @@ impl Team {
         self.transcript.borrow().trim_end().to_owned()
     }
 
-    /// Runs the real binary as `who`, in the repo, with nothing else in its environment.
+    /// Runs the real program as `who`, in the repo, with nothing else in its environment.
     pub(crate) fn binary(&self, who: &str, line: &str) -> Output {
+        self.binary_command(who, line).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Prepares to.
+    pub(crate) fn binary_command(&self, who: &str, line: &str) -> Command {
         let home = self.home(who);
         let mut command = Command::new(env!("CARGO_BIN_EXE_jit"));
-        command.env_clear().env("HOME", home).env("USER", who).args(words(line));
+        command.env_clear().env("HOME", home).env("USER", who).args(&words(line)[1..]);
         command.current_dir(if self.repo().exists() { self.repo() } else { self.root.clone() });
-        command.output().unwrap()
+        command
     }
 
     /// Replaces what differs from run to run.
