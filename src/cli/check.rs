@@ -1,6 +1,6 @@
 //! `jit check`: the gate.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -98,7 +98,7 @@ fn ask(cx: &mut Context<'_>, args: &CheckArgs, now: Timestamp) -> anyhow::Result
         check_text("--audience", audience)?;
     }
     let token = read_token(cx, args)?;
-    let key = args.ssh_key.as_deref().map(read_key).transpose()?;
+    let key = args.ssh_key.as_deref().map(|text| read_key(cx, text)).transpose()?;
     let ledger = cx.gate_ledger(args.genesis.as_deref())?;
     let mut question = Question {
         resource: &args.resource,
@@ -136,7 +136,7 @@ fn read_token(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Option<S
             .read_stdin(MAX_TOKEN_LEN + 1)
             .map_err(|why| Failure::usage(format!("can't read the token from standard input: {why}")))?
     } else if let Some(path) = &args.token_file {
-        secret_file::read(path, MAX_TOKEN_LEN as u64 + 1).map_err(|fault| {
+        secret_file::read(&cx.world.cwd().join(path), MAX_TOKEN_LEN as u64 + 1).map_err(|fault| {
             Failure::unavailable(fault.to_string()).help(format!("chmod 600 {}", render::safe(&path.to_string_lossy())))
         })?
     } else if args.subject.is_none() && args.ssh_key.is_none() {
@@ -153,12 +153,12 @@ fn read_token(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Option<S
 }
 
 /// Reads the key that a gate has authenticated: as sshd passes it (`%t %k`), or from a file.
-fn read_key(text: &str) -> anyhow::Result<PublicKey> {
+fn read_key(cx: &Context<'_>, text: &str) -> anyhow::Result<PublicKey> {
     let shown = render::safe(text);
     let line = if text.contains(' ') {
         text.to_owned()
     } else {
-        let file = secret_file::read_public(Path::new(text), 16 * 1024)
+        let file = secret_file::read_public(&cx.world.cwd().join(text), 16 * 1024)
             .map_err(|fault| Failure::usage(fault.to_string()).help("give it as `TYPE BASE64`, or name a .pub file"))?;
         String::from_utf8(file).map_err(|_| Failure::usage(format!("{shown} is no text file")))?
     };

@@ -420,7 +420,12 @@ impl<'w> Context<'w> {
             None => GitKeyConfig::default(),
         };
         let host = repo.and_then(Repo::remote_host);
-        Ok(keys::choose(&environment, &git, host.as_deref(), self.globals.key.as_deref(), is_known)?)
+        // What is named on the command line stands under the current folder; `~` is for where the key is looked for.
+        let named = self.globals.key.as_ref().map(|key| match key.as_str() {
+            key if key.starts_with("SHA256:") || key.starts_with('~') => key.to_owned(),
+            key => self.world.cwd().join(key).to_string_lossy().into_owned(),
+        });
+        Ok(keys::choose(&environment, &git, host.as_deref(), named.as_deref(), is_known)?)
     }
 
     /// Appends a signed line, and lets `ledger` stand behind it. `judge` is asked with the log as it stands when the line
@@ -653,7 +658,12 @@ impl Failure {
                 return failure.clone();
             }
         }
-        let message = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        // Most errors say what caused them; what they left out follows.
+        let message = error.chain().fold(String::new(), |message, cause| match cause.to_string() {
+            cause if message.is_empty() => cause,
+            cause if message.contains(&cause) => message,
+            cause => format!("{message}: {cause}"),
+        });
         let failure = Failure::unavailable(message);
         let help = error.chain().find_map(|cause| {
             cause

@@ -70,7 +70,11 @@ pub(super) fn run(cx: &mut Context<'_>, args: &InitArgs) -> anyhow::Result<Exit>
     let folder = cx.world.cwd().join(&args.folder);
     let repo = match Repo::discover_at(&folder)? {
         Some(repo) => repo,
-        None => Repo::init(&folder)?,
+        None => {
+            // Nothing is made for a command line that makes no sense.
+            names(cx, args, &folder)?;
+            Repo::init(&folder)?
+        }
     };
     if repo.read_ref(BRANCH)?.is_some() {
         return finish(cx, repo);
@@ -221,14 +225,7 @@ fn starting_policy(
             return Ok((policy, name, commit));
         }
     }
-    let name = match &args.me {
-        Some(name) => name.clone(),
-        None => login_name(cx)?,
-    };
-    let log_name = match &args.name {
-        Some(name) => name.clone(),
-        None => name_of(folder)?,
-    };
+    let (name, log_name) = names(cx, args, folder)?;
     let files = starters(&args.template, &name, &log_name, key)?;
     let (policy, _) = super::policy::check(&PolicyFiles::new(files.iter().cloned())?);
     let policy = policy.ok_or_else(|| {
@@ -237,6 +234,37 @@ fn starting_policy(
     let author = repo.author(&Author { name: name.to_string(), email: format!("{name}@jit.invalid") })?;
     let commit = commit_files(repo, &files, &author, cx.world.now().unix(), "Start with a policy")?;
     Ok((policy, name, commit))
+}
+
+/// Returns the caller's name and the log's, for a starter pack that takes them.
+fn names(cx: &Context<'_>, args: &InitArgs, folder: &std::path::Path) -> anyhow::Result<(Name, Name)> {
+    let me = match &args.me {
+        Some(name) => name.clone(),
+        None => login_name(cx)?,
+    };
+    let log = match &args.name {
+        Some(name) => name.clone(),
+        None => name_of(folder)?,
+    };
+    pack_for(&args.template, &me)?;
+    Ok((me, log))
+}
+
+/// A starter pack's files: path and text.
+type Pack = &'static [(&'static str, &'static str)];
+
+/// Returns a starter pack, if nobody in it is called `me` already.
+fn pack_for(template: &str, me: &Name) -> anyhow::Result<Pack> {
+    let Some((_, pack)) = TEMPLATES.iter().find(|(name, _)| *name == template) else {
+        let text = format!("there is no starter pack `{}`", render::safe(template));
+        let names = TEMPLATES.map(|(name, _)| format!("`{name}`")).join(", ");
+        return Err(Failure::usage(text).help(format!("there is {names}")).into());
+    };
+    if pack.iter().any(|(_, text)| text.lines().any(|line| line == format!("[identity.{me}]"))) {
+        let text = format!("`{me}` can't be your name: the starter pack has somebody of that name already");
+        return Err(Failure::usage(text).help("choose another: jit init --as NAME").into());
+    }
+    Ok(pack)
 }
 
 fn login_name(cx: &Context<'_>) -> anyhow::Result<Name> {
@@ -260,15 +288,7 @@ fn name_of(folder: &std::path::Path) -> anyhow::Result<Name> {
 
 /// Fills in a starter pack.
 fn starters(template: &str, me: &Name, log: &Name, key: &PublicKey) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-    let names = TEMPLATES.map(|(name, _)| name).join(", ");
-    let Some((_, pack)) = TEMPLATES.iter().find(|(name, _)| *name == template) else {
-        let text = format!("there is no starter pack `{}`", render::safe(template));
-        return Err(Failure::usage(text).help(format!("there is {names}")).into());
-    };
-    if pack.iter().any(|(_, text)| text.lines().any(|line| line == format!("[identity.{me}]"))) {
-        let text = format!("`{me}` can't be your name: the starter pack has somebody of that name already");
-        return Err(Failure::usage(text).help("choose another: jit init --as NAME").into());
-    }
+    let pack = pack_for(template, me)?;
     let fill = |text: &str| text.replace("{{me}}", me.as_str()).replace("{{key}}", &key.to_openssh()).into_bytes();
     let settings = format!(
         "# Who decides here. Whatever stands in this file and beside it comes into force by `jit policy publish`.\n\

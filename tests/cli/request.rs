@@ -15,9 +15,9 @@ fn granted_at_once() {
     team.jit("alice", "request db/staging/x write --for 8h").show();
     team.note("for later");
     team.jit("alice", "request db/staging/x write --for 1h --not-before +2h").show();
-    team.jit("alice", "request db/staging/x write --for 1h --not-before 2026-11-25T08:00:00+01:00").show();
+    team.jit("alice", "request db/staging/x write --for 1h --not-before 2026-01-14T08:00:00+01:00").show();
     team.note("not before a time that is past");
-    team.jit("alice", "request db/staging/x write --for 1h --not-before 2026-11-01T00:00:00Z").show();
+    team.jit("alice", "request db/staging/x write --for 1h --not-before 2026-01-01T00:00:00Z").show();
     assert_snapshot!(team.transcript());
 }
 

@@ -29,6 +29,11 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LintArgs) -> anyhow::Result<Exit>
         Some(folder) => cx.world.cwd().join(folder),
         None => work_tree(cx)?,
     };
+    if !folder.is_dir() {
+        return Err(
+            Failure::unavailable(format!("there is no folder `{}`", crate::cli::context::shown(&folder))).into()
+        );
+    }
     let files = policy_tree::read_folder(&folder)?;
     let (policy, findings) = super::check(&files);
     if cx.json() {
@@ -41,9 +46,14 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LintArgs) -> anyhow::Result<Exit>
         let errors = super::errors_in(&findings);
         let warnings = findings.len() - errors;
         let rules = policy.as_ref().map(|policy| policy.rules().len());
+        let count = count(files.iter().count(), "file");
         cx.print(&match rules {
-            Some(rules) => format!("{} files, {rules} rules: no errors, {warnings} warnings", files.iter().count()),
-            None => format!("{} files: {errors} errors", files.iter().count()),
+            Some(rules) if warnings == 0 => format!("{count}, {}: nothing to complain of.", self::count(rules, "rule")),
+            Some(rules) => {
+                let warnings = self::count(warnings, "warning");
+                format!("{count}, {}: it loads, with {warnings}.", self::count(rules, "rule"))
+            }
+            None => format!("{count}: it does not load, for {}.", self::count(errors, "error")),
         })?;
     }
     Ok(if policy.is_some() { Exit::Done } else { Exit::Denied })
@@ -64,4 +74,9 @@ fn work_tree(cx: &Context<'_>) -> anyhow::Result<PathBuf> {
             .help("name a folder with jit.toml: jit policy lint DIR")
     })?;
     Ok(folder.to_owned())
+}
+
+/// Returns a number of things, in words.
+fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }

@@ -70,11 +70,17 @@ fn sign(view: &impl View, at: &Placed<'_>, mut record: LiftRecord) -> Effect {
         return Err("that lockdown is lifted already".to_owned());
     }
     let signature = (by.clone(), at.key.clone());
-    if !record.signatures.contains(&signature) {
+    let signed_before = record.signatures.contains(&signature);
+    if !signed_before {
         record.signatures.push(signature);
     }
     if signers(view, &record).len() < view.threshold() {
-        return Ok(vec![Change::Lift(Box::new(record))]);
+        // Said once more it can still lift the lockdown, where the threshold has come down since; else it is nothing new.
+        return if signed_before {
+            Err(format!("`{by}` signed for it already"))
+        } else {
+            Ok(vec![Change::Lift(Box::new(record))])
+        };
     }
     let lifted = LockdownRecord { lifted: Some(at.index), ..lockdown.clone() };
     Ok(vec![Change::LiftDone(record.id), Change::Lockdown(Box::new(lifted))])

@@ -25,10 +25,10 @@ pub(crate) mod shape;
 use policy::Files;
 
 /// The time at which every team starts; a Tuesday.
-const START: &str = "2026-11-24T08:30:00Z";
+const START: &str = "2026-01-13T08:30:00Z";
 
 /// The people and services that have a home folder.
-const EVERYBODY: [&str; 6] = ["alice", "bob", "carol", "erin", "deployer", "mallory"];
+const EVERYBODY: [&str; 7] = ["alice", "bob", "carol", "dave", "erin", "deployer", "mallory"];
 
 /// A folder that is removed at the end, with a repo and home folders.
 pub(crate) struct Team {
@@ -146,7 +146,7 @@ impl Team {
         command.env_clear().env("PATH", path_of_this_machine()).env("HOME", &self.root).env("GIT_CONFIG_NOSYSTEM", "1");
         for role in ["AUTHOR", "COMMITTER"] {
             command.env(format!("GIT_{role}_NAME"), "git").env(format!("GIT_{role}_EMAIL"), "git@example.org");
-            command.env(format!("GIT_{role}_DATE"), "1795509000 +0000");
+            command.env(format!("GIT_{role}_DATE"), "1768293000 +0000");
         }
         command.envs(vars.iter().copied());
         let output = command.current_dir(self.repo()).args(args).output().unwrap();

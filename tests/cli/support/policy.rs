@@ -1,4 +1,4 @@
-//! The policy that most tests start with: four people and a service, and one rule of each kind.
+//! The policy that most tests start with: five people and a service, and one rule of each kind.
 
 use super::keys::public_key;
 
@@ -25,6 +25,10 @@ keys = ["BOB"]
 kind = "person"
 keys = ["CAROL"]
 
+[identity.dave]
+kind = "person"
+keys = ["DAVE"]
+
 [identity.erin]
 kind = "person"
 keys = ["ERIN"]
@@ -41,7 +45,7 @@ members = ["alice", "bob", "carol"]
 members = ["bob", "carol"]
 
 [group.security]
-members = ["carol"]
+members = ["carol", "dave"]
 
 [group.contractors]
 members = ["erin"]
@@ -87,9 +91,10 @@ resources = ["**/pii/**"]
 
 /// The policy, which needs this many maintainers to change.
 pub(crate) fn policy(threshold: usize) -> Files {
-    let identities = ["alice", "bob", "carol", "erin", "deployer"].iter().fold(IDENTITIES.to_owned(), |text, name| {
-        text.replace(&format!("\"{}\"", name.to_uppercase()), &format!("\"{}\"", public_key(name)))
-    });
+    let identities =
+        ["alice", "bob", "carol", "dave", "erin", "deployer"].iter().fold(IDENTITIES.to_owned(), |text, name| {
+            text.replace(&format!("\"{}\"", name.to_uppercase()), &format!("\"{}\"", public_key(name)))
+        });
     vec![
         ("jit.toml".to_owned(), SETTINGS.replace("THRESHOLD", &threshold.to_string())),
         ("identities/all.toml".to_owned(), identities),
