@@ -113,7 +113,9 @@ fn ask(cx: &mut Context<'_>, args: &CheckArgs, now: Timestamp) -> anyhow::Result
         (None, None, Some(key)) => Shown::Key(key),
         (None, None, None) => {
             if args.audience.is_some() {
-                return Err(Failure::usage("--audience goes with a token").into());
+                return Err(Failure::usage("--audience goes with a token")
+                    .help("give one with `--token -`, --token-file or JIT_TOKEN")
+                    .into());
             }
             own = prove_own_key(cx, &ledger, now)?;
             Shown::Key(&own)
@@ -137,7 +139,9 @@ fn read_token(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Option<S
             .map_err(|why| Failure::usage(format!("can't read the token from standard input: {why}")))?
     } else if let Some(path) = &args.token_file {
         secret_file::read(&cx.world.cwd().join(path), MAX_TOKEN_LEN as u64 + 1).map_err(|fault| {
-            Failure::unavailable(fault.to_string()).help(format!("chmod 600 {}", render::safe(&path.to_string_lossy())))
+            let failure = Failure::unavailable(fault.to_string());
+            let chmod = || format!("chmod 600 {}", render::safe(&path.to_string_lossy()));
+            if fault.is_open_to_others() { failure.help(chmod()) } else { failure }
         })?
     } else if args.subject.is_none() && args.ssh_key.is_none() {
         match cx.world.var_checked("JIT_TOKEN").map_err(|why| Failure::usage(why.to_string()))? {
@@ -184,6 +188,7 @@ fn next_step(args: &CheckArgs, decision: &Decision) -> Option<String> {
             let action = if args.action.as_str() == "access" { String::new() } else { format!(" {}", args.action) };
             Some(format!("`jit request {}{action}` asks for it", args.resource))
         }
+        Code::Lockdown => Some("`jit list` shows what is locked down; once that is lifted, ask again".to_owned()),
         Code::NeedsApproval => Some("`jit list --pending` shows who asked, `jit show ID` who can approve".to_owned()),
         Code::PolicyUnverified => Some("`jit policy status` shows what is missing".to_owned()),
         _ => None,

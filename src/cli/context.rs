@@ -284,6 +284,7 @@ impl<'w> Context<'w> {
                 Code::UnknownGenesis,
                 format!("the log in `{}` is {id}, not the {} that was named", shown(&repo.shown_path()), named.id),
             )
+            .help("name the repo that is meant with -C DIR, or its genesis with --genesis ID")
             .into()),
             None if config.trusts(&id)? => Ok(true),
             None => Err(Failure::untrusted(
@@ -555,7 +556,9 @@ pub(super) fn check_minimum(view: &Memory, minimum: &Minimum, whose: &str) -> an
         return Ok(());
     }
     let text = format!("the log does not extend {whose}");
-    Err(rewritten(&text, minimum.size, Some(minimum.root), view).into())
+    Err(rewritten(&text, minimum.size, Some(minimum.root), view)
+        .help("this branch jit/audit is behind, or somebody rewrote it: compare it with a clone that has those lines")
+        .into())
 }
 
 fn check_pin(walked: &Walked, view: &Memory, pin: Option<Pin>) -> anyhow::Result<()> {

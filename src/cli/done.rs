@@ -58,7 +58,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &DoneArgs) -> anyhow::Result<Exit>
     if cx.json() {
         cx.print_json(&Done { id: id.to_string(), of: of.to_string() })?;
     } else {
-        cx.print(&format!("Ended {of}"))?;
+        cx.print(&format!("Ended {of}{}", revoke::in_brackets(&ledger, &of)))?;
     }
     Ok(Exit::Done)
 }

@@ -64,6 +64,13 @@ fn add(cx: &mut Context<'_>, args: &AddArgs) -> anyhow::Result<Exit> {
         let text = format!("{path} is there already");
         return Err(Failure::denied(text).help("add the key to its `keys` there, beside the old one").into());
     }
+    let (policy, _) = super::policy::check(&PolicyFiles::new(files.iter().cloned())?);
+    if policy.is_some_and(|policy| policy.identity(&args.name).is_some()) {
+        let text = format!("somebody is called `{}` already", args.name);
+        return Err(Failure::denied(text)
+            .help("add the key to their `keys` in identities/, beside the old one")
+            .into());
+    }
     files.push((path.clone(), text.clone().into_bytes()));
     refuse_what_does_not_load(cx, &PolicyFiles::new(files)?)?;
     work_tree::write_new_file(&repo, &path, text.as_bytes())?;
@@ -144,7 +151,5 @@ fn refuse_what_does_not_load(cx: &mut Context<'_>, files: &PolicyFiles) -> anyho
     if errors.is_empty() {
         return Ok(());
     }
-    Err(Failure::denied("nothing was written: with this identity the policy would not load")
-        .help("`jit policy lint` shows what is wrong without it")
-        .into())
+    Err(Failure::denied("nothing was written: with this identity the policy would not load").into())
 }

@@ -175,8 +175,17 @@ fn policy_line(ledger: &Ledger) -> anyhow::Result<String> {
     let files = |index| super::policy::files_of(ledger, index).map(|files| files.iter().count());
     match (ledger.view.policy_record(), ledger.view.proposals().next()) {
         (Some(policy), _) => {
-            let rules = ledger.view.rules().map_or(0, |policy| policy.rules().len());
-            Ok(format!("version {} is in force: {} files, {rules} rules", policy.version, files(policy.index)?))
+            let (rules, warnings) = ledger
+                .view
+                .rules()
+                .map_or((0, 0), |policy| (policy.rules().len(), crate::core::policy::lint(policy).len()));
+            let count = |number: usize, thing| render::count(number as u64, thing);
+            let (files, rules) = (count(files(policy.index)?, "file"), count(rules, "rule"));
+            let lint = match warnings {
+                0 => String::new(),
+                some => format!("; `jit policy lint` has {}", count(some, "warning")),
+            };
+            Ok(format!("version {} is in force: {files}, {rules}{lint}", policy.version))
         }
         (None, Some(proposal)) => {
             let id = proposal.policy.id;
@@ -214,7 +223,8 @@ fn starting_policy(
         let files = read_policy_tree(repo, commit)?;
         if files.iter().any(|(path, _)| path == "jit.toml") {
             let files = PolicyFiles::new(files)?;
-            let policy = super::policy::load_and_report(cx, &files).ok_or_else(|| {
+            // What deserves a look is for `jit policy lint`; it is counted in the end.
+            let policy = cx.silently(|cx| super::policy::load_and_report(cx, &files)).ok_or_else(|| {
                 Failure::denied("the policy that is committed does not load")
                     .help("correct it, commit, and run `jit init` again")
             })?;

@@ -10,7 +10,7 @@ use crate::core::decide::{self, Answer, Decision};
 use crate::core::evaluate;
 use crate::core::ledger::RequestRecord;
 use crate::core::name::Name;
-use crate::core::reason::Code;
+use crate::core::reason::{Code, Reason};
 use crate::core::time::Timestamp;
 use crate::core::view::{View, ViewExt};
 
@@ -180,7 +180,6 @@ fn table(cx: &Context<'_>, listed: &[Listed<'_>], now: Timestamp) -> String {
         .map(|listed| {
             let record = listed.record;
             let (state, left) = state(&listed.decision, record, now);
-            let end = record.grant().map_or_else(|| record.lapses_at(), |grant| grant.end);
             [
                 record.id.short(),
                 record.by.to_string(),
@@ -192,7 +191,7 @@ fn table(cx: &Context<'_>, listed: &[Listed<'_>], now: Timestamp) -> String {
                     state
                 },
                 left,
-                cx.world.local_time(end),
+                until(&listed.decision, record).map(|end| cx.world.local_time(end)).unwrap_or_default(),
                 crate::core::escape::shorten(&record.request.reason, 40).into_owned(),
             ]
         })
@@ -200,11 +199,29 @@ fn table(cx: &Context<'_>, listed: &[Listed<'_>], now: Timestamp) -> String {
     render::table(["ID", "WHO", "ACTION", "RESOURCE", "STATE", "LEFT", "UNTIL", "WHY"], &rows)
 }
 
+/// Returns when a request ends, or ended; none if it never had an effect, or was denied.
+fn until(decision: &Decision, record: &RequestRecord) -> Option<Timestamp> {
+    let by_itself = |reason: &Reason| matches!(reason.code, Code::NotYetValid | Code::Expired | Code::Lapsed);
+    match (&record.revoked, record.grant()) {
+        (Some(revoked), _) => Some(revoked.at),
+        (None, Some(grant)) if decision.answer != Answer::Deny || decision.reasons.iter().all(by_itself) => {
+            Some(grant.end)
+        }
+        (None, None) if decision.answer != Answer::Deny || decision.reasons.iter().all(by_itself) => {
+            Some(record.lapses_at())
+        }
+        (None, Some(_) | None) => None,
+    }
+}
+
 /// Says how a request stands in a word or two, and how much time is left in that state.
 pub(super) fn state(decision: &Decision, record: &RequestRecord, now: Timestamp) -> (String, String) {
     match (decision.answer, record.grant()) {
         (Answer::Allow, Some(grant)) => ("live".to_owned(), render::left(now, grant.end)),
         (Answer::Pending, _) => ("pending".to_owned(), render::left(now, record.lapses_at())),
+        (Answer::Deny, Some(grant)) if is_later(decision) => {
+            (format!("starts in {}", render::left(now, grant.start)), String::new())
+        }
         (Answer::Allow, None) | (Answer::Deny, _) => {
             let word = decision.reasons.first().map_or("ended", |reason| reason.code.as_str());
             (word.to_owned(), String::new())

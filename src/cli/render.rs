@@ -45,6 +45,11 @@ pub(super) fn details(rows: &[(&str, String)]) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// Returns a number of things, in words.
+pub(super) fn count(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Returns how long until `end`, to the minute and down to the second in the last one.
 pub(super) fn left(now: Timestamp, end: Timestamp) -> String {
     let seconds = end.since(now).num_seconds().max(0);

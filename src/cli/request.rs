@@ -81,12 +81,19 @@ pub(super) fn run(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Ex
         revoked: None,
     };
     if let Some(obstacle) = decide::obstacle(&ledger.view, now) {
-        return answer(cx, args, &ledger, Asked::Not(unsigned(args.duration)), Decision::deny(obstacle), None);
+        return answer(
+            cx,
+            args,
+            &ledger,
+            Asked::Not(Box::new(unsigned(args.duration))),
+            Decision::deny(obstacle),
+            None,
+        );
     }
     let Some(duration) = args.duration.or_else(|| default_duration(&ledger, &me.name, args)) else {
         let text = format!("no rule lets `{}` do `{}` on `{}`", me.name, args.action, args.resource);
         let decision = Decision::deny(Reason::new(Code::NoMatchingRule, text));
-        return answer(cx, args, &ledger, Asked::Not(unsigned(None)), decision, None);
+        return answer(cx, args, &ledger, Asked::Not(Box::new(unsigned(None))), decision, None);
     };
     let policy = ledger.view.policy_at(ledger.view.size()).ok_or_else(|| {
         Failure::untrusted(Code::PolicyUnverified, "no policy is in force yet")
@@ -132,7 +139,7 @@ enum Asked<'a> {
     /// A request that is logged, or with `--dry-run` would be.
     For(&'a RequestRecord),
     /// Nothing that could have been signed.
-    Not(RequestJson),
+    Not(Box<RequestJson>),
 }
 
 fn default_duration(ledger: &Ledger, subject: &Name, args: &RequestArgs) -> Option<Duration> {
@@ -195,7 +202,7 @@ fn answer(
         let request = match asked {
             Asked::For(record) if args.dry_run => RequestJson::unsigned(record),
             Asked::For(record) => RequestJson::from(record),
-            Asked::Not(request) => request,
+            Asked::Not(request) => *request,
         };
         cx.print_json(&RequestAnswer {
             decision: answer.as_str(),
@@ -247,11 +254,15 @@ fn answer(
     }
     match (answer, record) {
         (Answer::Allow | Answer::Deny, Some(record)) if !args.dry_run => lines.push(format!("id {}", record.id)),
-        (Answer::Deny, None) if !args.dry_run => {
-            lines.push("Nothing was logged; `jit whoami` shows what you may ask for.".to_owned());
-        }
+        (Answer::Deny, None) if !args.dry_run => lines.push("Nothing was logged.".to_owned()),
         _ => {}
     }
+    let next = decision.reasons.iter().find_map(|reason| match reason.code {
+        Code::NoMatchingRule | Code::TooLong => Some("`jit whoami` shows what you may ask for."),
+        Code::PolicyUnverified => Some("`jit policy status` shows what is missing."),
+        _ => None,
+    });
+    lines.extend(next.filter(|_| answer == Answer::Deny).map(str::to_owned));
     let text = lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
     if talk {
         cx.world.say(&text);

@@ -76,7 +76,13 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ShowArgs) -> anyhow::Result<Exit>
     ];
     match record {
         Some(record) => rows.extend(request_rows(cx, &ledger, record)),
-        None => rows.extend(super::audit::field_rows(body)),
+        None => {
+            rows.extend(super::audit::field_rows(body));
+            if let Some(lockdown) = ledger.view.lockdown(&id) {
+                let state = lockdown.lifted.map_or("holds".to_owned(), |index| format!("lifted by line {index}"));
+                rows.push(("state", state));
+            }
+        }
     }
     cx.print(&render::details(&rows))?;
     if let Body::Statement(_) | Body::Genesis(_) = body
@@ -125,19 +131,7 @@ fn request_rows(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord) -> Ve
         rows.push(("until", render::both_times(cx.world, grant.end)));
         rows.push(("rules", grant.rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
     }
-    let counted = record.grant().map(|grant| grant.counted.as_slice());
-    for approval in &record.approvals {
-        let narrowed = approval.duration.map(|duration| format!(" for {duration}")).unwrap_or_default();
-        let comment = if approval.comment.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", render::quoted(&approval.comment))
-        };
-        // Until it is complete, what counts is judged at each further approval.
-        let is_counted = counted.is_none_or(|counted| counted.iter().any(|other| other.id == approval.id));
-        let worth = if is_counted { "" } else { " (did not count)" };
-        rows.push(("approved", format!("{} at {}{narrowed}{worth}{comment}", approval.by, approval.at)));
-    }
+    rows.extend(super::verdict::approval_rows(record));
     if let Status::Denied(ending) = &record.status {
         rows.push(("denied", format!("{} at {}: {}", ending.by, ending.at, render::quoted(&ending.reason))));
     }

@@ -9,7 +9,8 @@ use super::statement::{self, Insist};
 use crate::core::evaluate::{self, Need};
 use crate::core::hash::Hash;
 use crate::core::ledger::{
-    Entry, EntryKind, LiftRecord, Loaded, ProposalRecord, RequestRecord, Status, Tally, foresee, tally,
+    ApprovalRecord, Change, Entry, EntryKind, LiftRecord, Loaded, ProposalRecord, RequestRecord, Status, Tally,
+    foresee, tally,
 };
 use crate::core::reason::{Code, Reason};
 use crate::core::statement::{Approval, Verdict, What};
@@ -55,7 +56,9 @@ pub(super) fn run(cx: &mut Context<'_>, say: &Say<'_>) -> anyhow::Result<Exit> {
         match one(cx, &mut ledger, &mut me, say, of, entry) {
             Ok(one) => said.push(one),
             Err(why) => {
-                warn_of_done(cx, said.iter().map(|one| one.of.as_str()));
+                if cx.json() {
+                    warn_of_done(cx, said.iter().map(|one| one.of.as_str()));
+                }
                 return Err(why);
             }
         }
@@ -111,7 +114,19 @@ fn one(
     };
     let approval = Approval { of, verdict: say.verdict, comment: say.comment.to_owned() };
     let statement = statement::compose(cx, ledger, me, at, What::Approval(approval))?;
-    statement::demand_effect(&foresee(&ledger.view, &statement, me.signer.public_key(), None))?;
+    let foreseen = foresee(&ledger.view, &statement, me.signer.public_key(), None);
+    if let Err(why) = statement::demand_effect(&foreseen) {
+        let help = match ledger.view.request(&of) {
+            Some(record) if record.by == me.name => format!("`jit revoke {} --reason T` takes it back", of.short()),
+            Some(_) | None => format!("`jit show {}` shows how it stands", of.short()),
+        };
+        return Err(Failure::from_error(&why).help(help).into());
+    }
+    let then = foreseen.changes.iter().find_map(|change| match change {
+        Change::Request(record) => Some(then(cx, record)),
+        _ => None,
+    });
+    let shown = then.map_or(shown.clone(), |then| format!("{shown}\n{}", render::details(&[("then", then)])));
     let (word, past) = match say.verdict {
         Verdict::Approve(_) => ("approve", "Approved"),
         Verdict::Deny => ("deny", "Denied"),
@@ -120,11 +135,23 @@ fn one(
     cx.confirm(&format!("Sign and log that you {word} it?"), say.yes)?;
     let message = format!("{} {}s {kind} {}", me.name, if word == "deny" { "denie" } else { word }, of.short());
     let logged = statement::say(cx, ledger, me, statement, &message, Insist::OnEffect)?;
-    let state = state_after(ledger, &of, entry.kind);
+    let state = state_after(cx, ledger, &of, entry.kind);
     if !cx.json() {
         cx.print(&format!("{past}. {state}"))?;
     }
     Ok(SaidOne { id: logged.id.to_string(), of: of.to_string(), kind, verdict: word, state })
+}
+
+/// Says what a request will have become.
+fn then(cx: &Context<'_>, record: &RequestRecord) -> String {
+    match &record.status {
+        Status::Complete(grant) => {
+            let (start, end) = (render::both_times(cx.world, grant.start), render::both_times(cx.world, grant.end));
+            format!("it is granted, from {start} until {end}")
+        }
+        Status::Denied(_) => "it has ended".to_owned(),
+        Status::Pending | Status::WithoutEffect(_) => "it waits for further approvals".to_owned(),
+    }
 }
 
 /// A policy dated ahead of this clock could hold gates up until then: it is not approved.
@@ -142,12 +169,15 @@ fn check_date(cx: &Context<'_>, proposal: &ProposalRecord) -> anyhow::Result<()>
 }
 
 /// Says what the statement is now, in a few words.
-fn state_after(ledger: &Ledger, of: &Hash, kind: EntryKind) -> String {
+fn state_after(cx: &Context<'_>, ledger: &Ledger, of: &Hash, kind: EntryKind) -> String {
     let view = &ledger.view;
     match kind {
         EntryKind::Request => match view.request(of).map(|record| (record, &record.status, needs(view, record))) {
             Some((record, Status::Complete(grant), _)) => {
-                format!("{} may {} {} until {}", record.by, record.request.action, record.request.resource, grant.end)
+                let (start, end) = (grant.start, render::both_times(cx.world, grant.end));
+                let from = if start > cx.world.now() { format!(" from {start}") } else { String::new() };
+                let request = &record.request;
+                format!("{} may {} {}{from} until {end}", record.by, request.action, request.resource)
             }
             Some((_, Status::Denied(_), _)) => "The request has ended.".to_owned(),
             Some((_, _, needs)) => format!("It still waits for approvals:\n{}", describe_needs(&needs)),
@@ -159,7 +189,11 @@ fn state_after(ledger: &Ledger, of: &Hash, kind: EntryKind) -> String {
         },
         EntryKind::Lift => match view.lift(of) {
             Some(lift) => {
-                format!("It still waits for signatures: {} of {}.", lift_signers(ledger, lift), view.threshold())
+                format!(
+                    "It still waits for signatures: {} there, {} needed.",
+                    lift_signers(ledger, lift),
+                    view.threshold()
+                )
             }
             None => "The lockdown is lifted.".to_owned(),
         },
@@ -167,11 +201,23 @@ fn state_after(ledger: &Ledger, of: &Hash, kind: EntryKind) -> String {
     }
 }
 
+/// Says who decides now, and how many of them it takes.
+pub(super) fn deciders(view: &impl View) -> String {
+    let names: Vec<String> = match (view.roster(), view.genesis()) {
+        (Some(policy), _) => policy.maintainers().iter().map(ToString::to_string).collect(),
+        (None, Some(genesis)) => genesis.maintainers.iter().map(|founder| founder.name.to_string()).collect(),
+        (None, None) => Vec::new(),
+    };
+    format!("{} of {}", view.threshold(), names.join(", "))
+}
+
 /// Says how many have signed for a proposal.
 pub(super) fn describe_tally(tally: &Tally) -> String {
-    let now = format!("{} of {} by the maintainers now", tally.signed, tally.threshold);
+    let now = format!("{} there, {} needed", tally.signed, tally.threshold);
     match tally.own {
-        Some((signed, threshold)) => format!("{now}, and {signed} of {threshold} by those that it names"),
+        Some((signed, threshold)) => {
+            format!("{now}; of the maintainers that it names {signed} there, {threshold} needed")
+        }
         None => now,
     }
 }
@@ -228,15 +274,33 @@ fn describe_request(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord, s
         let asked_under = if policy.id == request.policy {
             String::new()
         } else {
-            format!("; it was asked for under {}", request.policy)
+            format!("; it was asked for under an earlier one, {}", request.policy)
         };
         rows.push(("policy", format!("version {}, {}{asked_under}", policy.version, policy.id)));
     }
+    rows.extend(approval_rows(record));
     rows.push(("needs", dedented(&describe_needs(&needs(&ledger.view, record)))));
     if !say.comment.is_empty() {
         rows.push(("your comment", render::quoted(say.comment)));
     }
     render::details(&rows)
+}
+
+/// Describes the approvals of a request, one a row.
+pub(super) fn approval_rows(record: &RequestRecord) -> Vec<(&'static str, String)> {
+    let counted = record.grant().map(|grant| grant.counted.as_slice());
+    let row = |approval: &ApprovalRecord| {
+        let narrowed = approval.duration.map(|duration| format!(" for {duration}")).unwrap_or_default();
+        // Until it is complete, what counts is judged at each further approval.
+        let is_counted = counted.is_none_or(|counted| counted.iter().any(|other| other.id == approval.id));
+        let worth = if is_counted { "" } else { " (did not count)" };
+        let comment = match approval.comment.as_str() {
+            "" => String::new(),
+            comment => format!(": {}", render::quoted(comment)),
+        };
+        ("approved", format!("{} at {}{narrowed}{worth}{comment}", approval.by, approval.at))
+    };
+    record.approvals.iter().map(row).collect()
 }
 
 /// Quotes a reason; an empty one says so.
@@ -288,7 +352,7 @@ fn describe_lift(cx: &Context<'_>, ledger: &Ledger, lift: &LiftRecord) -> String
         ("id", lift.id.to_string()),
         ("why", render::quoted(&lift.reason)),
         ("signed by", lift.signatures.iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>().join(", ")),
-        ("signatures", format!("{} of {}", lift_signers(ledger, lift), ledger.view.threshold())),
+        ("signatures", format!("{} there, needs {}", lift_signers(ledger, lift), deciders(&ledger.view))),
         ("lockdown", lift.of.to_string()),
     ];
     if let Some(lockdown) = ledger.view.lockdown(&lift.of) {

@@ -335,6 +335,7 @@ impl GitError {
                 let branch = other.strip_prefix("refs/heads/")?;
                 Some(format!("rename that branch: git branch -m {branch} {}-old", branch.replace('/', "-")))
             }
+            GitError::NoRepo(_) => Some("name another with -C DIR, or make one with `jit init`".to_owned()),
             GitError::Detached(_) => Some("switch to a branch: git switch main".to_owned()),
             _ => None,
         }

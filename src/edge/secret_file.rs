@@ -58,6 +58,13 @@ pub struct FileFault {
     why: Why,
 }
 
+impl FileFault {
+    /// Tells whether others can read it, so that `chmod` would help.
+    pub fn is_open_to_others(&self) -> bool {
+        matches!(self.why, Why::Open(_))
+    }
+}
+
 #[derive(Debug)]
 enum Why {
     Io(io::Error),

@@ -26,7 +26,9 @@ fn the_repo() {
             Some(repo) => call.var("JIT_REPO", repo),
             None => call,
         };
-        team.note(what);
+        if status != 0 {
+            team.note(what);
+        }
         let ran = if status == 0 { call.run() } else { call.show() };
         assert_eq!(ran.status, status, "{what}: {ran:?}");
     }
@@ -88,7 +90,6 @@ fn wrong_command_lines() {
     let args = ["jit", "show"].iter().map(OsString::from).chain([OsString::from_vec(vec![b'a', 0xff, 0x1b])]);
     assert_eq!(team.args("alice", args.collect(), "show a\\xff\\x1b").show().status, 2);
     assert_snapshot!(team.transcript());
-    assert!(!team.transcript().contains(['\u{202e}', '\u{1b}']) || team.transcript().contains("$ jit"));
 }
 
 #[test]

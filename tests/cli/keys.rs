@@ -34,7 +34,7 @@ fn a_key_that_is_named() {
     let ran = team.jit("alice", "whoami --json").var("JIT_KEY", team.path("elsewhere/key")).run();
     assert_eq!(ran.json()["name"], "bob");
     team.note("what is named must do: no other key is taken in its place");
-    for key in ["nowhere", "../elsewhere", "jit.toml", "SHA256:short", &format!("SHA256:{}", "a".repeat(43))] {
+    for key in ["nowhere", "../elsewhere", "jit.toml", "SHA256:short", &format!("SHA256:{}", "A".repeat(43))] {
         assert_eq!(team.jit("bob", &format!("whoami --key '{key}'")).show().status, 5, "{key}");
     }
     team.jit("bob", "whoami").var("JIT_KEY", "nowhere").show();
@@ -90,7 +90,7 @@ fn an_agent() {
     let id = team.request("alice", "ssh/prod/web-1");
     team.jit("bob", "whoami").var("SSH_AUTH_SOCK", &socket).show();
     team.jit("bob", &format!("approve {id} --yes")).var("SSH_AUTH_SOCK", &socket).show();
-    team.note("an agent that holds no key of this log");
+    team.note("a public half, whose private one stands beside it; then an agent that holds nothing");
     team.jit("bob", "whoami --key ../home/alice/.ssh/id_ed25519.pub").var("SSH_AUTH_SOCK", &socket).show();
     run(Command::new("ssh-add").args(["-q", "-D"]).env("SSH_AUTH_SOCK", &socket).stderr(Stdio::null()));
     assert_eq!(team.jit("bob", "whoami").var("SSH_AUTH_SOCK", &socket).show().status, 5);

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::render;
 use crate::core::policy::Diagnostic;
 use crate::edge::git::Repo;
 use crate::edge::policy_tree;
@@ -43,17 +44,18 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LintArgs) -> anyhow::Result<Exit>
             let text = super::render_finding(&files, finding);
             cx.print(&format!("{}\n", text.trim_end()))?;
         }
+        let count = |number: usize, thing| render::count(number as u64, thing);
         let errors = super::errors_in(&findings);
         let warnings = findings.len() - errors;
         let rules = policy.as_ref().map(|policy| policy.rules().len());
-        let count = count(files.iter().count(), "file");
+        let files = count(files.iter().count(), "file");
         cx.print(&match rules {
-            Some(rules) if warnings == 0 => format!("{count}, {}: nothing to complain of.", self::count(rules, "rule")),
+            Some(rules) if warnings == 0 => format!("{files}, {}: nothing to complain of.", count(rules, "rule")),
             Some(rules) => {
-                let warnings = self::count(warnings, "warning");
-                format!("{count}, {}: it loads, with {warnings}.", self::count(rules, "rule"))
+                let warnings = count(warnings, "warning");
+                format!("{files}, {}: it loads, with {warnings}.", count(rules, "rule"))
             }
-            None => format!("{count}: it does not load, for {}.", self::count(errors, "error")),
+            None => format!("{files}: it does not load, for {}.", count(errors, "error")),
         })?;
     }
     Ok(if policy.is_some() { Exit::Done } else { Exit::Denied })
@@ -74,9 +76,4 @@ fn work_tree(cx: &Context<'_>) -> anyhow::Result<PathBuf> {
             .help("name a folder with jit.toml: jit policy lint DIR")
     })?;
     Ok(folder.to_owned())
-}
-
-/// Returns a number of things, in words.
-fn count(number: usize, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }

@@ -6,12 +6,13 @@ use crate::cli::context::{Context, Ledger, Me};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::render;
 use crate::cli::statement::{self, Insist};
+use crate::cli::verdict::deciders;
 use crate::core::hash::Hash;
 use crate::core::ledger::{changes_deciders, foresee};
 use crate::core::object::Oid;
 use crate::core::policy::{self, Policy, PolicyFiles};
 use crate::core::statement::{PolicyProposal, What};
-use crate::core::view::{View, ViewExt};
+use crate::core::view::View;
 use crate::edge::policy_tree::{dirty_policy_paths, read_policy_tree};
 
 /// Publish the policy that is committed: checks it, shows what changes, asks, signs, logs
@@ -115,12 +116,7 @@ pub(in crate::cli) fn publish(
 
 /// Says whose signatures a proposal needs.
 fn describe_threshold(view: &impl View, next: &Policy) -> String {
-    let maintainers: Vec<String> = match (view.roster(), view.genesis()) {
-        (Some(policy), _) => policy.maintainers().iter().map(ToString::to_string).collect(),
-        (None, Some(genesis)) => genesis.maintainers.iter().map(|founder| founder.name.to_string()).collect(),
-        (None, None) => Vec::new(),
-    };
-    let now = format!("{} of {}", view.threshold(), maintainers.join(", "));
+    let now = deciders(view);
     if !changes_deciders(view, next) {
         return now;
     }

@@ -103,6 +103,9 @@ pub(super) fn run(cx: &mut Context<'_>, _args: &StatusArgs) -> anyhow::Result<Ex
             cx.print(&format!("HEAD ({commit}) holds no policy: {}", render::safe(fault)))?
         }
         Some(Head { in_force: true, .. }) => cx.print("HEAD holds the policy in force.")?,
+        Some(Head { digest: Some(digest), .. }) if status.proposed.iter().any(|one| one.policy.digest == *digest) => {
+            cx.print("HEAD holds a proposed policy.")?;
+        }
         Some(Head { commit, .. }) => {
             cx.print(&format!("HEAD ({commit}) holds another policy: `jit policy publish` proposes it."))?;
         }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use chrono::TimeDelta;
+use jit::core::escape::escape;
 use jit::core::time::Timestamp;
 use jit::edge::world::{Fixed, Stream, fixed};
 use regex::{Captures, Regex};
@@ -173,7 +174,7 @@ impl Team {
             .var("XDG_CONFIG_HOME", home.join(".config"))
             .var("XDG_STATE_HOME", home.join(".local/state"))
             .var("USER", who);
-        Call { team: self, prompt: format!("{who}$ jit {line}"), args, world, closes_out: false }
+        Call { team: self, prompt: format!("{who}$ jit {line}"), args, world, answers: Vec::new(), closes_out: false }
     }
 
     /// Returns the id of the log.
@@ -283,6 +284,7 @@ pub(crate) struct Call<'t> {
     prompt: String,
     args: Vec<OsString>,
     world: Fixed,
+    answers: Vec<String>,
     closes_out: bool,
 }
 
@@ -293,7 +295,8 @@ impl Call<'_> {
     }
 
     /// There is somebody who answers a question so, after what was said before.
-    pub(crate) fn answer(self, text: &str) -> Self {
+    pub(crate) fn answer(mut self, text: &str) -> Self {
+        self.answers.push(text.to_owned());
         self.map(|world| world.answer(text))
     }
 
@@ -338,11 +341,15 @@ impl Call<'_> {
 
     /// Runs it, and adds what one sees to the transcript.
     pub(crate) fn show(self) -> Ran {
-        let (team, prompt) = (self.team, self.prompt.clone());
+        let (team, prompt, answers) = (self.team, escape(&self.prompt).into_owned(), self.answers.clone());
         let ran = self.run();
-        let err: String = ran.err.lines().map(|line| format!("2> {line}").trim_end().to_owned() + "\n").collect();
+        // Whoever types an answer ends the line.
+        let err = answers
+            .iter()
+            .fold(ran.err.clone(), |err, answer| err.replacen("[y/N] ", &format!("[y/N]: {answer}\n"), 1));
+        let err: String = err.lines().map(|line| format!("2> {line}").trim_end().to_owned() + "\n").collect();
         let status = if ran.status == 0 { String::new() } else { format!("[exit {}]\n", ran.status) };
-        let shown = team.redacted(&format!("{prompt}\n{err}{}{status}\n", ran.out));
+        let shown = team.redacted(&format!("{prompt}\n{err}{}{status}\n", ran.out)).replace('\u{1b}', "\\e");
         team.transcript.borrow_mut().push_str(&shown);
         ran
     }
