@@ -661,8 +661,9 @@ impl Failure {
                 return failure.clone();
             }
         }
-        // Most errors say what caused them; what they left out follows.
-        let message = error.chain().fold(String::new(), |message, cause| match cause.to_string() {
+        // Most errors say what caused them; what they left out follows. What libgit2 says is in the error that holds it.
+        let causes = error.chain().filter(|cause| !cause.is::<git2::Error>());
+        let message = causes.fold(String::new(), |message, cause| match cause.to_string() {
             cause if message.is_empty() => cause,
             cause if message.contains(&cause) => message,
             cause => format!("{message}: {cause}"),

@@ -9,7 +9,7 @@ use super::statement::{self, Insist};
 use crate::core::evaluate::{self, Need};
 use crate::core::hash::Hash;
 use crate::core::ledger::{
-    ApprovalRecord, Change, Entry, EntryKind, LiftRecord, Loaded, ProposalRecord, RequestRecord, Status, Tally,
+    ApprovalRecord, Change, Delta, Entry, EntryKind, LiftRecord, Loaded, ProposalRecord, RequestRecord, Status, Tally,
     foresee, tally,
 };
 use crate::core::reason::{Code, Reason};
@@ -69,6 +69,14 @@ pub(super) fn run(cx: &mut Context<'_>, say: &Say<'_>) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// What to look at where a policy can't be approved.
+const STATUS_HELP: &str = "`jit policy status` shows what is in force and what is proposed";
+/// The same for a lift.
+const LOCKDOWNS_HELP: &str = "`jit list` shows the lockdowns that hold";
+
+/// Names and values.
+type Rows = Vec<(&'static str, String)>;
+
 /// Says what stands in the log already, where a command over several ids breaks off.
 pub(super) fn warn_of_done<'a>(cx: &mut Context<'_>, done: impl Iterator<Item = &'a str>) {
     let done: Vec<&str> = done.collect();
@@ -86,47 +94,26 @@ fn one(
     entry: Entry,
 ) -> anyhow::Result<SaidOne> {
     let now = cx.world.now();
-    let (kind, shown, at) = match entry.kind {
-        EntryKind::Request => {
-            let record = ledger.view.request(&of).ok_or_else(|| Failure::denied("that request is not on record"))?;
-            // Signed before the request it would not count; clocks differ by a little.
-            ("request", describe_request(cx, ledger, record, say), now.max(record.at))
-        }
-        EntryKind::Policy => {
-            let proposal = ledger
-                .view
-                .proposal(&of)
-                .ok_or_else(|| Failure::denied("that policy is in force already, or can't come into force any more"))?;
-            check_date(cx, proposal)?;
-            ("policy", describe_proposal(cx, ledger, proposal)?, now)
-        }
-        EntryKind::Lift => {
-            let lift = ledger
-                .view
-                .lift(&of)
-                .ok_or_else(|| Failure::denied("that lift has taken effect already, or never can"))?;
-            ("lift", describe_lift(cx, ledger, lift), now)
-        }
-        EntryKind::Lockdown | EntryKind::Other => {
-            let text = format!("{} is no request, policy or lift", of.short());
-            return Err(Failure::denied(text).help(format!("`jit show {}` shows what it is", of.short())).into());
-        }
-    };
+    // Signed before the request it would not count; clocks differ by a little.
+    let at = ledger.view.request(&of).map_or(now, |record| now.max(record.at));
+    let (kind, mut rows, changes) = describe(cx, ledger, say, &of, entry.kind)?;
     let approval = Approval { of, verdict: say.verdict, comment: say.comment.to_owned() };
     let statement = statement::compose(cx, ledger, me, at, What::Approval(approval))?;
     let foreseen = foresee(&ledger.view, &statement, me.signer.public_key(), None);
     if let Err(why) = statement::demand_effect(&foreseen) {
         let help = match ledger.view.request(&of) {
             Some(record) if record.by == me.name => format!("`jit revoke {} --reason T` takes it back", of.short()),
-            Some(_) | None => format!("`jit show {}` shows how it stands", of.short()),
+            Some(_) => format!("`jit show {}` shows how it stands", of.short()),
+            None if entry.kind == EntryKind::Policy => STATUS_HELP.to_owned(),
+            None => LOCKDOWNS_HELP.to_owned(),
         };
         return Err(Failure::from_error(&why).help(help).into());
     }
-    let then = foreseen.changes.iter().find_map(|change| match change {
-        Change::Request(record) => Some(then(cx, record)),
-        _ => None,
-    });
-    let shown = then.map_or(shown.clone(), |then| format!("{shown}\n{}", render::details(&[("then", then)])));
+    if !say.comment.is_empty() {
+        rows.push(("your comment", render::quoted(say.comment)));
+    }
+    rows.push(("then", then(cx, &foreseen)));
+    let shown = format!("{}{changes}", render::details(&rows));
     let (word, past) = match say.verdict {
         Verdict::Approve(_) => ("approve", "Approved"),
         Verdict::Deny => ("deny", "Denied"),
@@ -142,16 +129,56 @@ fn one(
     Ok(SaidOne { id: logged.id.to_string(), of: of.to_string(), kind, verdict: word, state })
 }
 
-/// Says what a request will have become.
-fn then(cx: &Context<'_>, record: &RequestRecord) -> String {
-    match &record.status {
-        Status::Complete(grant) => {
-            let (start, end) = (render::both_times(cx.world, grant.start), render::both_times(cx.world, grant.end));
-            format!("it is granted, from {start} until {end}")
+/// Describes what is about to be approved or denied: what it is called, its fields, and for a policy what changes.
+fn describe(
+    cx: &Context<'_>,
+    ledger: &Ledger,
+    say: &Say<'_>,
+    of: &Hash,
+    kind: EntryKind,
+) -> anyhow::Result<(&'static str, Rows, String)> {
+    match kind {
+        EntryKind::Request => {
+            let record = ledger.view.request(of).ok_or_else(|| Failure::denied("that request is not on record"))?;
+            Ok(("request", request_rows(cx, ledger, record, say), String::new()))
         }
-        Status::Denied(_) => "it has ended".to_owned(),
-        Status::Pending | Status::WithoutEffect(_) => "it waits for further approvals".to_owned(),
+        EntryKind::Policy => {
+            let proposal = ledger.view.proposal(of).ok_or_else(|| {
+                Failure::denied("that policy is in force already, or can't come into force any more").help(STATUS_HELP)
+            })?;
+            check_date(cx, proposal)?;
+            let changes = super::policy::describe_changes(ledger, &proposal.policy)?;
+            Ok(("policy", proposal_rows(cx, ledger, proposal), format!("\n{changes}")))
+        }
+        EntryKind::Lift => {
+            let lift = ledger.view.lift(of).ok_or_else(|| {
+                Failure::denied("that lift has taken effect already, or never can").help(LOCKDOWNS_HELP)
+            })?;
+            Ok(("lift", lift_rows(cx, ledger, lift), String::new()))
+        }
+        EntryKind::Lockdown | EntryKind::Other => {
+            let text = format!("{} is no request, policy or lift", of.short());
+            Err(Failure::denied(text).help(format!("`jit show {}` shows what it is", of.short())).into())
+        }
     }
+}
+
+/// Says what will have become of it, if nobody else is first.
+fn then(cx: &Context<'_>, foreseen: &Delta) -> String {
+    let settled = foreseen.changes.iter().find_map(|change| match change {
+        Change::Request(record) => match &record.status {
+            Status::Complete(grant) => {
+                let (start, end) = (render::both_times(cx.world, grant.start), render::both_times(cx.world, grant.end));
+                Some(format!("it is granted, from {start} until {end}"))
+            }
+            Status::Denied(_) => Some("it has ended".to_owned()),
+            Status::Pending | Status::WithoutEffect(_) => None,
+        },
+        Change::PolicyInForce(_) => Some("it is in force".to_owned()),
+        Change::LiftDone(_) => Some("the lockdown is lifted; what it ended stays ended".to_owned()),
+        Change::Genesis(_) | Change::Entry(..) | Change::Proposal(_) | Change::Lockdown(_) | Change::Lift(_) => None,
+    });
+    settled.unwrap_or_else(|| "it waits for others".to_owned())
 }
 
 /// A policy dated ahead of this clock could hold gates up until then: it is not approved.
@@ -254,7 +281,7 @@ pub(super) fn describe_reasons(reasons: &[Reason]) -> String {
 }
 
 /// Describes a request to whoever is about to judge it: everything in it that is signed, and what the policy says.
-fn describe_request(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord, say: &Say<'_>) -> String {
+fn request_rows(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord, say: &Say<'_>) -> Rows {
     let request = &record.request;
     let mut rows = vec![
         ("id", record.id.to_string()),
@@ -280,14 +307,11 @@ fn describe_request(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord, s
     }
     rows.extend(approval_rows(record));
     rows.push(("needs", dedented(&describe_needs(&needs(&ledger.view, record)))));
-    if !say.comment.is_empty() {
-        rows.push(("your comment", render::quoted(say.comment)));
-    }
-    render::details(&rows)
+    rows
 }
 
 /// Describes the approvals of a request, one a row.
-pub(super) fn approval_rows(record: &RequestRecord) -> Vec<(&'static str, String)> {
+pub(super) fn approval_rows(record: &RequestRecord) -> Rows {
     let counted = record.grant().map(|grant| grant.counted.as_slice());
     let row = |approval: &ApprovalRecord| {
         let narrowed = approval.duration.map(|duration| format!(" for {duration}")).unwrap_or_default();
@@ -321,7 +345,7 @@ fn narrowed(say: &Say<'_>, asked: Duration) -> String {
     }
 }
 
-fn describe_proposal(cx: &Context<'_>, ledger: &Ledger, proposal: &ProposalRecord) -> anyhow::Result<String> {
+fn proposal_rows(cx: &Context<'_>, ledger: &Ledger, proposal: &ProposalRecord) -> Rows {
     let policy = &proposal.policy;
     let signers = proposal.signatures.iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>().join(", ");
     let mut rows = vec![
@@ -343,11 +367,10 @@ fn describe_proposal(cx: &Context<'_>, ledger: &Ledger, proposal: &ProposalRecor
             rows.push(("DOES NOT LOAD", format!("format {} is above this program's", policy.format)))
         }
     }
-    let changes = super::policy::describe_changes(ledger, policy)?;
-    Ok(format!("{}\n{changes}", render::details(&rows)))
+    rows
 }
 
-fn describe_lift(cx: &Context<'_>, ledger: &Ledger, lift: &LiftRecord) -> String {
+fn lift_rows(cx: &Context<'_>, ledger: &Ledger, lift: &LiftRecord) -> Rows {
     let mut rows = vec![
         ("id", lift.id.to_string()),
         ("why", render::quoted(&lift.reason)),
@@ -360,5 +383,5 @@ fn describe_lift(cx: &Context<'_>, ledger: &Ledger, lift: &LiftRecord) -> String
         rows.push(("by", format!("{} at {}", lockdown.by, render::both_times(cx.world, lockdown.at))));
         rows.push(("because", render::quoted(&lockdown.reason)));
     }
-    render::details(&rows)
+    rows
 }

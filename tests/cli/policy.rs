@@ -14,7 +14,7 @@ fn lint() {
     let team = Team::new();
     team.jit("alice", "policy lint").show();
     team.note("every error of every file at once");
-    team.write("repo/policies/more.toml", "[rule.x]\nsubjects = [\"group:onca11\"]\nresources = [\"db/***\"]\nactions = [\"read\"]\nduration = { max = \"1h\" }\n\n[rule.y.z]\ncolour = \"\u{1b}[31m\"\n");
+    team.write("repo/policies/more.toml", "[rule.x]\nsubjects = [\"group:onca11\"]\nresources = [\"db/***\"]\nactions = [\"read\"]\nduration = { max = \"1h\" }\ncolour = \"red\"\n");
     team.write("repo/identities/more.toml", "[identity.alice]\nkind = \"robot\"\n");
     assert_eq!(team.jit("alice", "policy lint").show().status, 1);
     team.note("a folder by name");
