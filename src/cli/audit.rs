@@ -9,7 +9,7 @@ use clap::Subcommand;
 use super::context::Context;
 use super::exit::Exit;
 use super::render;
-use crate::core::object::Oid;
+use crate::core::history::object::Oid;
 use crate::core::statement::{Body, Statement, Verdict, What};
 
 #[derive(Subcommand, Debug)]

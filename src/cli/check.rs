@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::context::{Context, Ledger};
+use super::context::{Context, Ledger, Me};
 use super::exit::{Exit, Failure};
 use super::json::{self, GrantJson, LogJson, PolicyJson, ReasonJson};
 use super::render::{self, Role};
@@ -17,7 +17,7 @@ use crate::core::reason::{Code, Reason};
 use crate::core::statement::{Bind, Body, Presentation, What};
 use crate::core::time::{Duration, Timestamp};
 use crate::core::token::MAX_TOKEN_LEN;
-use crate::core::view::View;
+use crate::core::view::{View, ViewExt};
 use crate::edge::secret_file;
 
 /// Ask whether access is allowed now: exit status 0 allowed, 1 denied, 3 pending, 4 untrusted, 5 unavailable
@@ -134,14 +134,16 @@ fn read_token(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Option<S
                 .help("give it on standard input with `--token -`, or in a file with --token-file")
                 .into());
         }
-        cx.world
-            .read_stdin(MAX_TOKEN_LEN + 1)
-            .map_err(|why| Failure::usage(format!("can't read the token from standard input: {why}")))?
+        cx.world.read_stdin(MAX_TOKEN_LEN + 1).map_err(|why| match why.kind() {
+            std::io::ErrorKind::FileTooLarge => too_long(),
+            _ => Failure::unavailable(format!("can't read the token from standard input: {why}")),
+        })?
     } else if let Some(path) = &args.token_file {
         secret_file::read(&cx.world.cwd().join(path), MAX_TOKEN_LEN as u64 + 1).map_err(|fault| {
-            let failure = Failure::unavailable(fault.to_string());
-            let chmod = || format!("chmod 600 {}", render::safe(&path.to_string_lossy()));
-            if fault.is_open_to_others() { failure.help(chmod()) } else { failure }
+            match fault.is_too_large() {
+                true => too_long(),
+                false => Failure { help: fault.help(), ..Failure::unavailable(fault.to_string()) },
+            }
         })?
     } else if args.subject.is_none() && args.ssh_key.is_none() {
         match cx.world.var_checked("JIT_TOKEN").map_err(|why| Failure::usage(why.to_string()))? {
@@ -154,6 +156,12 @@ fn read_token(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Option<S
     // Text that is not UTF-8 is no token; the decision says so.
     let text = String::from_utf8(bytes).unwrap_or_default();
     Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()))
+}
+
+/// A bad token is denied, as any other: its carrier is not the log, and says nothing about the gate.
+fn too_long() -> Failure {
+    let text = format!("the token is malformed: it is longer than {} KiB", MAX_TOKEN_LEN / 1024);
+    Failure { code: Some(Code::Malformed), ..Failure::denied(text) }
 }
 
 /// Reads the key that a gate has authenticated: as sshd passes it (`%t %k`), or from a file.
@@ -172,7 +180,11 @@ fn read_key(cx: &Context<'_>, text: &str) -> anyhow::Result<PublicKey> {
 
 /// Shows that the caller holds their key: signs a presentation of nothing, valid for no time, and checks it.
 fn prove_own_key(cx: &mut Context<'_>, ledger: &Ledger, now: Timestamp) -> anyhow::Result<PublicKey> {
-    let mut me = cx.me(ledger)?;
+    let signer = cx.signer(Some(&ledger.repo), &|key| ledger.view.owner_of(key).is_some())?;
+    let key = signer.public_key().clone();
+    // A key that is nobody's needs no proof: the answer is no.
+    let Some(name) = ledger.view.owner_of(&key) else { return Ok(key) };
+    let mut me = Me { name, signer };
     let of = ledger.genesis_id();
     let what = What::Presentation(Presentation { of, audience: None, expires: now });
     let statement = statement::compose(cx, ledger, &me, now, what)?;

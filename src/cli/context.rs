@@ -10,23 +10,24 @@ use zeroize::Zeroizing;
 
 use super::exit::{Exit, Failure};
 use super::{Color, Globals};
-use crate::core::append::NewLine;
-use crate::core::chain::{ChainError, Rules};
+use crate::core::escape::hide_tokens;
 use crate::core::hash::Hash;
-use crate::core::ledger::{self, Examined, Verdict};
+use crate::core::history::append::NewLine;
+use crate::core::history::chain::{ChainError, Rules};
+use crate::core::history::object::{Author, Oid};
+use crate::core::history::segment::Tail;
+use crate::core::history::void::Void;
+use crate::core::ledger::{self, Delta, Examined, Verdict};
 use crate::core::name::Name;
-use crate::core::object::{Author, Oid};
 use crate::core::policy::PolicyFiles;
 use crate::core::reason::Code;
-use crate::core::segment::Tail;
 use crate::core::statement::{Line, policy_digest};
 use crate::core::view::{Memory, View, ViewExt};
-use crate::core::void::Void;
 use crate::edge::config::{Config, ConfigError, Minimum, Pin};
 use crate::edge::git::{GitError, Repo};
 use crate::edge::keys::{self, Environment, GitKeyConfig, KeyFault, Prompt, Signer};
 use crate::edge::log::{self, AppendError, BRANCH, Draft, WalkError, Walked};
-use crate::edge::replay;
+use crate::edge::replay::{self, Replayed};
 use crate::edge::world::World;
 
 /// What a command works with.
@@ -80,13 +81,15 @@ impl Ledger {
         self.view.genesis().map_or(Hash([0; 32]), |genesis| genesis.id)
     }
 
-    fn take_in(&mut self, walked: Walked, view: Memory, verdicts: Vec<Verdict>) {
-        self.view = view;
-        self.lines = walked.lines;
-        self.verdicts = verdicts;
-        self.voids = walked.voids;
-        self.last_valid_commit = walked.last_valid_commit;
-        self.tail = walked.tail;
+    /// Folds a longer log that this one must be the beginning of.
+    fn catch_up(&self, walked: &Walked) -> anyhow::Result<Replayed> {
+        let replayed = replay::replay(&self.repo, walked, &mut |_, _| {})?;
+        check_pin(walked, &replayed.view, self.pin)?;
+        let (size, root) = (self.view.size(), self.view.root());
+        if replayed.view.root_at(size) == root {
+            return Ok(replayed);
+        }
+        Err(rewritten("the log changed while this command ran", size, root, &replayed.view).into())
     }
 }
 
@@ -241,12 +244,13 @@ impl<'w> Context<'w> {
         if let Some(named) = self.named_repo()? {
             return Ok(Repo::open(&named)?);
         }
+        let config = Config::open(self.world);
         if let Some(around) = Repo::discover(self.world.cwd())?
-            && around.read_ref(BRANCH)?.is_some()
+            && (around.read_ref(BRANCH)?.is_some() || home_id(&config, &around)?.is_some())
         {
             return Ok(around);
         }
-        match Config::open(self.world).default_repo()? {
+        match config.default_repo()? {
             Some(default) => Ok(Repo::open(&default)?),
             None => Err(no_repo().into()),
         }
@@ -277,9 +281,9 @@ impl<'w> Context<'w> {
         let from_environment = self.world.var_checked("JIT_GENESIS")?;
         let named = genesis.map(str::to_owned).or(from_environment);
         let named = named.as_deref().map(GenesisOption::parse).transpose()?;
-        let repo = self.gate_repo(&config, named.as_ref())?;
+        let (repo, is_chosen) = self.gate_repo(&config, named.as_ref())?;
         let ledger = self.open(repo, &config, &mut |_, _| {}, |id, repo| match &named {
-            Some(named) if named.id == id => Ok(config.trusts(&id)?),
+            Some(named) if named.id == id => Ok(is_chosen && config.trusts(&id)?),
             Some(named) => Err(Failure::untrusted(
                 Code::UnknownGenesis,
                 format!("the log in `{}` is {id}, not the {} that was named", shown(&repo.shown_path()), named.id),
@@ -301,18 +305,22 @@ impl<'w> Context<'w> {
     }
 
     /// Finds the repo for a gate: a named one, the one around the current folder if it was made here, else the default.
-    fn gate_repo(&self, config: &Config, named: Option<&GenesisOption>) -> anyhow::Result<Repo> {
+    /// Where only `--genesis` speaks for the one around, it is taken too; then the second value is false: it merely
+    /// stands there, and moves no pin.
+    fn gate_repo(&self, config: &Config, named: Option<&GenesisOption>) -> anyhow::Result<(Repo, bool)> {
         if let Some(folder) = self.named_repo()? {
-            return Ok(Repo::open(&folder)?);
+            return Ok((Repo::open(&folder)?, true));
         }
-        if let Ok(Some(around)) = Repo::discover(self.world.cwd())
-            && let Some(genesis) = first_id(&around)
-            && (config.is_home_of(&genesis, &around.shown_path())? || named.is_some_and(|named| named.id == genesis))
-        {
-            return Ok(around);
+        if let Ok(Some(around)) = Repo::discover(self.world.cwd()) {
+            if home_id(config, &around)?.is_some() {
+                return Ok((around, true));
+            }
+            if named.is_some_and(|named| first_id(&around) == Some(named.id)) {
+                return Ok((around, false));
+            }
         }
         match config.default_repo()? {
-            Some(default) => Ok(Repo::open(&default)?),
+            Some(default) => Ok((Repo::open(&default)?, true)),
             None => Err(no_repo().into()),
         }
     }
@@ -324,7 +332,9 @@ impl<'w> Context<'w> {
         progress: &mut dyn FnMut(u64, u64),
         moves_pin: impl FnOnce(Hash, &Repo) -> anyhow::Result<bool>,
     ) -> anyhow::Result<Ledger> {
-        let tip = repo.read_ref(BRANCH)?.ok_or_else(|| no_log(&repo))?;
+        if repo.read_ref(BRANCH)?.is_none() {
+            return Err(gone_log(config, &repo)?.unwrap_or_else(|| no_log(&repo)).into());
+        }
         let genesis = expected_id(config, &repo)?;
         let moves_pin = match genesis {
             Some(genesis) => moves_pin(genesis, &repo)?,
@@ -333,19 +343,10 @@ impl<'w> Context<'w> {
         // The pin is asked even where it does not move: a log that this machine has seen further is not believed.
         let pin = genesis.map(|genesis| config.pin(&genesis)).transpose()?.flatten();
         let minimums = genesis.map(|genesis| config.minimums(&genesis)).transpose()?.unwrap_or_default();
+        // The tip is read after the pin: others move the branch first and the pin after it, so the branch is not behind.
+        let tip = repo.read_ref(BRANCH)?.ok_or_else(|| no_log(&repo))?;
         let walked = log::walk(&repo, tip, pin.map(|pin| pin.commit), &rules()).map_err(walk_failure)?;
         let replayed = replay::replay(&repo, &walked, progress)?;
-        let mut ledger = Ledger {
-            repo,
-            view: Memory::new(),
-            lines: Vec::new(),
-            verdicts: Vec::new(),
-            voids: Vec::new(),
-            last_valid_commit: walked.last_valid_commit,
-            tail: walked.tail,
-            pin,
-            moves_pin,
-        };
         check_pin(&walked, &replayed.view, pin)?;
         let id = replayed.view.genesis().map(|genesis| genesis.id);
         if id != genesis {
@@ -356,7 +357,17 @@ impl<'w> Context<'w> {
         for minimum in &minimums {
             check_minimum(&replayed.view, minimum, "the one that this machine has seen")?;
         }
-        ledger.take_in(walked, replayed.view, replayed.verdicts);
+        let ledger = Ledger {
+            repo,
+            view: replayed.view,
+            lines: walked.lines,
+            verdicts: replayed.verdicts,
+            voids: walked.voids,
+            last_valid_commit: walked.last_valid_commit,
+            tail: walked.tail,
+            pin,
+            moves_pin,
+        };
         self.advance_pin(config, &ledger)?;
         Ok(ledger)
     }
@@ -402,7 +413,7 @@ impl<'w> Context<'w> {
                     signer.public_key().fingerprint(),
                     signer.describe()
                 );
-                Err(Failure::unavailable(text)
+                Err(Failure { code: Some(Code::UnknownSubject), ..Failure::denied(text) }
                     .help("have it added: `jit identity add NAME KEYFILE.pub`, commit, `jit policy publish`; or name another with --key")
                     .into())
             }
@@ -430,7 +441,7 @@ impl<'w> Context<'w> {
     }
 
     /// Appends a signed line, and lets `ledger` stand behind it. `judge` is asked with the log as it stands when the line
-    /// goes in, again each time somebody else was first.
+    /// goes in, again each time somebody else was first; what it answers is what the line changes.
     pub(super) fn append(
         &mut self,
         ledger: &mut Ledger,
@@ -438,55 +449,40 @@ impl<'w> Context<'w> {
         files: Option<&PolicyFiles>,
         author: &Name,
         message: &str,
-        judge: &mut dyn FnMut(&Memory) -> anyhow::Result<()>,
+        judge: &mut dyn FnMut(&Memory) -> anyhow::Result<Delta>,
     ) -> anyhow::Result<()> {
         let mut random = [0; 16];
         self.world.random(&mut random);
-        let now = self.world.now();
-        let named = policy_digest;
         let context = log::Context {
-            rules: Rules { is_genesis: &is_genesis, named_digest: &named },
+            rules: rules(),
             pin: ledger.pin.map(|pin| pin.commit),
             identity: Author { name: author.to_string(), email: format!("{author}@jit.invalid") },
-            now: now.unix(),
+            now: self.world.now().unix(),
             random,
         };
-        let pin = ledger.pin;
-        let known_size = ledger.view.size();
-        let known_root = ledger.view.root();
-        let known_view = ledger.view.clone();
-        let repo = &ledger.repo;
-        let mut behind = None;
+        let bytes = line.as_str().as_bytes();
+        let mut before = None;
         let mut put = |walked: &Walked| -> anyhow::Result<Draft> {
-            check_holds_pin(walked, pin)?;
-            // Nobody was first: what is known already is the log that the line goes into.
-            if walked.size() == known_size {
-                judge(&known_view)?;
-            } else {
-                let replayed = replay::replay(repo, walked, &mut |_, _| {})?;
-                check_pin(walked, &replayed.view, pin)?;
-                if replayed.view.root_at(known_size) != known_root {
-                    return Err(rewritten(
-                        "the log changed while this command ran",
-                        known_size,
-                        known_root,
-                        &replayed.view,
-                    )
-                    .into());
-                }
-                judge(&replayed.view)?;
-            }
-            behind = Some(walked.clone());
-            let files =
-                files.map(|files| files.iter().map(|(path, bytes)| (path.to_owned(), bytes.to_vec())).collect());
-            let new = NewLine { line: line.as_str().as_bytes().to_vec(), files: files.unwrap_or_default() };
+            // If nobody was first, what is known already is the log that the line goes into.
+            let raced = if walked.size() == ledger.view.size() { None } else { Some(ledger.catch_up(walked)?) };
+            let delta = judge(raced.as_ref().map_or(&ledger.view, |raced| &raced.view))?;
+            before = Some((walked.clone(), raced, delta));
+            let new = NewLine { line: bytes.to_vec(), files: files.cloned().unwrap_or_default() };
             Ok(Draft { lines: vec![new], message: message.to_owned() })
         };
-        let logged = log::append(repo, &context, &mut put).map_err(append_failure)?;
-        let walked =
-            log::walk(&ledger.repo, logged.commit, pin.map(|pin| pin.commit), &rules()).map_err(walk_failure)?;
-        let replayed = replay::replay(&ledger.repo, &walked, &mut |_, _| {})?;
-        ledger.take_in(walked, replayed.view, replayed.verdicts);
+        let logged = log::append(&ledger.repo, &context, &mut put).map_err(append_failure)?;
+        let (mut walked, raced, delta) = before.ok_or_else(|| anyhow!("a line went in that nobody judged"))?;
+        if let Some(raced) = raced {
+            ledger.view = raced.view;
+            ledger.verdicts = raced.verdicts;
+        }
+        ledger.verdicts.push(delta.verdict.clone());
+        ledger.view.commit(delta);
+        walked.lines.push(bytes.to_vec());
+        ledger.lines = walked.lines;
+        ledger.voids = walked.voids;
+        ledger.last_valid_commit = logged.commit;
+        ledger.tail = logged.tail;
         let config = Config::open(self.world);
         self.advance_pin(&config, ledger)
     }
@@ -509,14 +505,19 @@ fn first_id(repo: &Repo) -> Option<Hash> {
     outcome.ok().map(|signed| signed.get().id)
 }
 
-/// Returns the id of the log that this repo is known to hold, because it was made here; else the one that it seems to.
-fn expected_id(config: &Config, repo: &Repo) -> anyhow::Result<Option<Hash>> {
+/// Returns the id of the log that `init` or `clone` made in this repo; none if neither did.
+fn home_id(config: &Config, repo: &Repo) -> anyhow::Result<Option<Hash>> {
     for id in config.trusted()? {
         if config.is_home_of(&id, &repo.shown_path())? {
             return Ok(Some(id));
         }
     }
-    Ok(first_id(repo))
+    Ok(None)
+}
+
+/// Returns the id of the log that this repo is known to hold, because it was made here; else the one that it seems to.
+fn expected_id(config: &Config, repo: &Repo) -> anyhow::Result<Option<Hash>> {
+    Ok(home_id(config, repo)?.or_else(|| first_id(repo)))
 }
 
 /// What `--genesis` and `JIT_GENESIS` name: `ID[:SIZE:ROOT]`.
@@ -575,17 +576,6 @@ fn check_pin(walked: &Walked, view: &Memory, pin: Option<Pin>) -> anyhow::Result
     Err(rewritten(&text, known.size, Some(known.root), view).into())
 }
 
-fn check_holds_pin(walked: &Walked, pin: Option<Pin>) -> anyhow::Result<()> {
-    match pin {
-        Some(pin) if !walked.holds_pin => {
-            let text =
-                format!("the commit {} that this machine last accepted is gone from the log's history", pin.commit);
-            Err(Failure::untrusted(Code::LogRewritten, text).into())
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
 /// The proof of a rewritten log: both roots.
 fn rewritten(what: &str, size: u64, known: Option<Hash>, view: &Memory) -> Failure {
     let known = known.map_or_else(|| "no root".to_owned(), |root| root.to_string());
@@ -600,6 +590,26 @@ fn rewritten(what: &str, size: u64, known: Option<Hash>, view: &Memory) -> Failu
 fn no_repo() -> Failure {
     Failure::unavailable("there is no policy repo here, and no default one")
         .help("name one with -C DIR or JIT_REPO, or make one with `jit init`")
+}
+
+/// Says that the branch of a log is gone that was made in this repo; none if no log was.
+pub(super) fn gone_log(config: &Config, repo: &Repo) -> anyhow::Result<Option<Failure>> {
+    let Some(id) = home_id(config, repo)? else { return Ok(None) };
+    let path = shown(&repo.shown_path());
+    let Some(pin) = config.pin(&id)? else {
+        let text = format!("the branch jit/audit is gone from `{path}`, which held the log {id}");
+        return Ok(Some(Failure::untrusted(Code::LogRewritten, text).help("restore it from a clone that has it")));
+    };
+    let text = format!(
+        "the branch jit/audit is gone from `{path}`: this machine has seen {} lines of the log {id} there, root {}",
+        pin.size, pin.root
+    );
+    let help = format!(
+        "restore it from a clone that has it; if nobody pruned the commits, \
+         `git -C '{path}' update-ref {BRANCH} {}` does",
+        pin.commit
+    );
+    Ok(Some(Failure::untrusted(Code::LogRewritten, text).help(help)))
 }
 
 fn no_log(repo: &Repo) -> Failure {
@@ -654,8 +664,14 @@ impl Prompt for WorldPrompt<'_> {
 }
 
 impl Failure {
-    /// Returns the failure that an error is, or stands for: what the edge can't do is unavailable.
+    /// Returns the failure that an error is, or stands for: what the edge can't do is unavailable. No token is in it.
     pub(super) fn from_error(error: &anyhow::Error) -> Failure {
+        let failure = Failure::found_in(error);
+        let hidden = |text: &str| hide_tokens(text).into_owned();
+        Failure { message: hidden(&failure.message), help: failure.help.as_deref().map(hidden), ..failure }
+    }
+
+    fn found_in(error: &anyhow::Error) -> Failure {
         for cause in error.chain() {
             if let Some(failure) = cause.downcast_ref::<Failure>() {
                 return failure.clone();
@@ -676,11 +692,9 @@ impl Failure {
                 .or_else(|| cause.downcast_ref::<KeyFault>().and_then(KeyFault::help))
                 .or_else(|| cause.downcast_ref::<ConfigError>().and_then(ConfigError::help))
         });
-        let exit = if error.downcast_ref::<ConfigError>().is_some_and(ConfigError::is_untrusted) {
-            Exit::Untrusted
-        } else {
-            Exit::Unavailable
-        };
-        Failure { help, exit, ..failure }
+        if error.downcast_ref::<ConfigError>().is_some_and(ConfigError::is_untrusted) {
+            return Failure { help, exit: Exit::Untrusted, code: Some(Code::LogRewritten), ..failure };
+        }
+        Failure { help, ..failure }
     }
 }

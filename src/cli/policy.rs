@@ -12,9 +12,9 @@ use similar::{ChangeTag, TextDiff};
 use super::context::{Context, Ledger};
 use super::exit::{Exit, Failure};
 use super::render;
+use crate::core::history::policy_folder::read_policy;
 use crate::core::ledger::PolicyRecord;
 use crate::core::policy::{self, Diagnostic, PolicyFiles, Severity};
-use crate::core::policy_folder::read_policy;
 use crate::core::view::View;
 
 /// How many lines of changes are shown before the rest is only counted.
@@ -73,7 +73,7 @@ pub(super) fn errors_in(findings: &[Diagnostic]) -> usize {
 pub(super) fn files_of(ledger: &Ledger, index: u64) -> anyhow::Result<PolicyFiles> {
     let files = read_policy(&ledger.repo, &ledger.tail, index)
         .map_err(|_| Failure::unavailable(format!("the policy files of line {index} can't be read")))?;
-    Ok(PolicyFiles::new(files.unwrap_or_default())?)
+    Ok(files.unwrap_or_default())
 }
 
 /// Describes how a proposed policy differs from the one in force, from the digested files of both.
@@ -85,7 +85,7 @@ pub(super) fn describe_changes(ledger: &Ledger, next: &PolicyRecord) -> anyhow::
 pub(super) fn describe_difference(ledger: &Ledger, next: &PolicyFiles) -> anyhow::Result<String> {
     let (from, known) = match ledger.view.policy_record() {
         Some(policy) => (format!("policy version {}", policy.version), files_of(ledger, policy.index)?),
-        None => ("nothing".to_owned(), PolicyFiles::new([])?),
+        None => ("nothing".to_owned(), PolicyFiles::default()),
     };
     let mut paths: Vec<&str> = known.iter().chain(next.iter()).map(|(path, _)| path).collect();
     paths.sort_unstable();

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
-use crate::core::escape::escape;
+use crate::core::escape::{escape, hide_tokens};
 use crate::core::time::Timestamp;
 use crate::edge::world::World;
 
@@ -157,6 +157,7 @@ pub(super) fn usage(world: &mut World, error: &clap::Error) -> Exit {
         }
         _ => {
             let text = text.to_string();
+            let text = hide_tokens(&text);
             let lines: Vec<Cow<'_, str>> = text.trim_end().lines().map(safe).collect();
             world.warn(&lines.join("\n"));
             Exit::Usage

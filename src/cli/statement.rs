@@ -91,7 +91,7 @@ pub(super) fn say_with_files(
             Verdict::WithoutEffect(_) if insist == Insist::OnEffect => demand_effect(&delta)?,
             Verdict::WithoutEffect(_) | Verdict::Effect => {}
         }
-        Ok(())
+        Ok(delta)
     })?;
     Ok(Logged { id: line.id() })
 }

@@ -264,7 +264,7 @@ fn stand_pending(
     }
     let by_policy: Vec<Reason> = denied_reason(policy, &ask)
         .into_iter()
-        .chain(evaluate::misfits(policy, policy.rules().values(), &ask))
+        .chain(evaluate::misfits(policy, policy.rules_near(ask.resource), &ask))
         .collect();
     if !by_policy.is_empty() {
         merge(&mut against, by_policy);

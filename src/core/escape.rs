@@ -86,6 +86,32 @@ pub fn shorten(text: &str, width: usize) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// Returns `text` with every token in it cut to its prefix.
+///
+/// Whoever reads a token is let in, so one that was put where none belongs, such as among the arguments, is repeated in
+/// no error: that may be kept in a job's output for all to see. What follows the prefix and is too short to prove
+/// anything is taken for a name, and stays.
+pub fn hide_tokens(text: &str) -> Cow<'_, str> {
+    const PREFIX: &str = "jit1.";
+    const SHORTEST: usize = 64;
+    if !text.contains(PREFIX) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(PREFIX) {
+        let others = after.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+        shown.extend([before, PREFIX]);
+        if after.len() - others.len() < SHORTEST {
+            rest = after;
+        } else {
+            shown.push('…');
+            rest = others;
+        }
+    }
+    Cow::Owned(shown + rest)
+}
+
 /// Returns `text` as a cell of a CSV file that a spreadsheet will not take for a formula.
 ///
 /// A cell whose first character is one that starts a formula (`=`, `+`, `-`, `@`, their full-width forms), or is
@@ -105,6 +131,21 @@ pub fn csv_safe(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_are_cut_and_names_stay() {
+        let token = format!("jit1.{}-_9", "eyJ".repeat(40));
+        for (text, shown) in [
+            ("unexpected argument", "unexpected argument".to_owned()),
+            ("`policies/jit1.toml`", "`policies/jit1.toml`".to_owned()),
+            ("jit1.", "jit1.".to_owned()),
+            (&*format!("'{token}' found"), "'jit1.…' found".to_owned()),
+            (&*format!("{token}={token} jit1.x {token}"), "jit1.…=jit1.… jit1.x jit1.…".to_owned()),
+            (&*format!("jit1.{token}"), "jit1.jit1.…".to_owned()),
+        ] {
+            assert_eq!(hide_tokens(text), shown);
+        }
+    }
 
     #[test]
     fn what_is_seen_stays() {

@@ -40,6 +40,22 @@ pub enum Misfit {
     Reason(String),
 }
 
+impl Misfit {
+    /// Says it to people; that a rule is for others is no reason, there are many of them.
+    fn to_reason(&self, rule: &Name, ask: &Ask<'_>) -> Option<Reason> {
+        match self {
+            Misfit::NotAddressed => None,
+            Misfit::TooLong { max } => {
+                let text = format!("rule `{rule}` allows at most {max}, asked were {}", ask.duration);
+                Some(Reason::new(Code::TooLong, text))
+            }
+            Misfit::Reason(why) => {
+                Some(Reason::new(Code::ReasonRejected, format!("rule `{rule}` wants another reason: {why}")))
+            }
+        }
+    }
+}
+
 /// Tells whether a rule is for this subject, resource and action.
 pub fn addresses(policy: &Policy, rule: &Rule, subject: &Name, resource: &Resource, action: &Name) -> bool {
     rule.actions.matches(action)
@@ -50,24 +66,24 @@ pub fn addresses(policy: &Policy, rule: &Rule, subject: &Name, resource: &Resour
 /// Returns the rule's allow side if the request fits it.
 ///
 /// # Errors
-/// The first thing that does not fit.
-pub fn fit<'a>(policy: &Policy, rule: &'a Rule, ask: &Ask<'_>) -> Result<&'a Allow, Misfit> {
-    let Effect::Allow(allow) = &rule.effect else { return Err(Misfit::NotAddressed) };
+/// All that does not fit; where the rule is not for this subject, resource or action, that alone.
+pub fn fit<'a>(policy: &Policy, rule: &'a Rule, ask: &Ask<'_>) -> Result<&'a Allow, Vec<Misfit>> {
+    let Effect::Allow(allow) = &rule.effect else { return Err(vec![Misfit::NotAddressed]) };
     if !addresses(policy, rule, ask.subject, ask.resource, ask.action) {
-        return Err(Misfit::NotAddressed);
+        return Err(vec![Misfit::NotAddressed]);
     }
-    if ask.duration > allow.max {
-        return Err(Misfit::TooLong { max: allow.max });
-    }
-    match allow.reason.as_ref().map(|demand| demand.accepts(ask.reason)) {
-        Some(Err(why)) => Err(Misfit::Reason(why.to_string())),
-        Some(Ok(())) | None => Ok(allow),
-    }
+    let too_long = (ask.duration > allow.max).then_some(Misfit::TooLong { max: allow.max });
+    let refusal = allow.reason.as_ref().and_then(|demand| demand.accepts(ask.reason).err());
+    let misfits: Vec<Misfit> = too_long.into_iter().chain(refusal.map(|why| Misfit::Reason(why.to_string()))).collect();
+    if misfits.is_empty() { Ok(allow) } else { Err(misfits) }
 }
 
 /// Returns the allow rules that the request fits, by id, smallest first.
 pub fn fitting<'a>(policy: &'a Policy, ask: &Ask<'_>) -> Vec<(&'a Name, &'a Allow)> {
-    policy.rules().iter().filter_map(|(id, rule)| fit(policy, rule, ask).ok().map(|allow| (id, allow))).collect()
+    policy
+        .rules_near(ask.resource)
+        .filter_map(|rule| fit(policy, rule, ask).ok().map(|allow| (&rule.id, allow)))
+        .collect()
 }
 
 /// Says why none of `rules` fits; empty if one does.
@@ -77,21 +93,8 @@ pub fn fitting<'a>(policy: &'a Policy, ask: &Ask<'_>) -> Vec<(&'a Name, &'a Allo
 pub fn misfits<'a>(policy: &Policy, rules: impl IntoIterator<Item = &'a Rule>, ask: &Ask<'_>) -> Vec<Reason> {
     let mut reasons = Vec::new();
     for rule in rules {
-        match fit(policy, rule, ask) {
-            Ok(_) => return Vec::new(),
-            Err(Misfit::NotAddressed) => {}
-            Err(Misfit::TooLong { max }) => super::reason::merge(
-                &mut reasons,
-                [Reason::new(
-                    Code::TooLong,
-                    format!("rule `{}` allows at most {max}, asked were {}", rule.id, ask.duration),
-                )],
-            ),
-            Err(Misfit::Reason(why)) => super::reason::merge(
-                &mut reasons,
-                [Reason::new(Code::ReasonRejected, format!("rule `{}` wants another reason: {why}", rule.id))],
-            ),
-        }
+        let Err(misfits) = fit(policy, rule, ask) else { return Vec::new() };
+        super::reason::merge(&mut reasons, misfits.into_iter().filter_map(|misfit| misfit.to_reason(&rule.id, ask)));
     }
     if reasons.is_empty() {
         let text = format!("no rule lets `{}` do `{}` on `{}`", ask.subject, ask.action, ask.resource);
@@ -103,8 +106,7 @@ pub fn misfits<'a>(policy: &Policy, rules: impl IntoIterator<Item = &'a Rule>, a
 /// Returns the smallest id of a deny rule that matches.
 pub fn denied_by<'a>(policy: &'a Policy, subject: &Name, resource: &Resource, action: &Name) -> Option<&'a Name> {
     policy
-        .rules()
-        .values()
+        .rules_near(resource)
         .find(|rule| matches!(rule.effect, Effect::Deny) && addresses(policy, rule, subject, resource, action))
         .map(|rule| &rule.id)
 }
@@ -113,8 +115,7 @@ pub fn denied_by<'a>(policy: &'a Policy, subject: &Name, resource: &Resource, ac
 /// without a duration asks for.
 pub fn default_duration(policy: &Policy, subject: &Name, resource: &Resource, action: &Name) -> Option<Duration> {
     policy
-        .rules()
-        .values()
+        .rules_near(resource)
         .filter(|rule| addresses(policy, rule, subject, resource, action))
         .filter_map(|rule| match &rule.effect {
             Effect::Allow(allow) => Some(allow.default),

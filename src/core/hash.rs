@@ -51,7 +51,7 @@ pub struct HashError;
 
 impl fmt::Display for HashError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a hash is 64 lower-case hex digits")
+        write!(f, "not 64 lower-case hex digits")
     }
 }
 

@@ -16,7 +16,7 @@ use super::reason::{Code, Reason, merge};
 use super::signature::Verified;
 use super::statement::{Body, Line, Presentation, Signed, Statement, What};
 use super::time::Timestamp;
-use super::view::View;
+use super::view::{View, ViewExt};
 
 /// What every token starts with.
 pub const PREFIX: &str = "jit1.";
@@ -120,6 +120,10 @@ pub(super) fn decide(
         Ok(found) => found,
         Err(reason) => return Decision::deny(reason),
     };
+    if !view.knows(&record.by) {
+        // A subject that is gone is all there is to say, whoever presents and for what.
+        return judge(view, record, record.request.bind, now);
+    }
     let mut against = Vec::new();
     let mut demand = |holds: bool, code: Code, text: String| {
         if !holds {
@@ -191,4 +195,189 @@ fn find<'a>(
         Reason::new(code, format!("the token's presentation: {inert}"))
     })?;
     Ok((record, statement, presentation))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::statement::MAX_LINE_LEN;
+    use crate::core::testing::{Key, bodies};
+
+    /// The `of` of the bodies.
+    fn of() -> String {
+        "e".repeat(64)
+    }
+
+    fn request() -> Line {
+        Key::plain(1).line(bodies::REQUEST)
+    }
+
+    /// A line of another body, about the request.
+    fn about(body: &str, seed: u8) -> Line {
+        assert_eq!(body.matches(&of()).count(), 1);
+        Key::plain(seed).line(&body.replace(&of(), &request().id().to_string()))
+    }
+
+    fn pack(bytes: impl AsRef<[u8]>) -> String {
+        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    fn code(text: &str) -> Option<Code> {
+        Token::parse(text).err().map(|reason| reason.code)
+    }
+
+    fn good() -> String {
+        let approval = about(bodies::APPROVAL, 2);
+        encode([request().as_str(), approval.as_str()], &about(bodies::PRESENTATION, 1))
+    }
+
+    #[test]
+    fn a_token_reads_with_any_number_of_approvals() {
+        let (request, approval, presentation) = (request(), about(bodies::APPROVAL, 2), about(bodies::PRESENTATION, 1));
+        for count in 0..4 {
+            let lines = std::iter::once(request.as_str()).chain(std::iter::repeat_n(approval.as_str(), count));
+            let token = Token::parse(&encode(lines, &presentation)).unwrap();
+            let leaf = |line: &Line| leaf_hash(line.as_str().as_bytes());
+            let expected: Vec<Hash> =
+                std::iter::once(leaf(&request)).chain(std::iter::repeat_n(leaf(&approval), count)).collect();
+            assert_eq!(token.leaves, expected);
+            assert_eq!(token.log, "a".repeat(64).parse().unwrap());
+            assert_eq!(token.presentation.get().id, presentation.id());
+        }
+    }
+
+    #[test]
+    fn what_is_no_token() {
+        let (request, approval, presentation) = (request(), about(bodies::APPROVAL, 2), about(bodies::PRESENTATION, 1));
+        let [request, approval, presentation] = [&request, &approval, &presentation].map(Line::as_str);
+        let genesis = Key::plain(1).line(&bodies::genesis());
+        let other_grant = Key::plain(1).line(bodies::PRESENTATION);
+        let lift = about(bodies::LIFT, 1);
+        let lines = |lines: &[&str]| pack(lines.iter().map(|line| format!("{line}\n")).collect::<String>());
+        assert_eq!(code(&lines(&[request, approval, presentation])), None);
+        for (what, text) in [
+            ("nothing", pack("")),
+            ("an empty line", pack("\n")),
+            ("one line", lines(&[presentation])),
+            ("no presentation", lines(&[request, approval])),
+            ("no request", lines(&[approval, presentation])),
+            ("a genesis first", lines(&[genesis.as_str(), presentation])),
+            ("a genesis last", lines(&[request, genesis.as_str()])),
+            ("a genesis between", lines(&[request, genesis.as_str(), presentation])),
+            ("a lift between", lines(&[request, lift.as_str(), presentation])),
+            ("two requests", lines(&[request, request, presentation])),
+            ("two presentations", lines(&[request, presentation, presentation])),
+            ("the presentation first", lines(&[presentation, request, approval])),
+            ("a presentation of another grant", lines(&[request, approval, other_grant.as_str()])),
+            ("an empty line between", lines(&[request, "", approval, presentation])),
+            ("an empty line at the end", lines(&[request, approval, presentation, ""])),
+            ("an empty line at the start", lines(&["", request, approval, presentation])),
+            ("CRLF", lines(&[&format!("{request}\r"), approval, presentation])),
+            ("no end of the last line", pack(format!("{request}\n{approval}\n{presentation}"))),
+            ("a space", lines(&[&request.replace("\"seen\":", "\"seen\": "), approval, presentation])),
+            ("bytes that are no text", pack([request.as_bytes(), b"\xed\xa0\x80\n"].concat())),
+            ("a line too long", lines(&[&"a".repeat(MAX_LINE_LEN + 1), presentation])),
+        ] {
+            assert_eq!(code(&text), Some(Code::Malformed), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_token_has_one_spelling() {
+        let good = good();
+        let encoded = good.strip_prefix(PREFIX).unwrap();
+        assert_eq!(code(&good), None);
+        let with_length = |rest: usize| {
+            // A reason makes the bytes longer one by one, so that each number of loose bits is met.
+            let body = bodies::REQUEST.replace("INC", &"I".repeat(3 + rest));
+            let request = Key::plain(1).line(&body);
+            let presentation = bodies::PRESENTATION.replace(&of(), &request.id().to_string());
+            encode([request.as_str()], &Key::plain(1).line(&presentation))
+        };
+        let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let mut loose = 0;
+        for rest in 0..3 {
+            let token = with_length(rest);
+            assert_eq!(code(&token), None);
+            let last = alphabet.find(token.chars().last().unwrap()).unwrap();
+            if token.strip_prefix(PREFIX).unwrap().len() % 4 != 0 {
+                loose += 1;
+                let next = alphabet.chars().nth(last + 1).unwrap();
+                assert_eq!(code(&format!("{}{next}", &token[..token.len() - 1])), Some(Code::Malformed));
+            }
+            for pad in ["=", "=="] {
+                assert_eq!(code(&format!("{token}{pad}")), Some(Code::Malformed));
+            }
+        }
+        assert_eq!(loose, 2);
+        for text in [
+            String::new(),
+            PREFIX.to_owned(),
+            encoded.to_owned(),
+            format!("jit2.{encoded}"),
+            format!("JIT1.{encoded}"),
+            format!("jit1{encoded}"),
+            format!("jit1.{good}"),
+            format!(" {good}"),
+            format!("{good}\n"),
+            format!("{good} "),
+            format!("{good}A"),
+            format!("jit1. {encoded}"),
+            format!("jit1.{}+{}", &encoded[..80], &encoded[81..]),
+            format!("jit1.{}/{}", &encoded[..80], &encoded[81..]),
+            format!("jit1.{}\n{}", &encoded[..80], &encoded[80..]),
+            format!("jit1.{}é", &encoded[..80]),
+        ] {
+            assert_eq!(code(&text), Some(Code::Malformed), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_ends_at_its_limit() {
+        let (request, approval, presentation) = (request(), about(bodies::APPROVAL, 2), about(bodies::PRESENTATION, 1));
+        let most = (1..).find(|count| sized(*count, &request, &approval, &presentation).len() > MAX_TOKEN_LEN).unwrap();
+        assert_eq!(code(&sized(most - 1, &request, &approval, &presentation)), None);
+        let over = Token::parse(&sized(most, &request, &approval, &presentation)).unwrap_err();
+        assert!(over.code == Code::Malformed && over.message.contains("64 KiB"), "{over:?}");
+        let over = Token::parse(&"\u{7f}".repeat(MAX_TOKEN_LEN + 1)).unwrap_err();
+        assert!(over.message.contains("64 KiB"), "{over:?}");
+        let at = Token::parse(&"\u{7f}".repeat(MAX_TOKEN_LEN)).unwrap_err();
+        assert!(!at.message.contains("64 KiB"), "{at:?}");
+    }
+
+    fn sized(count: usize, request: &Line, approval: &Line, presentation: &Line) -> String {
+        encode(std::iter::once(request.as_str()).chain(std::iter::repeat_n(approval.as_str(), count)), presentation)
+    }
+
+    #[test]
+    fn each_signature_has_to_fit() {
+        let lines = [request(), about(bodies::APPROVAL, 2), about(bodies::PRESENTATION, 1)];
+        let other = Key::plain(1).sign(b"something else");
+        for at in 0..lines.len() {
+            let mut lines = lines.clone();
+            lines[at] = Line::new(lines[at].body_text(), &other).unwrap();
+            let [request, approval, presentation] = &lines;
+            let token = encode([request.as_str(), approval.as_str()], presentation);
+            assert_eq!(code(&token), Some(Code::BadSignature), "line {at}");
+        }
+    }
+
+    #[test]
+    fn any_changed_character_is_refused() {
+        let good = good();
+        assert_eq!(code(&good), None);
+        for at in 0..good.len() {
+            let old = good.as_bytes()[at];
+            // The next digit of the alphabet changes the fewest bits; the other is far away, or none of the alphabet.
+            for new in [old ^ 1, old ^ 0x20] {
+                let mut changed = good.clone().into_bytes();
+                changed[at] = new;
+                let changed = String::from_utf8(changed).unwrap();
+                assert!(matches!(code(&changed), Some(Code::Malformed | Code::BadSignature)), "character {at}");
+            }
+        }
+        for at in 0..good.len() {
+            assert!(code(&good[..at]).is_some(), "the first {at} characters");
+        }
+    }
 }

@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 use self::files::Folder;
 use super::world::{World, WorldError};
 use crate::core::hash::{Hash, parse_hex};
-use crate::core::object::Oid;
+use crate::core::history::object::Oid;
 use crate::core::time::Timestamp;
 
 mod error;

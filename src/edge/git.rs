@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use git2::{ErrorCode, ObjectType, Repository};
 
 use super::keys::GitKeyConfig;
-use crate::core::object::{
+use crate::core::history::object::{
     Author, CommitHead, MAX_COMMIT_SIZE, MAX_TREE_SIZE, Objects, Oid, TreeEntry, parse_commit, parse_tree,
 };
 

@@ -11,12 +11,13 @@ use std::fmt;
 use super::git::{GitError, Repo};
 use super::object_writer::ObjectWriter;
 use super::reference::{AppendLock, Moved, advance};
-use crate::core::append::{BuildError, NewLine, build};
-use crate::core::chain::{Chain, ChainError, Rules, follow};
-use crate::core::object::{Author, CommitHead, Objects as _, Oid};
-use crate::core::policy_folder::{PolicyFileList, read_policy};
-use crate::core::segment::{Tail, TreeError, read_lines};
-use crate::core::void::Void;
+use crate::core::history::append::{BuildError, NewLine, build};
+use crate::core::history::chain::{Chain, ChainError, Rules, follow};
+use crate::core::history::object::{Author, CommitHead, Objects as _, Oid};
+use crate::core::history::policy_folder::read_policy;
+use crate::core::history::segment::{Tail, TreeError, read_lines};
+use crate::core::history::void::Void;
+use crate::core::policy::PolicyFiles;
 
 /// The log's branch.
 pub const BRANCH: &str = "refs/heads/jit/audit";
@@ -53,7 +54,7 @@ impl Walked {
     ///
     /// # Errors
     /// An object is missing or damaged.
-    pub fn policy_files(&self, repo: &Repo, line: u64) -> Result<Option<PolicyFileList>, WalkError> {
+    pub fn policy_files(&self, repo: &Repo, line: u64) -> Result<Option<PolicyFiles>, WalkError> {
         read_policy(repo, &self.tail, line).map_err(WalkError::Tree)
     }
 }

@@ -1,18 +1,22 @@
 //! Writing objects so that they survive a crash.
 //!
 //! libgit2 flushes nothing to disk unless a git setting says so, and git warns of that setting wherever it finds it. So
-//! the files are flushed here: objects first, then the folders that name them, and only then may a ref point to them.
+//! the files are flushed here, and the folders that name them, and only then may a ref point to them.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use git2::ObjectType;
 
 use super::git::{GitError, Repo, to_oid};
-use crate::core::object::{Author, CommitHead, Objects, Oid, TreeEntry, Writer, encode_commit, encode_tree};
+use crate::core::history::object::{Author, CommitHead, Objects, Oid, TreeEntry, Writer, encode_commit, encode_tree};
+
+/// How many files are flushed at the same time.
+const FLUSHES_AT_ONCE: usize = 16;
 
 /// Writes objects to a repository. They are safe after [`ObjectWriter::flush`].
 pub struct ObjectWriter<'a> {
@@ -39,19 +43,14 @@ impl<'a> ObjectWriter<'a> {
     /// # Errors
     /// The disk fails.
     pub fn flush(&self) -> Result<(), GitError> {
-        let mut folders = BTreeSet::new();
+        let objects = self.repo.common_dir().join("objects");
+        let mut paths = BTreeSet::from([objects]);
         for oid in &*self.written.borrow() {
-            let path = self.loose_path(*oid);
-            match sync(&path) {
-                Ok(()) => folders.extend(path.parent().map(Path::to_owned)),
-                // It was there before, in a pack.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(GitError::io("flushing to disk", &path)(error)),
-            }
+            let file = self.loose_path(*oid);
+            paths.extend(file.parent().map(Path::to_owned));
+            paths.insert(file);
         }
-        for folder in folders.iter().chain([&self.repo.common_dir().join("objects")]) {
-            sync(folder).map_err(GitError::io("flushing to disk", folder))?;
-        }
+        sync_all(&paths.into_iter().collect::<Vec<_>>())?;
         self.written.borrow_mut().clear();
         Ok(())
     }
@@ -76,6 +75,22 @@ impl<'a> ObjectWriter<'a> {
         let (folder, file) = hex.split_at_checked(2).unwrap_or((&hex, ""));
         self.repo.common_dir().join("objects").join(folder).join(file)
     }
+}
+
+/// Flushes files and folders to disk, several at once, so that the disk writes them together. One that is not there is
+/// a loose object that was in a pack before, or its folder.
+fn sync_all(paths: &[PathBuf]) -> Result<(), GitError> {
+    let sync_some = |paths: &[PathBuf]| {
+        paths.iter().try_for_each(|path| match sync(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done.map_err(GitError::io("flushing to disk", path)),
+        })
+    };
+    thread::scope(|scope| {
+        let share = paths.len().div_ceil(FLUSHES_AT_ONCE).max(1);
+        let flushes: Vec<_> = paths.chunks(share).map(|paths| scope.spawn(move || sync_some(paths))).collect();
+        flushes.into_iter().try_for_each(|flush| flush.join().expect("flushing does not panic"))
+    })
 }
 
 /// Flushes a file or folder to disk.

@@ -8,22 +8,18 @@ use std::path::{Path, PathBuf};
 use git2::StatusOptions;
 
 use super::git::{GitError, Repo, escaped};
-use crate::core::name::MAX_SEGMENTS;
-use crate::core::object::{MODE_FILE, Objects as _, Oid};
-use crate::core::policy::{FilesError, PolicyFiles};
-use crate::core::policy_folder::{
-    MAX_POLICY_FILES, MAX_POLICY_SIZE, POLICY_FOLDERS, POLICY_ROOT_FILE, PolicyFileList, is_policy_path,
-    read_policy_tree as read_tree,
-};
-use crate::core::segment::TreeError;
-use crate::core::void::Void;
+use crate::core::history::object::{MODE_FILE, Objects as _, Oid};
+use crate::core::history::policy_folder::read_policy_tree as read_tree;
+use crate::core::history::segment::TreeError;
+use crate::core::history::void::Void;
+use crate::core::policy::{FOLDERS, FilesError, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, SETTINGS, is_policy_path};
 
 /// Reads the policy files of a commit, sorted by their paths. Other files beside `jit.toml` and the policy's folders are
 /// left out; anything that is no policy file under those folders is refused by its name.
 ///
 /// # Errors
 /// See [`PolicyTreeError`].
-pub fn read_policy_tree(repo: &Repo, commit: Oid) -> Result<PolicyFileList, PolicyTreeError> {
+pub fn read_policy_tree(repo: &Repo, commit: Oid) -> Result<PolicyFiles, PolicyTreeError> {
     let head = repo.commit(commit)?.ok_or(PolicyTreeError::NoCommit(commit))?;
     read_tree(repo, head.tree).map_err(|error| match error {
         TreeError::Objects(error) => PolicyTreeError::Git(error),
@@ -41,12 +37,12 @@ pub fn read_policy_tree(repo: &Repo, commit: Oid) -> Result<PolicyFileList, Poli
 /// See [`PolicyTreeError`].
 pub fn read_folder(folder: &Path) -> Result<PolicyFiles, PolicyTreeError> {
     let mut files = Vec::new();
-    let settings = folder.join(POLICY_ROOT_FILE);
+    let settings = folder.join(SETTINGS);
     if fs::symlink_metadata(&settings).is_ok() {
-        read_file(&settings, POLICY_ROOT_FILE, &mut files)?;
+        read_file(&settings, SETTINGS, &mut files)?;
     }
     let mut waiting: Vec<(PathBuf, String)> =
-        POLICY_FOLDERS.iter().map(|name| (folder.join(name), (*name).to_owned())).collect();
+        FOLDERS.iter().map(|name| (folder.join(name), (*name).to_owned())).collect();
     while let Some((place, path)) = waiting.pop() {
         let entries = match fs::read_dir(&place) {
             Ok(entries) => entries,
@@ -57,7 +53,7 @@ pub fn read_folder(folder: &Path) -> Result<PolicyFiles, PolicyTreeError> {
             let entry = entry.map_err(|why| PolicyTreeError::Folder(path.clone(), why))?;
             let inside = format!("{path}/{}", entry.file_name().to_string_lossy());
             let kind = entry.file_type().map_err(|why| PolicyTreeError::Folder(inside.clone(), why))?;
-            if kind.is_dir() && inside.split('/').count() <= MAX_SEGMENTS {
+            if kind.is_dir() && is_policy_path(&format!("{inside}/a.toml")) {
                 waiting.push((entry.path(), inside));
             } else {
                 read_file(&entry.path(), &inside, &mut files)?;
@@ -67,17 +63,17 @@ pub fn read_folder(folder: &Path) -> Result<PolicyFiles, PolicyTreeError> {
     PolicyFiles::new(files).map_err(PolicyTreeError::Files)
 }
 
-fn read_file(place: &Path, path: &str, files: &mut PolicyFileList) -> Result<(), PolicyTreeError> {
+fn read_file(place: &Path, path: &str, files: &mut Vec<(String, Vec<u8>)>) -> Result<(), PolicyTreeError> {
     let io = |why| PolicyTreeError::Folder(path.to_owned(), why);
     let data = fs::symlink_metadata(place).map_err(io)?;
     if !data.is_file() || !is_policy_path(path) {
         return Err(PolicyTreeError::Path(path.to_owned()));
     }
-    if data.len() > MAX_POLICY_SIZE || files.len() >= MAX_POLICY_FILES {
+    if data.len() > MAX_TOTAL_BYTES as u64 || files.len() >= MAX_FILES {
         return Err(PolicyTreeError::TooLarge);
     }
     let mut bytes = Vec::new();
-    fs::File::open(place).and_then(|file| file.take(MAX_POLICY_SIZE).read_to_end(&mut bytes)).map_err(io)?;
+    fs::File::open(place).and_then(|file| file.take(MAX_TOTAL_BYTES as u64).read_to_end(&mut bytes)).map_err(io)?;
     files.push((path.to_owned(), bytes));
     Ok(())
 }
@@ -93,7 +89,7 @@ pub fn dirty_policy_paths(repo: &Repo) -> Result<Vec<String>, GitError> {
     }
     let mut options = StatusOptions::new();
     options.include_untracked(true).recurse_untracked_dirs(true).include_ignored(false).disable_pathspec_match(true);
-    for path in POLICY_FOLDERS.iter().chain([&POLICY_ROOT_FILE]) {
+    for path in FOLDERS.iter().chain([&SETTINGS]) {
         options.pathspec(path);
     }
     let failed = |error| GitError::git("comparing the work tree with HEAD", error);
@@ -154,8 +150,8 @@ impl fmt::Display for PolicyTreeError {
             }
             PolicyTreeError::Unreadable(path) => write!(f, "`{}` can't be read from git", escaped(path)),
             PolicyTreeError::TooLarge => {
-                let mib = MAX_POLICY_SIZE >> 20;
-                write!(f, "a policy has at most {MAX_POLICY_FILES} files of {mib} MiB together")
+                let mib = MAX_TOTAL_BYTES >> 20;
+                write!(f, "a policy has at most {MAX_FILES} files of {mib} MiB together")
             }
             PolicyTreeError::Folder(path, why) => write!(f, "`{}` can't be read: {why}", path.escape_debug()),
             PolicyTreeError::Files(why) => why.fmt(f),

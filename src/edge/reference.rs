@@ -21,12 +21,12 @@ use std::time::Duration;
 
 use super::git::{GitError, Repo};
 use super::object_writer::sync;
-use crate::core::object::Oid;
+use crate::core::history::object::Oid;
 
 /// How long to wait between two looks at a lock.
 const PAUSE: Duration = Duration::from_millis(20);
 /// How often to look at a lock of git's: 5 seconds.
-const LOOKS_AT_GIT: u32 = if cfg!(test) { 5 } else { 250 };
+const LOOKS_AT_GIT: u32 = 250;
 /// How often to look at the lock of another jit, which holds it for milliseconds: 20 seconds.
 const LOOKS_AT_JIT: u32 = 1000;
 

@@ -7,7 +7,7 @@ use std::thread;
 use super::git::Repo;
 use super::log::{WalkError, Walked};
 use crate::core::ledger::{self, Examined, NoLog, Verdict};
-use crate::core::policy::{FilesError, PolicyFiles};
+use crate::core::policy::PolicyFiles;
 use crate::core::statement::policy_digest;
 use crate::core::view::Memory;
 
@@ -68,8 +68,7 @@ fn examine_all(lines: &[Vec<u8>]) -> Vec<Examined> {
 }
 
 fn read_files(repo: &Repo, walked: &Walked, index: u64) -> Result<Option<PolicyFiles>, ReplayError> {
-    let Some(files) = walked.policy_files(repo, index).map_err(ReplayError::Walk)? else { return Ok(None) };
-    PolicyFiles::new(files).map(Some).map_err(|why| ReplayError::Files(index, why))
+    walked.policy_files(repo, index).map_err(ReplayError::Walk)
 }
 
 /// Why a log could not be folded.
@@ -79,8 +78,6 @@ pub enum ReplayError {
     NoLog(NoLog),
     /// The files of a policy can't be read.
     Walk(WalkError),
-    /// The files of the policy at this line are not what a valid commit holds.
-    Files(u64, FilesError),
 }
 
 impl fmt::Display for ReplayError {
@@ -88,7 +85,6 @@ impl fmt::Display for ReplayError {
         match self {
             ReplayError::NoLog(why) => why.fmt(f),
             ReplayError::Walk(why) => why.fmt(f),
-            ReplayError::Files(index, why) => write!(f, "the policy files of line {index}: {why}"),
         }
     }
 }
@@ -98,7 +94,6 @@ impl std::error::Error for ReplayError {
         match self {
             ReplayError::NoLog(_) => None,
             ReplayError::Walk(why) => why.source(),
-            ReplayError::Files(_, why) => why.source(),
         }
     }
 }

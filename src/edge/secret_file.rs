@@ -58,13 +58,6 @@ pub struct FileFault {
     why: Why,
 }
 
-impl FileFault {
-    /// Tells whether others can read it, so that `chmod` would help.
-    pub fn is_open_to_others(&self) -> bool {
-        matches!(self.why, Why::Open(_))
-    }
-}
-
 #[derive(Debug)]
 enum Why {
     Io(io::Error),
@@ -72,6 +65,19 @@ enum Why {
     TooLarge(u64),
     Open(u32),
     Stranger(u32),
+}
+
+impl FileFault {
+    /// Tells whether the file is larger than was asked for.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self.why, Why::TooLarge(_))
+    }
+
+    /// Returns what to do about it, if there is a command to type.
+    pub fn help(&self) -> Option<String> {
+        let path = self.path.to_string_lossy();
+        matches!(self.why, Why::Open(_)).then(|| format!("chmod 600 '{}'", crate::core::escape::escape(&path)))
+    }
 }
 
 impl fmt::Display for FileFault {
@@ -102,9 +108,10 @@ mod tests {
         for (mode, taken) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o610, false)] {
             std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
             assert_eq!(read(&path, 6).is_ok(), taken, "{mode:o}");
+            assert_eq!(read(&path, 6).is_err_and(|fault| fault.help().is_some()), !taken, "{mode:o}");
         }
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
-        assert!(read(&path, 5).is_err());
+        assert!(read(&path, 5).is_err_and(|fault| fault.is_too_large() && fault.help().is_none()));
         assert!(read(folder.path(), 5).is_err() && read(&folder.path().join("no"), 5).is_err());
     }
 }

@@ -12,7 +12,7 @@ use git2::{ErrorCode, FileMode};
 
 use super::git::{GitError, Repo, from_oid, to_oid};
 use super::object_writer::ObjectWriter;
-use crate::core::object::{Author, CommitHead, Oid};
+use crate::core::history::object::{Author, CommitHead, Oid};
 
 /// Writes `files` (paths with `/`, and bytes), adds them to the index and commits them on the branch that is checked
 /// out, which may have no commit yet. Returns the branch's tip, which is the old one if all files were in it already.

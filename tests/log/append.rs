@@ -3,8 +3,9 @@
 use std::convert::Infallible;
 use std::fs;
 
-use jit::core::append::NewLine;
-use jit::core::object::Oid;
+use jit::core::history::append::NewLine;
+use jit::core::history::object::Oid;
+use jit::core::policy::PolicyFiles;
 use jit::edge::log::{self, AppendError, Draft};
 
 use crate::support::{Here, Temp, context, policy};
@@ -36,9 +37,8 @@ fn git_sees_a_history_and_nothing_else_is_touched() {
 
     let walked = here.walk();
     assert_eq!(walked.size(), 3);
-    let mut sorted = files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
-    sorted.sort();
-    assert_eq!(walked.policy_files(&here.repo, 1).unwrap().as_deref(), Some(&sorted[..]));
+    let published = PolicyFiles::new(files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()))).unwrap();
+    assert_eq!(walked.policy_files(&here.repo, 1).unwrap(), Some(published));
     assert_eq!(walked.policy_files(&here.repo, 2).unwrap(), None);
 }
 

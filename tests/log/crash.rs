@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use jit::core::append::NewLine;
+use jit::core::history::append::NewLine;
 use jit::edge::git::{GitError, Repo};
 use jit::edge::log::{self, AppendError, Draft};
 
@@ -127,7 +127,7 @@ fn a_lock_of_gits_is_waited_for_and_then_named() {
     // Git lets go while an append waits.
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| Here::open(&temp.path("repo")).append("b"));
-        while fs::read_dir(temp.path("repo/.git/jit")).unwrap().count() < 2 {
+        while fs::read_dir(temp.path("repo/.git/jit")).unwrap().count() < 2 && !waiting.is_finished() {
             std::thread::yield_now();
         }
         fs::remove_file(&guard).unwrap();

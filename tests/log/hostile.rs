@@ -1,7 +1,7 @@
 //! What others may push: void commits, forks, merges, objects that stock git would not write.
 
-use jit::core::chain::ChainError;
-use jit::core::void::Void;
+use jit::core::history::chain::ChainError;
+use jit::core::history::void::Void;
 use jit::edge::log::WalkError;
 
 use crate::support::{Temp, policy};

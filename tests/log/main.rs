@@ -1,5 +1,10 @@
 //! The log in real git repositories: appended to, attacked by hand, interrupted.
 
+#![cfg_attr(
+    test,
+    expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a test's own process is what it looks at")
+)]
+
 #[cfg(test)]
 mod append;
 #[cfg(test)]

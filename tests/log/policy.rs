@@ -3,7 +3,8 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-use jit::core::object::{Author, Oid};
+use jit::core::history::object::{Author, Oid};
+use jit::core::policy::PolicyFiles;
 use jit::edge::git::{GitError, Repo};
 use jit::edge::policy_tree::{PolicyTreeError, dirty_policy_paths, read_policy_tree};
 use jit::edge::work_tree::commit_files;
@@ -11,6 +12,10 @@ use jit::edge::work_tree::commit_files;
 use crate::support::Temp;
 
 type Files = Vec<(String, Vec<u8>)>;
+
+fn policy(list: &[(&str, &str)]) -> PolicyFiles {
+    PolicyFiles::new(files(list)).unwrap()
+}
 
 fn files(list: &[(&str, &str)]) -> Files {
     list.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect()
@@ -38,7 +43,7 @@ fn files_are_committed_on_a_branch_without_commits() {
     assert_eq!(temp.git("repo", &["status", "--porcelain"]), "");
     assert_eq!(temp.git("repo", &["log", "--format=%s by %an <%ae>"]), "Start a policy by alice <>");
     assert_eq!(fs::read_to_string(temp.path("repo/jit.toml")).unwrap(), "format = 1\n");
-    assert_eq!(read_policy_tree(&repo, tip).unwrap(), files(&STARTER));
+    assert_eq!(read_policy_tree(&repo, tip).unwrap(), policy(&STARTER));
     assert_eq!(commit(&repo, &STARTER).unwrap(), tip, "again, and nothing changes");
     temp.git("repo", &["fsck", "--strict"]);
 }
@@ -57,7 +62,7 @@ fn only_the_files_given_are_committed() {
     let tip = commit(&repo, &STARTER).unwrap();
     assert_eq!(temp.git("repo", &["status", "--porcelain"]), "M  old\nA  staged");
     assert_eq!(temp.git("repo", &["show", &format!("{tip}:old")]), "old");
-    assert_eq!(read_policy_tree(&repo, tip).unwrap(), files(&STARTER));
+    assert_eq!(read_policy_tree(&repo, tip).unwrap(), policy(&STARTER));
 }
 
 #[test]
@@ -111,7 +116,7 @@ fn what_is_no_policy_file_is_refused_by_its_name() {
     temp.git("repo", &["add", "."]);
     temp.git("repo", &["commit", "-q", "-m", "docs"]);
     let read = || read_policy_tree(&repo, repo.resolve_commit("HEAD").unwrap());
-    assert_eq!(read().unwrap(), files(&STARTER));
+    assert_eq!(read().unwrap(), policy(&STARTER));
     let put = |path: &str| match path {
         "policies/link.toml" => symlink("../jit.toml", temp.path("repo/policies/link.toml")).unwrap(),
         "policies/run.toml" => {
@@ -142,7 +147,7 @@ fn what_is_no_policy_file_is_refused_by_its_name() {
         temp.git("repo", &["commit", "-q", "-m", "gone"]);
         fs::create_dir_all(temp.path("repo/policies/Sub")).unwrap();
     }
-    assert_eq!(read().unwrap(), files(&STARTER));
+    assert_eq!(read().unwrap(), policy(&STARTER));
     let blob = temp.git("repo", &["rev-parse", "HEAD:jit.toml"]);
     let oid: Vec<u8> = (0..20).map(|i| u8::from_str_radix(&blob[2 * i..2 * i + 2], 16).unwrap()).collect();
     let blob = Oid(oid.try_into().unwrap());

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fs;
 use std::path::Path;
 
-use jit::core::append::NewLine;
+use jit::core::history::append::NewLine;
 use jit::edge::git::{GitError, Repo};
 use jit::edge::log::{self, AppendError, BRANCH, WalkError};
 

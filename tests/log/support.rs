@@ -5,11 +5,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use jit::core::append::NewLine;
-use jit::core::chain::Rules;
 use jit::core::hash::Hash;
-use jit::core::object::{Author, Oid};
-use jit::core::policy_folder::{PolicyFileList, policy_digest};
+use jit::core::history::append::NewLine;
+use jit::core::history::chain::Rules;
+use jit::core::history::object::{Author, Oid};
+use jit::core::policy::PolicyFiles;
 use jit::edge::git::Repo;
 use jit::edge::log::{self, AppendError, BRANCH, Context, Draft, Logged, WalkError, Walked};
 
@@ -22,9 +22,9 @@ fn named_digest(line: &[u8]) -> Option<Hash> {
 }
 
 pub(crate) fn policy(files: &[(&str, &str)]) -> NewLine {
-    let files: PolicyFileList =
-        files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
-    NewLine { line: format!("policy {}", policy_digest(&files)).into_bytes(), files }
+    let files = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()));
+    let files = PolicyFiles::new(files).unwrap();
+    NewLine { line: format!("policy {}", files.digest()).into_bytes(), files }
 }
 
 pub(crate) fn context(random: u8) -> Context<'static> {

@@ -7,10 +7,9 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::render;
 use crate::cli::statement::{self, Insist};
 use crate::cli::verdict::deciders;
-use crate::core::hash::Hash;
+use crate::core::history::object::Oid;
 use crate::core::ledger::{changes_deciders, foresee};
-use crate::core::object::Oid;
-use crate::core::policy::{self, Policy, PolicyFiles};
+use crate::core::policy::{self, Policy};
 use crate::core::statement::{PolicyProposal, What};
 use crate::core::view::View;
 use crate::edge::policy_tree::{dirty_policy_paths, read_policy_tree};
@@ -60,13 +59,13 @@ pub(in crate::cli) fn publish(
     commit: Oid,
     yes: bool,
 ) -> anyhow::Result<Exit> {
-    let files = PolicyFiles::new(read_policy_tree(&ledger.repo, commit)?)?;
+    let files = read_policy_tree(&ledger.repo, commit)?;
     let Some(policy) = super::load_and_report(cx, &files) else {
         return Err(Failure::denied(format!("the policy in commit {commit} does not load"))
             .help("correct it (`jit policy lint` checks the work tree), and commit")
             .into());
     };
-    let digest = Hash(files.digest());
+    let digest = files.digest();
     let before = ledger.view.policy_record().cloned();
     if let Some(before) = before.as_ref().filter(|before| before.digest == digest) {
         let published = Published { id: None, version: before.version, digest: digest.to_string(), in_force: true };

@@ -6,10 +6,8 @@ use crate::cli::context::{Context, Ledger};
 use crate::cli::exit::Exit;
 use crate::cli::render;
 use crate::cli::verdict::describe_tally;
-use crate::core::hash::Hash;
-use crate::core::ledger::{Loaded, PolicyRecord, Tally, tally};
-use crate::core::object::Oid;
-use crate::core::policy::PolicyFiles;
+use crate::core::history::object::Oid;
+use crate::core::ledger::{Loaded, PolicyRecord, Tally, no_rules, tally};
 use crate::core::time::Timestamp;
 use crate::core::view::{View, ViewExt};
 use crate::edge::policy_tree::read_policy_tree;
@@ -63,7 +61,12 @@ struct Head {
 
 pub(super) fn run(cx: &mut Context<'_>, _args: &StatusArgs) -> anyhow::Result<Exit> {
     let ledger = cx.ledger()?;
-    let in_force = ledger.view.policy_record().map(|policy| describe(policy, policy.signers.iter()));
+    let mut in_force = ledger.view.policy_record().map(|policy| describe(policy, policy.signers.iter()));
+    // A policy that loads is of no use to this program either, once one of a newer format was in force.
+    if let Some(policy) = in_force.as_mut().filter(|policy| policy.loads && ledger.view.rules().is_none()) {
+        policy.loads = false;
+        policy.fault = Some(no_rules(&ledger.view).message);
+    }
     let mut proposed: Vec<_> = ledger.view.proposals().collect();
     proposed.sort_by_key(|proposal| proposal.policy.index);
     let proposed: Vec<Proposed> = proposed
@@ -154,12 +157,9 @@ fn rows(cx: &Context<'_>, policy: &Policy) -> Vec<(&'static str, String)> {
 /// Holds the policy that is checked out against the one in force; none where there is no commit.
 fn head(ledger: &Ledger) -> Option<Head> {
     let commit = ledger.repo.resolve_commit("HEAD").ok()?;
-    let files = read_policy_tree(&ledger.repo, commit)
-        .map_err(|why| why.to_string())
-        .and_then(|files| PolicyFiles::new(files).map_err(|why| why.to_string()));
-    let (digest, fault) = match files {
-        Ok(files) => (Some(Hash(files.digest())), None),
-        Err(why) => (None, Some(why)),
+    let (digest, fault) = match read_policy_tree(&ledger.repo, commit) {
+        Ok(files) => (Some(files.digest()), None),
+        Err(why) => (None, Some(why.to_string())),
     };
     let in_force = digest.is_some() && ledger.view.policy_record().map(|policy| policy.digest) == digest;
     Some(Head { commit: commit.to_string(), digest: digest.map(|digest| digest.to_string()), in_force, fault })

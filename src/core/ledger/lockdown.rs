@@ -70,16 +70,16 @@ fn sign(view: &impl View, at: &Placed<'_>, mut record: LiftRecord) -> Effect {
         return Err("that lockdown is lifted already".to_owned());
     }
     let signature = (by.clone(), at.key.clone());
-    let signed_before = record.signatures.contains(&signature);
-    if !signed_before {
+    let is_new = !record.signatures.contains(&signature);
+    if is_new {
         record.signatures.push(signature);
     }
     if signers(view, &record).len() < view.threshold() {
-        // Said once more it can still lift the lockdown, where the threshold has come down since; else it is nothing new.
-        return if signed_before {
-            Err(format!("`{by}` signed for it already"))
-        } else {
+        // Signing once more only helps where the threshold has come down since.
+        return if is_new {
             Ok(vec![Change::Lift(Box::new(record))])
+        } else {
+            Err(format!("`{by}` signed for it already"))
         };
     }
     let lifted = LockdownRecord { lifted: Some(at.index), ..lockdown.clone() };

@@ -4,9 +4,9 @@
 //! or invalid. [`apply`] takes a view of all before and one line, in these steps:
 //!
 //! 1. [`examine`]: is it a line, and does its signature fit the key inside it? Stateless, so it runs in parallel.
-//! 2. [`attribution`]: is that key its author's here, does it belong to this log and place? If not, it is *inert*: a
+//! 2. `attribution.rs`: is that key its author's here, does it belong to this log and place? If not, it is *inert*: a
 //!    leaf of the tree and nothing more.
-//! 3. By kind, in [`policy`], [`request`] and [`lockdown`]: what does it change? A valid line whose author had no such
+//! 3. By kind, in `policy.rs`, `request.rs` and `lockdown.rs`: what does it change? A valid line whose author had no such
 //!    right, or that came too late, is *without effect*: shown, and no error.
 //!
 //! The answer is a [`Delta`], which the view takes in. Start reading at [`apply`].
@@ -27,8 +27,8 @@ pub use record::{
     ApprovalRecord, Ending, Entry, EntryKind, GenesisRecord, Grant, LiftRecord, Loaded, LockdownRecord, PolicyRecord,
     ProposalRecord, RequestRecord, Status,
 };
-pub use request::{approvers, judge_new, locked_reason};
-pub(in crate::core) use request::{denied_reason, no_rules};
+pub(in crate::core) use request::denied_reason;
+pub use request::{approvers, judge_new, locked_reason, no_rules};
 
 use super::hash::Hash;
 use super::key::PublicKey;

@@ -76,6 +76,10 @@ fn load(proposal: &PolicyProposal, files: Option<&PolicyFiles>) -> Loaded {
         return Loaded::Unsupported;
     }
     let Some(files) = files else { return Loaded::Broken("it has no files".to_owned()) };
+    // A valid commit holds just the files that the line names; whoever brings others gets nothing.
+    if files.digest() != proposal.digest {
+        return Loaded::Broken("its files are not those that its digest names".to_owned());
+    }
     let declared = policy::declared_format(files);
     if declared != Some(proposal.format) {
         return Loaded::Broken(format!("its line says format {}, its jit.toml does not", proposal.format));

@@ -50,7 +50,9 @@ pub(super) fn ask(view: &impl View, at: &Placed<'_>, request: &Request) -> Vec<C
 /// Judges a request at its own line: complete, waiting, or without effect for ever.
 pub fn judge_new(view: &impl View, record: &mut RequestRecord) {
     let Some(policy) = view.rules() else {
-        record.status = Status::WithoutEffect(vec![no_rules(view)]);
+        // What holds for ever is that no rule fitted, not that this policy can't be read: a later one may load.
+        let text = "no rule could be asked when it was made: no policy that this program can read was in force";
+        record.status = Status::WithoutEffect(vec![Reason::new(Code::NoMatchingRule, text)]);
         return;
     };
     record.pending_for = policy.pending_for();
@@ -58,7 +60,7 @@ pub fn judge_new(view: &impl View, record: &mut RequestRecord) {
     let mut against = Vec::new();
     against.extend(locked_reason(view, &record.by, &record.request.resource, record.index));
     against.extend(denied_reason(policy, &ask));
-    against.extend(evaluate::misfits(policy, policy.rules().values(), &ask));
+    against.extend(evaluate::misfits(policy, policy.rules_near(ask.resource), &ask));
     if against.is_empty() {
         record.status = completion(view, policy, record, record.index).map_or(Status::Pending, Status::Complete);
     } else {
@@ -67,7 +69,7 @@ pub fn judge_new(view: &impl View, record: &mut RequestRecord) {
 }
 
 /// Says why no rule of this log can be asked.
-pub(crate) fn no_rules(view: &impl View) -> Reason {
+pub fn no_rules(view: &impl View) -> Reason {
     match (view.format_above(), view.policy_record()) {
         (Some(format), _) => {
             Reason::new(Code::PolicyUnsupported, format!("a policy of format {format} is in force: upgrade jit"))

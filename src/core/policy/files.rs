@@ -8,6 +8,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use crate::core::hash::Hash;
 use crate::core::name::{Name, NameError};
 use crate::core::policy::diagnostic::escape;
 
@@ -16,10 +17,13 @@ pub const MAX_FILES: usize = 10_000;
 /// The most bytes all files of a policy may have together.
 pub const MAX_TOTAL_BYTES: usize = 16 * 1024 * 1024;
 
+/// The longest path of a file, in bytes.
+pub(super) const MAX_PATH_LEN: usize = 1024;
+
 /// The settings of a policy: its format, name, maintainers.
-pub(crate) const SETTINGS: &str = "jit.toml";
+pub const SETTINGS: &str = "jit.toml";
 /// The folders whose files are part of a policy.
-const FOLDERS: [&str; 4] = ["identities", "policies", "targets", "tests"];
+pub const FOLDERS: [&str; 4] = ["identities", "policies", "targets", "tests"];
 const EXTENSION: &str = ".toml";
 
 /// The files of a policy by path, sorted by path bytes; every path is one that [`is_policy_path`] takes.
@@ -53,13 +57,17 @@ impl PolicyFiles {
 
     /// Returns the SHA-256 of what `sha256sum` prints over the files, sorted by path bytes: of each file its SHA-256
     /// in lower-case hex, two spaces, its path, a line feed.
-    pub fn digest(&self) -> [u8; 32] {
+    pub fn digest(&self) -> Hash {
         let mut sums = Sha256::new();
         for (path, content) in &self.0 {
-            let hex: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
-            sums.update(format!("{hex}  {path}\n"));
+            sums.update(format!("{}  {path}\n", Hash::of(content)));
         }
-        sums.finalize().into()
+        Hash(sums.finalize().into())
+    }
+
+    /// Tells whether there is no file.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Iterates over paths and contents, sorted by path bytes.
@@ -79,6 +87,9 @@ pub fn is_policy_path(path: &str) -> bool {
 }
 
 fn check_path(path: &str) -> Result<(), FilesError> {
+    if path.len() > MAX_PATH_LEN {
+        return Err(FilesError::Long(path.len()));
+    }
     if path == SETTINGS {
         return Ok(());
     }
@@ -95,6 +106,8 @@ fn check_path(path: &str) -> Result<(), FilesError> {
 pub enum FilesError {
     /// It is neither jit.toml nor under one of the folders of a policy.
     Place(String),
+    /// Its path has so many bytes, more than 1,024.
+    Long(usize),
     /// It does not end in `.toml`.
     Extension(String),
     /// A part of the path is no name.
@@ -115,6 +128,9 @@ impl fmt::Display for FilesError {
                 "`{}` is not part of a policy: only jit.toml and what is under identities/, policies/, targets/ and tests/",
                 escape(path)
             ),
+            FilesError::Long(len) => {
+                write!(f, "the path of a policy's file has at most {MAX_PATH_LEN} bytes, not {len}")
+            }
             FilesError::Extension(path) => {
                 write!(f, "`{}` is not part of a policy: its files end in {EXTENSION}", escape(path))
             }
@@ -190,9 +206,9 @@ mod tests {
         // jit.toml holds `format = 1` and a line feed, identities/a.toml nothing:
         // sha256sum identities/a.toml jit.toml | sha256sum
         let two = files(&[("jit.toml", "format = 1\n"), ("identities/a.toml", "")]).unwrap();
-        let hex: String = two.digest().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = two.digest().to_string();
         assert_eq!(hex, "178d99db601f10d53cb6e96f5e644a0c8e7325019a86de6b88d1c9a0492eed90");
-        let none: String = files(&[]).unwrap().digest().iter().map(|byte| format!("{byte:02x}")).collect();
+        let none = files(&[]).unwrap().digest().to_string();
         assert_eq!(none, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 

@@ -18,7 +18,7 @@ use super::files::{PolicyFiles, SETTINGS};
 use super::findings::{At, Findings};
 use super::groups::resolve_groups;
 use super::identities::{DraftGroup, DraftIdentity, read_identities};
-use super::model::{Identity, IdentityKind, Places, Policy, Rule, Selector};
+use super::model::{ByResource, Identity, IdentityKind, Places, Policy, Rule, Selector};
 use super::rules::read_rules;
 use super::settings::{Settings, format_of, read_settings};
 use super::syntax::{Declared, Reader};
@@ -215,6 +215,7 @@ impl Parts {
             let rule = rule.expect("a rule that can't be read is an error");
             (id, rule)
         });
+        let rules: BTreeMap<Name, Rule> = rules.collect();
         Policy {
             name: settings.name.expect("a policy without a name is an error"),
             maintainers: settings.maintainers.into_iter().map(|(name, _)| name).collect(),
@@ -225,7 +226,8 @@ impl Parts {
             identities: identities.collect(),
             groups: self.groups,
             key_owners: self.keys.into_iter().map(|(key, (owner, _))| (key, owner)).collect(),
-            rules: rules.collect(),
+            by_resource: ByResource::new(&rules),
+            rules,
             places,
         }
     }

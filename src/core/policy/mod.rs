@@ -21,7 +21,7 @@
 //! - A group that contains itself, directly or by way of others, is an error.
 //! - Keys of one identity may share a point (a security key under two applications); keys of two may not.
 //! - At most 4 MiB in one file, 1,000,000 memberships in all groups, 64 entries of `approvals` of up to 1,000 people,
-//!   and 1,000 different reason patterns of up to 1,024 bytes (256 KiB compiled).
+//!   and 1,000 different reason patterns of up to 1,024 bytes (1 MiB compiled).
 //!
 //! Start reading at `load.rs`; `model.rs` is what everything else uses.
 
@@ -40,7 +40,7 @@ mod syntax;
 mod tests;
 
 pub use diagnostic::{Diagnostic, Kind, Severity, Span, escape, render};
-pub use files::{FilesError, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, is_policy_path};
+pub use files::{FOLDERS, FilesError, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, SETTINGS, is_policy_path};
 pub use lint::lint;
 pub use load::{declared_format, load};
 pub use model::{

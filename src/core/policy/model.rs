@@ -10,7 +10,7 @@ use std::str::FromStr;
 use regex::Regex;
 
 use crate::core::key::PublicKey;
-use crate::core::name::{Name, NameError};
+use crate::core::name::{Name, NameError, Resource};
 use crate::core::pattern::Pattern;
 use crate::core::policy::diagnostic::Span;
 use crate::core::time::Duration;
@@ -28,7 +28,35 @@ pub struct Policy {
     pub(super) groups: BTreeMap<Name, BTreeSet<Name>>,
     pub(super) key_owners: BTreeMap<PublicKey, Name>,
     pub(super) rules: BTreeMap<Name, Rule>,
+    pub(super) by_resource: ByResource,
     pub(super) places: Places,
+}
+
+/// Rules by the first segment of their patterns, so that a resource finds the few that could be for it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ByResource {
+    /// Rules with a pattern whose first segment is this very text.
+    named: BTreeMap<String, BTreeSet<Name>>,
+    /// Rules with a pattern whose first segment holds a wildcard.
+    wild: BTreeSet<Name>,
+}
+
+impl ByResource {
+    pub(super) fn new(rules: &BTreeMap<Name, Rule>) -> ByResource {
+        let mut sorted = ByResource::default();
+        for (id, rule) in rules {
+            for pattern in &rule.resources {
+                let first = pattern.as_str().split('/').next().unwrap_or_default();
+                let ids = if first.contains('*') {
+                    &mut sorted.wild
+                } else {
+                    sorted.named.entry(first.to_owned()).or_default()
+                };
+                ids.insert(id.clone());
+            }
+        }
+        sorted
+    }
 }
 
 /// Where in the files things stand, for warnings and explanations.
@@ -111,6 +139,14 @@ impl Policy {
     /// Returns all rules, by id.
     pub fn rules(&self) -> &BTreeMap<Name, Rule> {
         &self.rules
+    }
+
+    /// Returns the rules that could be for `resource`, by id: all whose patterns match it, and a few more.
+    pub fn rules_near(&self, resource: &Resource) -> impl Iterator<Item = &Rule> {
+        let first = resource.segments().next().unwrap_or_default();
+        let named = self.by_resource.named.get(first);
+        let ids: BTreeSet<&Name> = named.into_iter().flatten().chain(&self.by_resource.wild).collect();
+        ids.into_iter().filter_map(|id| self.rules.get(id))
     }
 
     /// Returns the file in which the rule of that id stands, and where in it.

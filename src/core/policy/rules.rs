@@ -33,7 +33,7 @@ const MAX_APPROVAL_COUNT: u64 = 1_000;
 /// The longest pattern of a reason, in bytes.
 const MAX_REGEX_LEN: usize = 1_024;
 /// The largest compiled pattern, in bytes as the `regex` crate counts them; `\w` takes some 50 KiB, `.{20,200}` 200.
-const MAX_REGEX_SIZE: usize = 256 * 1024;
+const MAX_REGEX_SIZE: usize = 1024 * 1024;
 /// The deepest nesting in a pattern.
 const MAX_REGEX_DEPTH: u32 = 50;
 /// The most different patterns in one policy, so that no policy takes more than seconds to load.

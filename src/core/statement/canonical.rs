@@ -271,3 +271,194 @@ pub(super) fn write_string(out: &mut String, text: &str) {
 pub fn is_text(text: &str) -> bool {
     text.len() <= MAX_TEXT_LEN && !text.chars().any(char::is_control)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads the whole of `text` by `read`.
+    fn whole<'a, T>(text: &'a str, read: impl FnOnce(&mut Reader<'a>) -> Result<T, Malformed>) -> Option<T> {
+        let mut reader = Reader::new(text, 0);
+        let value = read(&mut reader).ok()?;
+        (reader.at() == text.len()).then_some(value)
+    }
+
+    #[test]
+    fn numbers_have_one_form() {
+        for (text, value) in [("0", 0), ("1", 1), ("10", 10), ("9007199254740991", MAX_NUMBER)] {
+            assert_eq!(whole(text, Reader::number), Some(value), "{text:?}");
+        }
+        for bad in [
+            "",
+            "00",
+            "01",
+            "+1",
+            "-1",
+            "-0",
+            "1.0",
+            "1.",
+            ".1",
+            "1e3",
+            "1E3",
+            "0x1",
+            " 1",
+            "1 ",
+            "1_000",
+            "9007199254740992",
+            "18446744073709551616",
+            "99999999999999999999999999999999999999",
+            "null",
+            "\"1\"",
+            "NaN",
+            "١",
+            "１",
+        ] {
+            assert_eq!(whole(bad, Reader::number), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn strings_have_one_form() {
+        let text = "a \"b\" \\ / é \u{a0} \u{ad} \u{200b} \u{202e} \u{feff} \u{fffd} \u{10ffff}";
+        let mut written = String::new();
+        write_string(&mut written, text);
+        assert_eq!(whole(&written, Reader::string).as_deref(), Some(text));
+        let controls = (0..=0x1f).chain(0x7f..=0x9f).map(|code| char::from_u32(code).unwrap());
+        let raw = controls.map(|c| format!("\"a{c}b\""));
+        let escapes =
+            (0..=0x10ff).filter_map(char::from_u32).filter(|c| !matches!(c, '"' | '\\')).map(|c| format!("\"\\{c}\""));
+        let others = [
+            r#"""#,
+            r#""a"#,
+            r#""a\"#,
+            r#""a\""#,
+            r#"a"#,
+            r#"'a'"#,
+            r#""a"b""#,
+            r#""\u0041""#,
+            r#""\u0022""#,
+            r#""\ud800""#,
+            r#""\x41""#,
+            r#""\\\""#,
+        ];
+        for bad in raw.chain(escapes).chain(others.map(str::to_owned)) {
+            assert_eq!(whole(&bad, Reader::string), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn text_ends_at_its_limit_decoded() {
+        let quoted = |text: &str| {
+            let mut out = String::new();
+            write_string(&mut out, text);
+            out
+        };
+        // (what repeats, the most times that fit): bytes count as they are, and an escape as the byte it stands for.
+        for (unit, most) in [("a", 1024), ("\"", 1024), ("\\", 1024), ("é", 512), ("\u{10ffff}", 256)] {
+            assert_eq!(whole(&quoted(&unit.repeat(most)), Reader::text), Some(unit.repeat(most)), "{unit:?}");
+            assert_eq!(whole(&quoted(&unit.repeat(most + 1)), Reader::text), None, "{unit:?}");
+            assert!(is_text(&unit.repeat(most)) && !is_text(&unit.repeat(most + 1)), "{unit:?}");
+        }
+        for control in ['\0', '\n', '\u{1b}', '\u{7f}', '\u{80}', '\u{9f}'] {
+            assert!(!is_text(&format!("a{control}")), "{control:?}");
+        }
+    }
+
+    #[test]
+    fn hex_times_and_durations_have_one_form() {
+        let digits = "0123456789abcdef0123456789abcdef";
+        assert!(whole(&format!("\"{digits}\""), Reader::hex::<16>).is_some());
+        for bad in [&digits[..31], &format!("{digits}0"), &digits.to_uppercase(), &digits.replace('a', "g"), ""] {
+            assert!(whole(&format!("\"{bad}\""), Reader::hex::<16>).is_none(), "{bad:?}");
+        }
+        assert!(whole("\"2024-02-29T23:59:59Z\"", Reader::time).is_some());
+        for bad in ["2023-02-29T00:00:00Z", "2024-02-29T24:00:00Z", "2024-02-29t00:00:00Z", "2024-02-29 00:00:00Z", ""]
+        {
+            assert!(whole(&format!("\"{bad}\""), Reader::time).is_none(), "{bad:?}");
+        }
+        for (text, good) in [("1", true), ("31536000", true), ("0", false), ("31536001", false), ("\"1\"", false)] {
+            assert_eq!(whole(text, Reader::duration).is_some(), good, "{text:?}");
+        }
+        assert_eq!(whole("null", |reader| reader.optional(Reader::number)), Some(None));
+        assert_eq!(whole("7", |reader| reader.optional(Reader::number)), Some(Some(7)));
+        assert_eq!(whole("nul", |reader| reader.optional(Reader::number)), None);
+    }
+
+    #[test]
+    fn lists_hold_something() {
+        assert_eq!(whole("[1,2]", |reader| reader.list(Reader::number)), Some(vec![1, 2]));
+        for bad in ["", "[", "[]", "[1", "[1,]", "[,1]", "[1 ,2]", "[1, 2]", "[1][2]", "[1;2]", "1,2"] {
+            assert_eq!(whole(bad, |reader| reader.list(Reader::number)), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_ignored_is_canonical_all_the_same() {
+        let skip = |text: &str| whole(text, |reader| reader.skip_fields(&["v", "type"])).is_some();
+        let nested = |levels: usize| format!(",\"a\":{}1{}", "[".repeat(levels), "]".repeat(levels));
+        let objects = |levels: usize| format!(",\"a\":{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+        let mixed = |pairs: usize| format!(",\"a\":{}1{}", "[{\"a\":".repeat(pairs), "}]".repeat(pairs));
+        for good in [
+            "",
+            r#","a":null"#,
+            r#","a":true,"b":false"#,
+            r#","a":0,"b":"","c":[],"d":{}"#,
+            r#","a":[1,"x",[],{},null]"#,
+            r#","a":{"v":1,"type":2,"a":3}"#,
+            r#","a":{"b":{"b":1}},"b":1"#,
+            r#","":1"#,
+            r#","a\"":1"#,
+            &nested(16),
+            &objects(16),
+            &mixed(8),
+        ] {
+            assert!(skip(good), "{good:?}");
+        }
+        for bad in [
+            ",",
+            r#","a""#,
+            r#","a":"#,
+            r#","v":1"#,
+            r#","a":1,"a":1"#,
+            r#","a":{"b":1,"b":1}"#,
+            r#","a":{"b":{"c":1,"c":1}}"#,
+            r#", "a":1"#,
+            r#","a" :1"#,
+            r#","a": 1"#,
+            r#","a":1 "#,
+            r#","a":[1,]"#,
+            r#","a":[1 ]"#,
+            r#","a":{"b":1,}"#,
+            r#","a":{b:1}"#,
+            r#","a":{1:1}"#,
+            r#","a":nul"#,
+            r#","a":Null"#,
+            r#","a":tru"#,
+            r#","a":01"#,
+            r#","a":-1"#,
+            r#","a":1.5"#,
+            r#","a":9007199254740992"#,
+            r#","a":"\n""#,
+            r#","a":"\u0041""#,
+            r#","\u0041":1"#,
+            ",\"a\":\"\u{7f}\"",
+            ",\"\u{80}\":1",
+            ",\"a\":undefined",
+            ",a:1",
+            &nested(17),
+            &objects(17),
+            &format!("{},\"b\":[", nested(1)),
+            &mixed(9),
+            &nested(5000),
+        ] {
+            assert!(!skip(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn errors_name_the_place() {
+        let mut reader = Reader::new("\"abc\u{7f}\"", 0);
+        let error = reader.string().unwrap_err();
+        assert_eq!((error.at, error.to_string().as_str()), (4, "byte 4: expected no control character"));
+    }
+}

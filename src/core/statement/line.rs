@@ -129,3 +129,188 @@ pub fn policy_digest(bytes: &[u8]) -> Option<Hash> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::testing::{Key, bodies};
+
+    /// A line of exactly `len` bytes: of a kind that is not known, padded in a field that nobody reads.
+    fn line_of(len: usize) -> String {
+        let body = |pad: usize| bodies::UNKNOWN.replace("\"yes\":true", &format!("\"yes\":\"{}\"", "a".repeat(pad)));
+        let line = Key::plain(1).line_text(&body(0));
+        let line = Key::plain(1).line_text(&body(len - line.len()));
+        assert_eq!(line.len(), len);
+        line
+    }
+
+    #[test]
+    fn each_kind_reads_and_verifies() {
+        for body in bodies::all() {
+            for key in [Key::plain(1), Key::security(1)] {
+                let line = key.line(&body);
+                assert_eq!(Line::parse(line.as_str().as_bytes()), Ok(line.clone()));
+                assert_eq!((line.body_text(), line.id()), (body.as_str(), Hash::of(body.as_bytes())));
+                assert_eq!((line.unverified().by().as_str(), line.signature().key()), ("alice", &key.public()));
+                let id = line.id();
+                let verified = line.verify().unwrap();
+                assert_eq!((verified.get().id, verified.key()), (id, &key.public()));
+            }
+        }
+    }
+
+    #[test]
+    fn any_changed_bit_is_refused() {
+        for body in bodies::all() {
+            let line = Key::plain(1).line_text(&body).into_bytes();
+            for at in 0..line.len() {
+                for bit in 0..8 {
+                    let mut changed = line.clone();
+                    changed[at] ^= 1 << bit;
+                    let refused = Line::parse(&changed).map(|line| line.verify().is_err()).unwrap_or(true);
+                    assert!(refused, "bit {bit} of byte {at} of {body}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_changed_byte_is_refused() {
+        let line = Key::security(1).line_text(bodies::LIFT).into_bytes();
+        for at in 0..line.len() {
+            for byte in (0..=u8::MAX).filter(|byte| *byte != line[at]) {
+                let mut changed = line.clone();
+                changed[at] = byte;
+                let refused = Line::parse(&changed).map(|line| line.verify().is_err()).unwrap_or(true);
+                assert!(refused, "byte {at} as {byte:#x}");
+            }
+            for changed in [[&line[..at], &line[at + 1..]].concat(), [&line[..=at], &line[at..]].concat()] {
+                let refused = Line::parse(&changed).map(|line| line.verify().is_err()).unwrap_or(true);
+                assert!(refused, "byte {at} missing or twice");
+            }
+            assert!(Line::parse(&line[..at]).is_err());
+        }
+    }
+
+    #[test]
+    fn breaches_of_the_frame() {
+        let text = Key::plain(1).line_text(bodies::REQUEST);
+        let sig = Key::plain(1).sign(bodies::REQUEST.as_bytes()).to_base64();
+        assert!(Line::parse(text.as_bytes()).is_ok());
+        for (from, to) in [
+            ("{\"body\":{", "{ \"body\":{"),
+            ("{\"body\":{", "{\"body\": {"),
+            ("{\"body\":{", "{\"Body\":{"),
+            ("{\"body\":{", " {\"body\":{"),
+            ("{\"body\":{", "\u{feff}{\"body\":{"),
+            ("{\"body\":{", "{\"more\":1,\"body\":{"),
+            ("},\"sig\":\"", "} ,\"sig\":\""),
+            ("},\"sig\":\"", "}, \"sig\":\""),
+            ("},\"sig\":\"", "},\"sig\": \""),
+            ("},\"sig\":\"", "},\"Sig\":\""),
+            ("},\"sig\":\"", "},\"more\":1,\"sig\":\""),
+            ("},\"sig\":\"", "},\"sig\":\" "),
+            (sig.as_str(), ""),
+            (&sig, "null"),
+            (&sig, &sig.replace('U', "\\u0055")),
+            (&sig, &format!("{sig}\",\"sig\":\"{sig}")),
+            (&sig, &format!("{sig}\",\"more\":\"")),
+            (&sig, &format!("{}\\n{}", &sig[..70], &sig[70..])),
+            (&sig, &format!("{}\n{}", &sig[..70], &sig[70..])),
+            (&sig, sig.trim_end_matches('=')),
+            (&sig, &format!("{sig}=")),
+        ] {
+            assert_eq!(text.matches(from).count(), 1, "{from}");
+            assert!(Line::parse(text.replace(from, to).as_bytes()).is_err(), "{from} as {to}");
+        }
+        let swapped = format!("{{\"sig\":\"{sig}\",\"body\":{}}}", bodies::REQUEST);
+        assert!(Line::parse(swapped.as_bytes()).is_err());
+        for end in ["\n", "\r", " ", "\0", "}", ",", &text] {
+            assert!(Line::parse(format!("{text}{end}").as_bytes()).is_err(), "{end:?}");
+        }
+        for whole in ["", "{}", "null", "{\"body\":{},\"sig\":\"\"}", "{\"body\":null,\"sig\":\"\"}", "\n"] {
+            assert!(Line::parse(whole.as_bytes()).is_err(), "{whole:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text() {
+        let text = Key::plain(1).line_text(bodies::REQUEST);
+        let at = text.find("INC").unwrap();
+        for (bytes, what) in [
+            (b"\xff".as_slice(), "no start of a character"),
+            (b"\x80", "a lone continuation"),
+            (b"\xc3", "half a character"),
+            (b"\xc0\xaf", "an overlong slash"),
+            (b"\xe0\x80\xaf", "a longer one"),
+            (b"\xed\xa0\x80", "a lone high surrogate"),
+            (b"\xed\xb0\x80", "a lone low surrogate"),
+            (b"\xed\xa0\xbd\xed\xb8\x80", "a pair of surrogates (CESU-8)"),
+            (b"\xf4\x90\x80\x80", "above U+10FFFF"),
+            (b"\xc0\x80", "a NUL in two bytes"),
+        ] {
+            let changed = [&text.as_bytes()[..at], bytes, &text.as_bytes()[at..]].concat();
+            let error = Line::parse(&changed).unwrap_err();
+            assert_eq!((error.at, error.expected.as_str()), (at, "UTF-8"), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_line_ends_at_its_limit() {
+        assert!(Line::parse(line_of(MAX_LINE_LEN).as_bytes()).is_ok_and(|line| line.verify().is_ok()));
+        for len in [MAX_LINE_LEN + 1, 20 * 1024, 100 * 1024] {
+            let error = Line::parse(line_of(len).as_bytes()).unwrap_err();
+            assert_eq!(error, Malformed { at: MAX_LINE_LEN, expected: "a line of at most 16384 bytes".to_owned() });
+        }
+        // Refused unparsed: what comes first does not matter.
+        let error = Line::parse(&vec![0xff; MAX_LINE_LEN + 1]).unwrap_err();
+        assert_eq!(error.at, MAX_LINE_LEN);
+        let body = bodies::UNKNOWN.replace("\"yes\":true", &format!("\"yes\":\"{}\"", "a".repeat(MAX_LINE_LEN)));
+        assert!(Line::new(&body, &Key::plain(1).sign(body.as_bytes())).is_err());
+    }
+
+    #[test]
+    fn a_new_line_holds_no_text_that_does_not_read_back() {
+        for (from, to) in [("INC", "a\nb"), ("INC", "\u{9f}"), ("\"action\":\"read\"", "\"action\":\"Read\"")] {
+            let body = bodies::REQUEST.replace(from, to);
+            assert!(Line::new(&body, &Key::plain(1).sign(body.as_bytes())).is_err(), "{to}");
+        }
+    }
+
+    #[test]
+    fn a_signature_fits_its_own_body_only() {
+        let other = Key::plain(1).sign(bodies::LIFT.as_bytes());
+        let line = Line::new(bodies::REQUEST, &other).unwrap();
+        assert_eq!(line.verify().unwrap_err(), SignatureError::Mismatch);
+    }
+
+    #[test]
+    fn a_policy_body_brings_its_files_whatever_its_signature_is_worth() {
+        let digest = Some("d".repeat(64).parse().unwrap());
+        let key = Key::plain(1);
+        let good = key.line_text(bodies::POLICY);
+        let sig = key.sign(bodies::POLICY.as_bytes()).to_base64();
+        for line in
+            [good.clone(), good.replace(&sig, ""), good.replace(&sig, "AAAA"), good.replace(&sig, "no base64 é")]
+        {
+            assert_eq!(policy_digest(line.as_bytes()), digest, "{line}");
+        }
+        for line in [
+            key.line_text(bodies::REQUEST),
+            key.line_text(&bodies::genesis()),
+            key.line_text(&bodies::POLICY.replace("{\"v\":1,", "{\"v\":2,")),
+            key.line_text(&bodies::POLICY.replace("\"version\":3", "\"version\":03")),
+            key.line_text(&bodies::POLICY.replace("\"version\":3", "\"version\": 3")),
+            format!("{good}\n"),
+            format!("{good} "),
+            good.replace(&sig, "a\",\"sig\":\"b"),
+            good.replace(&sig, "\\"),
+            good.replace(&sig, "\u{7f}"),
+            good.replace("\"sig\"", "\"Sig\""),
+            good.replace(&sig, &"A".repeat(MAX_LINE_LEN)),
+        ] {
+            assert_eq!(policy_digest(line.as_bytes()), None, "{line}");
+        }
+        assert_eq!(policy_digest(&[good.as_bytes(), b"\xff"].concat()), None);
+    }
+}

@@ -1,6 +1,6 @@
 //! What people sign: one type a kind of statement, its one encoding, its id.
 //!
-//! A statement is one line, `{"body":B,"sig":"S"}`. B is compact JSON in a single canonical form ([`canonical`]), and
+//! A statement is one line, `{"body":B,"sig":"S"}`. B is compact JSON in a single canonical form (`canonical.rs`), and
 //! exactly its bytes are signed and hashed: a statement's id is the SHA-256 of B. S is the base64 of an SSHSIG blob
 //! ([`crate::core::signature`]). Bodies start
 //!
@@ -17,6 +17,8 @@
 mod body;
 mod canonical;
 mod line;
+#[cfg(test)]
+mod tests;
 
 pub use body::encode;
 pub use canonical::{MAX_NUMBER, MAX_TEXT_LEN, Malformed, is_text};

@@ -259,7 +259,7 @@ fn a_bad_file_is_named_with_its_fault() {
         ),
         (&format!("commit = \"{commit}\"\nsize = 0\nroot = \"{root}\"\n"), "`size`: it is at least 1"),
         (&format!("commit = \"{commit}\"\nsize = -1\nroot = \"{root}\"\n"), "2:8: "),
-        (&format!("commit = \"{commit}\"\nsize = 1\nroot = \"{root}0\"\n"), "`root`: an id or a root is 64 digits"),
+        (&format!("commit = \"{commit}\"\nsize = 1\nroot = \"{root}0\"\n"), "`root`: not 64 lower-case hex digits"),
     ];
     let trusts = [
         ("repos = [\"relative\"]\n", "`repos`: a path here starts with `/`"),

@@ -94,6 +94,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "what is tested is that the process's own folder does not count")]
     fn programs_are_found_only_in_absolute_folders() {
         let here = tempfile::tempdir().unwrap();
         let program = here.path().join("tool");

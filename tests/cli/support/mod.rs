@@ -33,7 +33,8 @@ const EVERYBODY: [&str; 7] = ["alice", "bob", "carol", "dave", "erin", "deployer
 
 /// A folder that is removed at the end, with a repo and home folders.
 pub(crate) struct Team {
-    folder: TempDir,
+    /// Removed at the end.
+    _folder: TempDir,
     root: PathBuf,
     now: Cell<Timestamp>,
     ran: Cell<u64>,
@@ -76,7 +77,7 @@ impl Team {
             keys::write_key(name, &root.join("home").join(name).join(".ssh/id_ed25519"));
         }
         Team {
-            folder,
+            _folder: folder,
             root,
             now: Cell::new(START.parse().unwrap()),
             ran: Cell::new(0),
@@ -243,10 +244,10 @@ impl Team {
 }
 
 impl Drop for Team {
+    #[expect(clippy::print_stderr, reason = "what a test that fails saw helps whoever looks at it")]
     fn drop(&mut self) {
-        // Names what a failed test leaves for whoever looks at it.
         if std::thread::panicking() {
-            eprintln!("in {}:\n{}", self.folder.path().display(), self.transcript());
+            eprintln!("{}", self.transcript());
         }
     }
 }

@@ -89,7 +89,7 @@ fn rules_that_do_not_load() {
         ),
         (
             "reason={pattern='(\\w{100}){100}'}",
-            &["@:6:17: `(\\w{100}){100}` is no pattern: compiled, it takes more than 262144 bytes"],
+            &["@:6:17: `(\\w{100}){100}` is no pattern: compiled, it takes more than 1048576 bytes"],
         ),
         (&long_pattern, &["@:6:17: a pattern has at most 1024 bytes, this one has 1025"]),
         ("approvals=[]", &["@:6:11: `approvals` is an empty list"]),

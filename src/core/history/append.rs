@@ -1,0 +1,493 @@
+//! Adding to the log's tree.
+//!
+//! [`build`] writes what an append consists of: the last segment with the new lines, the folders above it, and the
+//! files of the policies among the lines. The rest of the tree stays as it is, by its ids. What it builds is what
+//! [`judge_append`](super::judge::judge_append) accepts, and nothing else is.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::judge::NamedDigest;
+use super::object::{MODE_FILE, MODE_FOLDER, Oid, TreeEntry, Writer, tree_order};
+use super::segment::{
+    AUDIT, Level, MAX_LINE_SIZE, MAX_LOG_SIZE, POLICY, SEGMENT_LINES, Tail, TreeError, path_of_line,
+    policy_folder_name, read_folder, read_root, read_segment,
+};
+use crate::core::hash::Hash;
+use crate::core::policy::PolicyFiles;
+
+/// A line to add, and the files of the policy that it proposes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct NewLine {
+    /// The line without its LF.
+    pub line: Vec<u8>,
+    /// The files whose digest it names; of any other line there are none.
+    pub files: PolicyFiles,
+}
+
+impl NewLine {
+    /// Returns a line that has no files.
+    pub fn plain(line: impl Into<Vec<u8>>) -> NewLine {
+        NewLine { line: line.into(), files: PolicyFiles::default() }
+    }
+}
+
+/// Why nothing was built.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum BuildError<E> {
+    /// There is no line to add.
+    Nothing,
+    /// A line holds a line feed.
+    LineFeed,
+    /// A line is over [`MAX_LINE_SIZE`]; this is its size.
+    LongLine(usize),
+    /// The log is full: [`MAX_LOG_SIZE`].
+    Full,
+    /// A line names another digest than that of the files that came with it, or none at all.
+    Digest {
+        /// What the line names.
+        named: Option<Hash>,
+        /// What the files have.
+        files: Hash,
+    },
+    /// This is the path both of a policy's file and of a folder with others.
+    Path(String),
+    /// The old tree can't be read, or the store fails.
+    Tree(TreeError<E>),
+}
+
+impl<E> From<TreeError<E>> for BuildError<E> {
+    fn from(error: TreeError<E>) -> BuildError<E> {
+        BuildError::Tree(error)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for BuildError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BuildError::Nothing => write!(f, "there is no line to log"),
+            BuildError::LineFeed => write!(f, "a line can't hold a line feed"),
+            BuildError::LongLine(size) => {
+                write!(f, "a line of the log has at most {MAX_LINE_SIZE} bytes, this one has {size}")
+            }
+            BuildError::Full => write!(f, "the log is full: it holds at most {MAX_LOG_SIZE} lines"),
+            BuildError::Digest { named: Some(named), files } => {
+                write!(f, "the line names the policy digest {named}, its files have {files}")
+            }
+            BuildError::Digest { named: None, .. } => write!(f, "a line that proposes no policy has no policy files"),
+            BuildError::Path(path) => write!(f, "`{}` is both a policy file and a folder", path.escape_debug()),
+            BuildError::Tree(TreeError::Void(void)) => write!(f, "the log's tree can't be read: {void}"),
+            BuildError::Tree(TreeError::TooLarge) => write!(f, "the log's lines are too large"),
+            BuildError::Tree(TreeError::Objects(error)) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for BuildError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            BuildError::Tree(TreeError::Objects(error)) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+/// Writes the tree of `old` (none: of an empty log) with `new` at its end, and returns where the log would then end.
+///
+/// # Errors
+/// See [`BuildError`]; what was written then is in no tree of the log.
+pub fn build<W: Writer + ?Sized>(
+    store: &W,
+    old: Option<&Tail>,
+    new: &[NewLine],
+    named_digest: NamedDigest<'_>,
+) -> Result<Tail, BuildError<W::Error>> {
+    let old_size = old.map_or(0, |tail| tail.size);
+    let size = old_size + new.len() as u64;
+    check(new, named_digest)?;
+    if size > MAX_LOG_SIZE {
+        return Err(BuildError::Full);
+    }
+    let (old_audit, old_policies) = match old {
+        None => (None, None),
+        Some(tail) => {
+            let (audit, policies) = read_root(store, tail.tree)?;
+            (Some((audit, tail.size)), policies)
+        }
+    };
+    let mut lines = new.iter().map(|new| &*new.line);
+    let audit = build_folder(store, Level::TOP, 0, old_audit, &mut lines)?;
+    let mut root = vec![TreeEntry { name: AUDIT.into(), mode: MODE_FOLDER, oid: audit }];
+    let policies = build_policies(store, old_policies, old_size, new)?;
+    root.extend(policies.map(|oid| TreeEntry { name: POLICY.into(), mode: MODE_FOLDER, oid }));
+    let tree = write_tree(store, &root)?;
+    Ok(Tail { size, tree })
+}
+
+fn check<E>(new: &[NewLine], named_digest: NamedDigest<'_>) -> Result<(), BuildError<E>> {
+    if new.is_empty() {
+        return Err(BuildError::Nothing);
+    }
+    for NewLine { line, files } in new {
+        if line.contains(&b'\n') {
+            return Err(BuildError::LineFeed);
+        }
+        if line.len() as u64 > MAX_LINE_SIZE {
+            return Err(BuildError::LongLine(line.len()));
+        }
+        let (named, digest) = (named_digest(line), files.digest());
+        let fits = named.map_or(files.is_empty(), |named| named == digest);
+        if !fits {
+            return Err(BuildError::Digest { named, files: digest });
+        }
+    }
+    Ok(())
+}
+
+/// Writes the folder that starts with line number `start` with as many of `lines` as fit at its end.
+fn build_folder<W: Writer + ?Sized>(
+    store: &W,
+    level: Level,
+    start: u64,
+    old: Option<(Oid, u64)>,
+    lines: &mut dyn ExactSizeIterator<Item = &[u8]>,
+) -> Result<Oid, BuildError<W::Error>> {
+    let (mut entries, old_count) = match old {
+        Some((oid, count)) => (read_folder(store, oid, AUDIT)?, count),
+        None => (Vec::new(), 0),
+    };
+    let partial = old_count % level.child;
+    // The last entry is rewritten where it is not full.
+    let mut child_old = if partial > 0 { entries.pop().map(|entry| (entry.oid, partial)) } else { None };
+    while lines.len() > 0 && (entries.len() as u64) < level.max_entries() {
+        let child_start = start + entries.len() as u64 * level.child;
+        let oid = match level.below() {
+            Some(below) => build_folder(store, below, child_start, child_old.take(), lines)?,
+            None => build_segment(store, child_start, child_old.take(), lines)?,
+        };
+        entries.push(TreeEntry { name: level.name(child_start).into_bytes(), mode: level.mode(), oid });
+    }
+    write_tree(store, &entries)
+}
+
+fn build_segment<W: Writer + ?Sized>(
+    store: &W,
+    start: u64,
+    old: Option<(Oid, u64)>,
+    lines: &mut dyn ExactSizeIterator<Item = &[u8]>,
+) -> Result<Oid, BuildError<W::Error>> {
+    let (mut bytes, mut count) = match old {
+        Some((oid, count)) => (read_segment(store, oid, &path_of_line(start))?, count),
+        None => (Vec::new(), 0),
+    };
+    while count < SEGMENT_LINES {
+        let Some(line) = lines.next() else { break };
+        bytes.extend(line);
+        bytes.push(b'\n');
+        count += 1;
+    }
+    write_blob(store, &bytes)
+}
+
+/// Writes `policy/` with a folder for each new line that has files; none if it stays without any.
+fn build_policies<W: Writer + ?Sized>(
+    store: &W,
+    old: Option<Oid>,
+    old_size: u64,
+    new: &[NewLine],
+) -> Result<Option<Oid>, BuildError<W::Error>> {
+    let mut entries = old.map_or(Ok(Vec::new()), |oid| read_folder(store, oid, POLICY))?;
+    let old_count = entries.len();
+    for (NewLine { files, .. }, line) in new.iter().zip(old_size..).filter(|(new, _)| !new.files.is_empty()) {
+        let oid = build_files(store, &files.iter().collect())?;
+        entries.push(TreeEntry { name: policy_folder_name(line).into_bytes(), mode: MODE_FOLDER, oid });
+    }
+    if entries.len() == old_count { Ok(old) } else { write_tree(store, &entries).map(Some) }
+}
+
+/// Writes a folder of files, given by their paths in it. Paths are checked, so none is deeper than they may be.
+fn build_files<W: Writer + ?Sized>(store: &W, files: &BTreeMap<&str, &[u8]>) -> Result<Oid, BuildError<W::Error>> {
+    let mut folders: BTreeMap<&str, BTreeMap<&str, &[u8]>> = BTreeMap::new();
+    let mut entries = Vec::new();
+    for (path, bytes) in files {
+        match path.split_once('/') {
+            Some((folder, rest)) => {
+                folders.entry(folder).or_default().insert(rest, bytes);
+            }
+            None => {
+                let oid = write_blob(store, bytes)?;
+                entries.push(TreeEntry { name: path.as_bytes().to_vec(), mode: MODE_FILE, oid });
+            }
+        }
+    }
+    for (folder, files) in &folders {
+        if entries.iter().any(|entry| entry.name == folder.as_bytes()) {
+            return Err(BuildError::Path((*folder).to_owned()));
+        }
+        let oid = build_files(store, files)?;
+        entries.push(TreeEntry { name: folder.as_bytes().to_vec(), mode: MODE_FOLDER, oid });
+    }
+    entries.sort_by(tree_order);
+    write_tree(store, &entries)
+}
+
+fn write_blob<W: Writer + ?Sized>(store: &W, bytes: &[u8]) -> Result<Oid, BuildError<W::Error>> {
+    store.write_blob(bytes).map_err(|error| BuildError::Tree(TreeError::Objects(error)))
+}
+
+fn write_tree<W: Writer + ?Sized>(store: &W, entries: &[TreeEntry]) -> Result<Oid, BuildError<W::Error>> {
+    store.write_tree(entries).map_err(|error| BuildError::Tree(TreeError::Objects(error)))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::core::history::judge::{judge_append, judge_first};
+    use crate::core::history::object::Objects;
+    use crate::core::history::object::memory::MemoryObjects;
+    use crate::core::history::policy_folder::read_policy;
+    use crate::core::history::segment::{is_prefix, measure, read_lines, split_lines};
+
+    /// In these tests a policy line is `policy ` and the digest of its files.
+    pub(crate) fn named(line: &[u8]) -> Option<Hash> {
+        std::str::from_utf8(line.strip_prefix(b"policy ")?).ok()?.parse().ok()
+    }
+
+    pub(crate) fn policy(files: &[(&str, &str)]) -> NewLine {
+        let files = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()));
+        let files = PolicyFiles::new(files).unwrap();
+        NewLine { line: format!("policy {}", files.digest()).into_bytes(), files }
+    }
+
+    pub(crate) fn plain(lines: impl IntoIterator<Item = u64>) -> Vec<NewLine> {
+        lines.into_iter().map(|line| NewLine::plain(format!("line {line}"))).collect()
+    }
+
+    fn text(lines: &[NewLine]) -> Vec<Vec<u8>> {
+        lines.iter().map(|new| new.line.clone()).collect()
+    }
+
+    #[test]
+    fn logs_grow_over_every_border() {
+        let store = MemoryObjects::default();
+        for (border, adds) in [
+            (1, &[1, 2, 63, 64, 130][..]),
+            (63, &[1, 2, 64, 65]),
+            (64, &[1, 64]),
+            (65, &[63, 64]),
+            (4095, &[1, 2, 130]),
+            (4096, &[1, 64]),
+            (262_143, &[130]),
+            (262_144, &[1]),
+        ] {
+            let mut lines = plain(0..border);
+            let old = build(&store, None, &lines, &named).unwrap();
+            for add in adds.iter().copied() {
+                let new = plain(border..border + add);
+                let tail = build(&store, Some(&old), &new, &named).unwrap();
+                let reads = store.reads.get();
+                let appended = judge_append(&store, &old, tail.tree, &named).unwrap();
+                assert!(store.reads.get() - reads < 24, "{border} + {add}: {}", store.reads.get() - reads);
+                assert_eq!((appended.tail, appended.lines), (tail, text(&new)), "{border} + {add}");
+                lines.extend(new);
+                assert_eq!(build(&store, None, &lines, &named).as_ref(), Ok(&tail), "whole or in steps is the same");
+                assert_eq!(measure(&store, tail.tree), Ok(Some(tail)));
+                let from = border.saturating_sub(70);
+                assert_eq!(read_lines(&store, &tail, from).unwrap(), text(&lines[from as usize..]));
+                assert_eq!(is_prefix(&store, &old, &tail), Ok(true));
+                assert_eq!(is_prefix(&store, &tail, &old), Ok(false));
+                lines.truncate(border as usize);
+            }
+        }
+    }
+
+    #[test]
+    fn forks_are_no_prefixes() {
+        let store = MemoryObjects::default();
+        let log = |lines: &[NewLine]| build(&store, None, lines, &named).unwrap();
+        for size in [1_u64, 64, 65, 4096, 4160, 5000] {
+            for fork in [0, size / 2, size - 1] {
+                let mut forked = plain(0..size + 70);
+                forked[fork as usize] = NewLine::plain("fork");
+                let (honest, forked) = (log(&plain(0..size)), log(&forked));
+                assert_eq!(is_prefix(&store, &honest, &forked), Ok(false), "{size} forked at {fork}");
+                assert_eq!(is_prefix(&store, &honest, &honest), Ok(true));
+            }
+        }
+    }
+
+    #[test]
+    fn policies_get_their_folders() {
+        let store = MemoryObjects::default();
+        let first = policy(&[("jit.toml", "1"), ("identities/people.toml", "a"), ("identities/a/b.toml", "")]);
+        let bare = policy(&[]);
+        let new = [NewLine::plain("genesis"), first.clone(), bare, NewLine::plain("policy nonsense"), first.clone()];
+        let old = build(&store, None, &new[..1], &named).unwrap();
+        assert_eq!(judge_first(&store, old.tree).unwrap().tail, old);
+        let tail = build(&store, Some(&old), &new[1..], &named).unwrap();
+        assert_eq!(judge_append(&store, &old, tail.tree, &named).unwrap().policies, [1, 4]);
+        let files = first.files;
+        for (line, expected) in [(0, None), (1, Some(&files)), (2, None), (3, None), (4, Some(&files)), (5, None)] {
+            assert_eq!(read_policy(&store, &tail, line).unwrap().as_ref(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_no_judge_would_take_is_not_built() {
+        let store = MemoryObjects::default();
+        let build = |new: &[NewLine]| build(&store, None, new, &named).map(|_| ());
+        assert_eq!(build(&[]), Err(BuildError::Nothing));
+        assert_eq!(build(&[NewLine::plain("a\nb")]), Err(BuildError::LineFeed));
+        assert_eq!(build(&[NewLine::plain(vec![b'a'; 65_537])]), Err(BuildError::LongLine(65_537)));
+        assert_eq!(build(&[NewLine::plain(vec![b'a'; 65_536])]), Ok(()));
+        let good = policy(&[("jit.toml", "1")]);
+        let other = policy(&[("jit.toml", "2")]);
+        let stray = NewLine { line: b"x".to_vec(), files: good.files.clone() };
+        assert!(matches!(build(&[stray]), Err(BuildError::Digest { named: None, .. })));
+        let swapped = NewLine { line: good.line.clone(), files: other.files };
+        assert!(matches!(build(&[swapped]), Err(BuildError::Digest { named: Some(_), .. })));
+        let missing = NewLine::plain(good.line);
+        assert!(matches!(build(&[missing]), Err(BuildError::Digest { named: Some(_), .. })));
+        let both = policy(&[("tests/a.toml", ""), ("tests/a.toml/b.toml", "")]);
+        assert!(matches!(build(&[both]), Err(BuildError::Path(_))));
+    }
+
+    /// A tree as files: path, mode, bytes. Folders that hold nothing show as a path with `/` at its end.
+    type Listing = Vec<(String, u32, Vec<u8>)>;
+
+    fn list(store: &MemoryObjects, oid: Oid, prefix: &str, listing: &mut Listing) -> Option<()> {
+        let entries = store.tree(oid).ok()??;
+        if entries.is_empty() {
+            listing.push((prefix.to_owned(), 0, Vec::new()));
+        }
+        for entry in entries {
+            let path = format!("{prefix}{}", String::from_utf8(entry.name).ok()?);
+            match entry.mode {
+                MODE_FOLDER => list(store, entry.oid, &format!("{path}/"), listing)?,
+                mode => listing.push((path, mode, store.blob(entry.oid, 1 << 30).ok()??)),
+            }
+        }
+        Some(())
+    }
+
+    /// Tells independently of the judge whether `tree` is what an appender would have built after `old`: takes the
+    /// lines out of it in the order of their paths, and builds it anew.
+    fn is_append(store: &MemoryObjects, old: &[NewLine], tree: Oid) -> bool {
+        let mut listing = Vec::new();
+        if list(store, tree, "", &mut listing).is_none() {
+            return false;
+        }
+        let mut lines: Vec<NewLine> = Vec::new();
+        let mut files: BTreeMap<usize, Vec<(String, Vec<u8>)>> = BTreeMap::new();
+        for (_, _, bytes) in listing.iter().filter(|(path, ..)| path.starts_with("audit/")) {
+            let Ok(found) = split_lines(bytes) else { return false };
+            lines.extend(found.into_iter().map(NewLine::plain));
+        }
+        for (path, _, bytes) in &listing {
+            let Some((line, path)) = path.strip_prefix("policy/").and_then(|rest| rest.split_once('/')) else {
+                continue;
+            };
+            let Ok(line) = line.parse() else { return false };
+            files.entry(line).or_default().push((path.to_owned(), bytes.clone()));
+        }
+        for (line, files) in files {
+            let (Some(line), Ok(files)) = (lines.get_mut(line), PolicyFiles::new(files)) else { return false };
+            line.files = files;
+        }
+        let extends = lines.len() > old.len() && lines.iter().zip(old).all(|(one, other)| one.line == other.line);
+        extends && build(store, None, &lines, &named).is_ok_and(|tail| tail.tree == tree)
+    }
+
+    /// Changes one thing somewhere in a tree: `path` picks the entry at each level, `change` what is done there.
+    fn mutate(store: &MemoryObjects, tree: Oid, path: &[u8], change: u8) -> Oid {
+        let mut entries = store.tree(tree).unwrap().unwrap();
+        let (pick, rest) = path.split_first().unwrap();
+        let place = usize::from(*pick) % entries.len();
+        let last = entries[entries.len() - 1].oid;
+        let entry = &mut entries[place];
+        match change % 16 {
+            0 if rest.len() < 5 => entry.mode = [MODE_FILE, MODE_FOLDER, 0o100_755, 0o120_000, 0o160_000][rest.len()],
+            1 if rest.len() < 5 => drop(entries.remove(place)),
+            2 if rest.len() < 5 => entry.name.push(b'0'),
+            3 if rest.len() < 5 => {
+                let mut copy = entry.clone();
+                copy.name = format!("{:010}", u64::from(*pick) * 64).into_bytes();
+                entries.push(copy);
+            }
+            4 if rest.len() < 5 => entry.oid = last,
+            5 if rest.len() < 5 => entry.oid = store.write_tree(&[]).unwrap(),
+            6 if rest.len() < 5 => entry.oid = store.write_blob(b"").unwrap(),
+            _ if entry.mode == MODE_FOLDER => entry.oid = mutate(store, entry.oid, rest, change),
+            kind => {
+                let mut bytes = store.blob(entry.oid, 1 << 30).unwrap().unwrap();
+                let at = usize::from(rest.first().copied().unwrap_or(0)) % bytes.len().max(1);
+                match kind {
+                    7 => bytes.extend(b"more\n"),
+                    8 => bytes.extend(b"more"),
+                    9 => drop(bytes.pop()),
+                    10 => bytes.insert(at, b'\n'),
+                    11 => bytes.reverse(),
+                    12 => bytes.clear(),
+                    13 => bytes.extend(format!("policy {}\n", Hash::of(b"x")).bytes()),
+                    14 => bytes.truncate(bytes.len() / 2),
+                    _ => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1),
+                }
+                entry.oid = store.write_blob(&bytes).unwrap();
+            }
+        }
+        entries.sort_by(tree_order);
+        store.write_tree(&entries).unwrap()
+    }
+
+    fn line_strategy() -> impl Strategy<Value = NewLine> {
+        let path = prop::sample::select(&["jit.toml", "tests/a.toml", "tests/b/c.toml", "policies/x.toml"][..]);
+        let files = prop::collection::btree_map(path, "[a-b]{0,2}", 0..4);
+        prop_oneof![
+            8 => "[a-c]{0,3}".prop_map(NewLine::plain),
+            1 => files.prop_map(|files| {
+                policy(&files.iter().map(|(path, text)| (*path, text.as_str())).collect::<Vec<_>>())
+            }),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn what_is_built_is_accepted(appends in prop::collection::vec(prop::collection::vec(line_strategy(), 1..40), 1..12)) {
+            let store = MemoryObjects::default();
+            let mut lines: Vec<NewLine> = Vec::new();
+            let mut old: Option<Tail> = None;
+            for new in appends {
+                let tail = build(&store, old.as_ref(), &new, &named).unwrap();
+                if let Some(old) = old {
+                    let appended = judge_append(&store, &old, tail.tree, &named).unwrap();
+                    prop_assert_eq!(appended.tail, tail);
+                    prop_assert_eq!(appended.lines, text(&new));
+                }
+                lines.extend(new);
+                prop_assert!(is_append(&store, &[], tail.tree));
+                prop_assert_eq!(read_lines(&store, &tail, 0).unwrap(), text(&lines));
+                old = Some(tail);
+            }
+        }
+
+        #[test]
+        fn a_changed_tree_is_accepted_only_if_an_appender_would_build_it(
+            old in prop::collection::vec(line_strategy(), 1..200),
+            new in prop::collection::vec(line_strategy(), 1..100),
+            changes in prop::collection::vec((any::<[u8; 6]>(), any::<u8>()), 1..30),
+        ) {
+            let store = MemoryObjects::default();
+            let old_tail = build(&store, None, &old, &named).unwrap();
+            let tail = build(&store, Some(&old_tail), &new, &named).unwrap();
+            for (path, change) in changes {
+                let changed = mutate(&store, tail.tree, &path, change);
+                let verdict = judge_append(&store, &old_tail, changed, &named);
+                prop_assert_eq!(verdict.is_ok(), is_append(&store, &old, changed), "{:?}", verdict);
+                prop_assert!(matches!(verdict, Ok(_) | Err(TreeError::Void(_))), "{:?}", verdict);
+            }
+        }
+    }
+}

@@ -1,0 +1,564 @@
+//! Which log a branch holds: every commit from the first to the tip, judged once.
+//!
+//! The first commit has no parent and holds line 0 alone, a valid genesis. Every other commit is an append to the last
+//! valid tree before it, or void: reported, its content ignored. A merge is void too, and the log goes on through one
+//! of its parents:
+//!
+//! 1. the one that holds the pin, which is the commit that this machine last accepted: it is the pin or comes after it;
+//! 2. if none or several do, the one whose log extends those of all others, the first of equals; a parent that is no
+//!    log counts as empty;
+//! 3. if there is none, the branch is no log from there on.
+//!
+//! Of the merges before the pin the same is asked with the answer in hand: this machine has accepted the pinned log,
+//! so the log goes on through the parent with the longest part of it. (By rule 2 alone, a merge with a fork that this
+//! machine had once passed by rule 1 would be unreadable to it as soon as its pin moved past that merge.)
+//!
+//! [`follow`] walks the graph in an order in which parents come before children and keeps one small state a commit, so
+//! however many merges cross each other, none is looked at twice.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::judge::{NamedDigest, judge_append, judge_first};
+use super::object::{CommitHead, Objects, Oid};
+use super::segment::{Tail, TreeError, is_prefix, measure};
+use super::void::Void;
+
+/// What a walk must know of lines.
+#[derive(Clone, Copy)]
+pub struct Rules<'a> {
+    /// Tells whether a line is a valid genesis, and the one that is asked for.
+    pub is_genesis: &'a dyn Fn(&[u8]) -> bool,
+    /// Gives the digest that a line names, if the line has a canonical `policy` body.
+    pub named_digest: NamedDigest<'a>,
+}
+
+/// The log that a branch holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Chain {
+    /// Where it ends.
+    pub tail: Tail,
+    /// The commit that added its last line.
+    pub last_valid: Oid,
+    /// The void commits from the first to the tip, by the parents that were followed, oldest first.
+    pub voids: Vec<(Oid, Void)>,
+    /// Whether the pin is the tip or comes before it. If there is a pin and this is false, the log was rewritten, or
+    /// another clone is ahead of this one. If it is true the pinned lines are still there to be compared by their root.
+    pub holds_pin: bool,
+}
+
+/// Why a branch holds no log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ChainError<E> {
+    /// This first commit begins no log.
+    NoLog(Oid, Void),
+    /// Of this merge's parents none extends all others, and not just one holds the pin.
+    Forked(Oid),
+    /// This object is no commit that git can read.
+    Unreadable(Oid),
+    /// An append is too large to be held in memory.
+    TooLarge(Oid),
+    /// An object is missing or damaged.
+    Objects(E),
+}
+
+impl<E: fmt::Display> fmt::Display for ChainError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ChainError::NoLog(commit, why) => write!(f, "commit {commit} begins no log: {why}"),
+            ChainError::Forked(merge) => write!(f, "commit {merge} merges logs of which none extends the others"),
+            ChainError::Unreadable(oid) => write!(f, "{oid} is not a commit that can be read"),
+            ChainError::TooLarge(commit) => write!(f, "commit {commit} adds too many lines to be held in memory"),
+            ChainError::Objects(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for ChainError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ChainError::Objects(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+/// Walks every commit up to `tip`.
+///
+/// # Errors
+/// See [`ChainError`].
+pub fn follow<O: Objects + ?Sized>(
+    objects: &O,
+    tip: Oid,
+    pin: Option<Oid>,
+    rules: &Rules<'_>,
+) -> Result<Chain, ChainError<O::Error>> {
+    let commits = discover(objects, tip)?;
+    let before_pin = mark_before_pin(&commits, pin);
+    let pinned = match commits.iter().find(|commit| Some(commit.oid) == pin) {
+        Some(Commit { head: Some(head), .. }) => measure(objects, head.tree).map_err(ChainError::Objects)?,
+        _ => None,
+    };
+    let mut walk = Walk { objects, rules, commits: &commits, states: Vec::with_capacity(commits.len()) };
+    for (commit, before_pin) in commits.iter().zip(before_pin) {
+        let pinned = pinned.as_ref().filter(|_| before_pin);
+        let log = walk.judge(commit, pinned)?;
+        let holds_pin = Some(commit.oid) == pin || commit.parents.iter().any(|parent| walk.holds_pin(*parent));
+        walk.states.push(State { log, holds_pin });
+    }
+    walk.finish()
+}
+
+/// A commit of the graph.
+struct Commit {
+    oid: Oid,
+    /// None if the object is no commit.
+    head: Option<CommitHead>,
+    /// INVARIANT: the places of its parents among all commits, all smaller than its own.
+    parents: Vec<usize>,
+}
+
+/// Returns all commits up to `tip`, parents before children, `tip` last.
+fn discover<O: Objects + ?Sized>(objects: &O, tip: Oid) -> Result<Vec<Commit>, ChainError<O::Error>> {
+    struct Open {
+        oid: Oid,
+        head: Option<CommitHead>,
+        next_parent: usize,
+    }
+    let open = |oid| {
+        let head = objects.commit(oid).map_err(ChainError::Objects)?;
+        Ok(Open { oid, head, next_parent: 0 })
+    };
+    let mut places: BTreeMap<Oid, usize> = BTreeMap::new();
+    let mut commits = Vec::new();
+    let mut stack = vec![open(tip)?];
+    while let Some(top) = stack.last_mut() {
+        let parents = top.head.as_ref().map_or(&[][..], |head| &head.parents);
+        if let Some(parent) = parents.get(top.next_parent) {
+            top.next_parent += 1;
+            // No commit is its own ancestor, so one on the stack is never met again.
+            if !places.contains_key(parent) {
+                let parent = open(*parent)?;
+                stack.push(parent);
+            }
+            continue;
+        }
+        let parents = parents.iter().filter_map(|parent| places.get(parent).copied()).collect();
+        if let Some(Open { oid, head, .. }) = stack.pop() {
+            places.insert(oid, commits.len());
+            commits.push(Commit { oid, head, parents });
+        }
+    }
+    Ok(commits)
+}
+
+/// Marks the commits that come before the pin; none, if it is not there.
+fn mark_before_pin(commits: &[Commit], pin: Option<Oid>) -> Vec<bool> {
+    let mut marks = vec![false; commits.len()];
+    for (place, commit) in commits.iter().enumerate().rev() {
+        if Some(commit.oid) == pin || marks.get(place).is_some_and(|mark| *mark) {
+            for parent in &commit.parents {
+                if let Some(mark) = marks.get_mut(*parent) {
+                    *mark = true;
+                }
+            }
+        }
+    }
+    marks
+}
+
+/// What the graph up to a commit comes to.
+struct State {
+    log: Log,
+    holds_pin: bool,
+}
+
+enum Log {
+    /// No log; why is told at the commit with this place.
+    None(usize),
+    /// No log, for the first time.
+    Broken(Break),
+    Some {
+        tail: Tail,
+        last_valid: Oid,
+        /// Why this commit is void, if it is.
+        void: Option<Void>,
+        /// The place of the parent that was followed.
+        parent: Option<usize>,
+    },
+}
+
+#[derive(Clone)]
+enum Break {
+    First(Void),
+    Forked,
+    Unreadable,
+}
+
+struct Walk<'a, O: ?Sized> {
+    objects: &'a O,
+    rules: &'a Rules<'a>,
+    commits: &'a [Commit],
+    /// One for each commit judged so far, in the same order.
+    states: Vec<State>,
+}
+
+impl<O: Objects + ?Sized> Walk<'_, O> {
+    fn holds_pin(&self, place: usize) -> bool {
+        self.states.get(place).is_some_and(|state| state.holds_pin)
+    }
+
+    /// Returns where the log ends at a commit that was judged, and its last valid commit; none if it is no log.
+    fn log(&self, place: usize) -> Option<(&Tail, Oid)> {
+        match self.states.get(place).map(|state| &state.log) {
+            Some(Log::Some { tail, last_valid, .. }) => Some((tail, *last_valid)),
+            Some(Log::None(_) | Log::Broken(_)) | None => None,
+        }
+    }
+
+    fn judge(&self, commit: &Commit, pinned: Option<&Tail>) -> Result<Log, ChainError<O::Error>> {
+        let Some(head) = &commit.head else {
+            return Ok(Log::Broken(Break::Unreadable));
+        };
+        match *commit.parents {
+            [] => self.judge_first(commit.oid, head.tree),
+            [parent] => self.judge_append(commit.oid, head.tree, parent),
+            _ => {
+                let parent = match pinned {
+                    Some(pinned) => self.parent_in_pinned(&commit.parents, pinned),
+                    None => self.parent_to_follow(&commit.parents),
+                };
+                let Some(parent) = parent.map_err(ChainError::Objects)? else {
+                    return Ok(Log::Broken(Break::Forked));
+                };
+                Ok(self.after(parent, Some(Void::Merge(commit.parents.len()))))
+            }
+        }
+    }
+
+    fn judge_first(&self, oid: Oid, tree: Oid) -> Result<Log, ChainError<O::Error>> {
+        let why = match judge_first(self.objects, tree) {
+            Ok(first) if first.lines.first().is_some_and(|line| (self.rules.is_genesis)(line)) => {
+                return Ok(Log::Some { tail: first.tail, last_valid: oid, void: None, parent: None });
+            }
+            Ok(_) => Void::NotGenesis,
+            Err(error) => void_or_error(oid, error)?,
+        };
+        Ok(Log::Broken(Break::First(why)))
+    }
+
+    fn judge_append(&self, oid: Oid, tree: Oid, parent: usize) -> Result<Log, ChainError<O::Error>> {
+        let Some((old, _)) = self.log(parent) else {
+            return Ok(self.after(parent, None));
+        };
+        match judge_append(self.objects, old, tree, self.rules.named_digest) {
+            Ok(new) => Ok(Log::Some { tail: new.tail, last_valid: oid, void: None, parent: Some(parent) }),
+            Err(error) => Ok(self.after(parent, Some(void_or_error(oid, error)?))),
+        }
+    }
+
+    /// Returns the state after a void commit, which is that of the parent that is followed.
+    fn after(&self, parent: usize, void: Option<Void>) -> Log {
+        match self.states.get(parent).map(|state| &state.log) {
+            Some(Log::Some { tail, last_valid, .. }) => {
+                Log::Some { tail: *tail, last_valid: *last_valid, void, parent: Some(parent) }
+            }
+            Some(Log::None(origin)) => Log::None(*origin),
+            Some(Log::Broken(_)) | None => Log::None(parent),
+        }
+    }
+
+    /// Rules 1 to 3 of the module's head.
+    fn parent_to_follow(&self, parents: &[usize]) -> Result<Option<usize>, O::Error> {
+        let mut holders = parents.iter().filter(|parent| self.holds_pin(**parent));
+        if let (Some(only), None) = (holders.next(), holders.next()) {
+            return Ok(Some(*only));
+        }
+        let Some((longest, tail)) = self.longest(parents.iter().copied()) else {
+            // None is a log; what is said of the first will do.
+            return Ok(parents.first().copied());
+        };
+        for (other, _) in parents.iter().filter_map(|parent| self.log(*parent)) {
+            if !is_prefix(self.objects, other, tail)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(longest))
+    }
+
+    /// The rule for merges before the pin.
+    fn parent_in_pinned(&self, parents: &[usize], pinned: &Tail) -> Result<Option<usize>, O::Error> {
+        let mut parts = Vec::new();
+        for parent in parents {
+            if let Some((tail, _)) = self.log(*parent)
+                && is_prefix(self.objects, tail, pinned)?
+            {
+                parts.push(*parent);
+            }
+        }
+        Ok(self.longest(parts.into_iter()).map(|(longest, _)| longest))
+    }
+
+    /// Returns the one with the longest log, the first of equals, and where it ends; none if none is a log.
+    fn longest(&self, places: impl Iterator<Item = usize>) -> Option<(usize, &Tail)> {
+        let logs = places.filter_map(|place| self.log(place).map(|(tail, _)| (place, tail)));
+        logs.reduce(|best, other| if other.1.size > best.1.size { other } else { best })
+    }
+
+    fn finish(mut self) -> Result<Chain, ChainError<O::Error>> {
+        let tip = self.commits.len().saturating_sub(1);
+        let holds_pin = self.holds_pin(tip);
+        let Some((tail, last_valid)) = self.log(tip).map(|(tail, last_valid)| (*tail, last_valid)) else {
+            return Err(self.why_no_log(tip));
+        };
+        let mut voids = Vec::new();
+        let mut next = Some(tip);
+        while let Some(place) = next {
+            next = None;
+            if let (Some(State { log: Log::Some { void, parent, .. }, .. }), Some(commit)) =
+                (self.states.get_mut(place), self.commits.get(place))
+            {
+                voids.extend(void.take().map(|void| (commit.oid, void)));
+                next = *parent;
+            }
+        }
+        voids.reverse();
+        Ok(Chain { tail, last_valid, voids, holds_pin })
+    }
+
+    fn why_no_log(&self, tip: usize) -> ChainError<O::Error> {
+        let origin = match self.states.get(tip).map(|state| &state.log) {
+            Some(Log::None(origin)) => *origin,
+            _ => tip,
+        };
+        let oid = self.commits.get(origin).expect("a state has a commit").oid;
+        match self.states.get(origin).map(|state| &state.log) {
+            Some(Log::Broken(Break::First(why))) => ChainError::NoLog(oid, why.clone()),
+            Some(Log::Broken(Break::Forked)) => ChainError::Forked(oid),
+            _ => ChainError::Unreadable(oid),
+        }
+    }
+}
+
+/// Tells a void commit from an object that can't be read.
+fn void_or_error<E>(commit: Oid, error: TreeError<E>) -> Result<Void, ChainError<E>> {
+    match error {
+        TreeError::Void(void) => Ok(void),
+        TreeError::TooLarge => Err(ChainError::TooLarge(commit)),
+        TreeError::Objects(error) => Err(ChainError::Objects(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::core::history::append::build;
+    use crate::core::history::append::tests::{named, plain};
+    use crate::core::history::object::memory::{MemoryObjects, Missing};
+    use crate::core::history::segment::read_lines;
+
+    const RULES: Rules<'_> = Rules { is_genesis: &|line| line == b"line 0", named_digest: &named };
+
+    struct Repo {
+        store: MemoryObjects,
+        count: u64,
+    }
+
+    impl Repo {
+        fn new() -> Repo {
+            Repo { store: MemoryObjects::default(), count: 0 }
+        }
+
+        /// A commit with these lines, whatever its parents.
+        fn commit(&mut self, lines: &[u64], parents: &[Oid]) -> Oid {
+            let tree = build(&self.store, None, &plain(lines.iter().copied()), &named).unwrap().tree;
+            self.count += 1;
+            self.store.put_commit(tree, parents, &self.count.to_string())
+        }
+
+        fn void(&mut self, parents: &[Oid]) -> Oid {
+            let tree = self.store.put("tree", b"");
+            self.count += 1;
+            self.store.put_commit(tree, parents, &self.count.to_string())
+        }
+
+        fn follow(&self, tip: Oid, pin: Option<Oid>) -> Result<Chain, ChainError<Missing>> {
+            follow(&self.store, tip, pin, &RULES)
+        }
+
+        fn lines(&self, tip: Oid, pin: Option<Oid>) -> Result<Vec<u64>, ChainError<Missing>> {
+            let tail = self.follow(tip, pin)?.tail;
+            let lines = read_lines(&self.store, &tail, 0).unwrap();
+            Ok(lines.iter().map(|line| std::str::from_utf8(&line[5..]).unwrap().parse().unwrap()).collect())
+        }
+    }
+
+    #[test]
+    fn a_straight_log_with_a_void_commit_heals() {
+        let mut repo = Repo::new();
+        let first = repo.commit(&[0], &[]);
+        let second = repo.commit(&[0, 1], &[first]);
+        let dropped = repo.commit(&[0], &[second]);
+        let again = repo.void(&[dropped]);
+        let healed = repo.commit(&[0, 1, 2, 3], &[again]);
+        let chain = repo.follow(healed, Some(second)).unwrap();
+        assert_eq!((chain.tail.size, chain.last_valid, chain.holds_pin), (4, healed, true));
+        assert_eq!(chain.voids, [(dropped, Void::Drops(1)), (again, Void::Missing("audit".into()))]);
+        let at_void = repo.follow(again, Some(healed)).unwrap();
+        assert_eq!((at_void.tail.size, at_void.last_valid, at_void.holds_pin), (2, second, false));
+    }
+
+    #[test]
+    fn what_begins_no_log() {
+        let mut repo = Repo::new();
+        let two = repo.commit(&[0, 1], &[]);
+        let other = repo.commit(&[7], &[]);
+        let empty = repo.void(&[]);
+        let blob = repo.store.put("blob", b"x");
+        let after = repo.commit(&[0], &[empty]);
+        let gone = Oid([9; 20]);
+        let after_gone = repo.commit(&[0], &[gone]);
+        for (tip, expected) in [
+            (two, ChainError::NoLog(two, Void::NotAlone)),
+            (other, ChainError::NoLog(other, Void::NotGenesis)),
+            (empty, ChainError::NoLog(empty, Void::Missing("audit".into()))),
+            (after, ChainError::NoLog(empty, Void::Missing("audit".into()))),
+            (blob, ChainError::Unreadable(blob)),
+            (after_gone, ChainError::Objects(Missing(gone))),
+        ] {
+            assert_eq!(repo.follow(tip, None), Err(expected));
+        }
+    }
+
+    #[test]
+    fn a_merge_goes_on_through_the_right_parent() {
+        let mut repo = Repo::new();
+        let first = repo.commit(&[0], &[]);
+        let mine = repo.commit(&[0, 1], &[first]);
+        let more = repo.commit(&[0, 1, 2], &[mine]);
+        let fork = repo.commit(&[0, 8, 9, 10], &[first]);
+        let copy = repo.commit(&[0, 1, 2], &[first]);
+        let stranger = repo.void(&[]);
+        let mut merge = |parents: &[Oid]| repo.void(parents);
+        let (fork_first, fork_last) = (merge(&[fork, more]), merge(&[more, fork]));
+        let (behind, equal, same) = (merge(&[mine, more]), merge(&[copy, more]), merge(&[more, more]));
+        let (with_stranger, strangers) = (merge(&[stranger, more, mine]), merge(&[stranger, stranger]));
+        let healed = merge(&[fork_first, more]);
+        let honest = Ok(vec![0, 1, 2]);
+        for (name, tip, pin, expected) in [
+            ("a fork first, with a pin", fork_first, Some(mine), honest.clone()),
+            ("a fork last, with a pin", fork_last, Some(more), honest.clone()),
+            ("the fork holds the pin", fork_first, Some(fork), Ok(vec![0, 8, 9, 10])),
+            ("a fork, no pin", fork_first, None, Err(ChainError::Forked(fork_first))),
+            ("a fork, both hold the pin", fork_last, Some(first), Err(ChainError::Forked(fork_last))),
+            ("one is behind", behind, None, honest.clone()),
+            ("one is behind, both hold the pin", behind, Some(mine), honest.clone()),
+            ("the one that holds the pin is behind", merge(&[copy, mine]), Some(mine), Ok(vec![0, 1])),
+            ("equal logs", equal, None, honest.clone()),
+            ("one parent twice", same, Some(mine), honest.clone()),
+            ("parents that are no logs", with_stranger, None, honest.clone()),
+            ("only such", strangers, None, Err(ChainError::NoLog(stranger, Void::Missing("audit".into())))),
+            ("a merge of no log with a log", healed, None, honest),
+        ] {
+            assert_eq!(repo.lines(tip, pin), expected, "{name}");
+        }
+        assert_eq!(repo.follow(equal, None).unwrap().last_valid, copy, "of equals the first");
+        assert_eq!(repo.follow(equal, Some(mine)).unwrap().last_valid, more);
+        assert_eq!(repo.follow(with_stranger, None).unwrap().voids, [(with_stranger, Void::Merge(3))]);
+    }
+
+    #[test]
+    fn a_passed_fork_stays_passed_when_the_pin_moves_on() {
+        let mut repo = Repo::new();
+        let first = repo.commit(&[0], &[]);
+        let mine = repo.commit(&[0, 1], &[first]);
+        let fork = repo.commit(&[0, 8, 9], &[first]);
+        let merge = repo.void(&[fork, mine]);
+        let next = repo.commit(&[0, 1, 2], &[merge]);
+        let last = repo.commit(&[0, 1, 2, 3], &[next]);
+        for pin in [mine, next, last] {
+            assert_eq!(repo.lines(last, Some(pin)), Ok(vec![0, 1, 2, 3]));
+        }
+        assert_eq!(repo.lines(last, None), Err(ChainError::Forked(merge)));
+    }
+
+    #[test]
+    fn thousands_of_crossing_merges_are_walked_once() {
+        let mut repo = Repo::new();
+        let first = repo.commit(&[0], &[]);
+        let mut pair = [repo.commit(&[0, 1], &[first]), repo.commit(&[0, 1], &[first])];
+        for _ in 0..2000 {
+            let [one, other] = pair;
+            pair = [repo.void(&[one, other]), repo.void(&[other, one])];
+        }
+        let octopus = repo.void(&[pair, pair, pair].concat());
+        repo.store.reads.set(0);
+        let chain = repo.follow(octopus, None).unwrap();
+        assert_eq!((chain.tail.size, chain.voids.len()), (2, 2001));
+        assert!(repo.store.reads.get() < 10 * 4003, "{}", repo.store.reads.get());
+    }
+
+    /// The design's words, by recursion and over plain lists of lines. Gives the lines and the commits followed.
+    fn naive(graph: &[(Vec<u64>, Vec<usize>)], at: usize, pin: Option<usize>) -> Option<Vec<u64>> {
+        fn holds(graph: &[(Vec<u64>, Vec<usize>)], at: usize, pin: usize) -> bool {
+            at == pin || graph[at].1.iter().any(|parent| holds(graph, *parent, pin))
+        }
+        let (lines, parents) = &graph[at];
+        match &parents[..] {
+            [] => (lines == &[0]).then(|| lines.clone()),
+            [parent] => {
+                let old = naive(graph, *parent, pin)?;
+                Some(if lines.len() > old.len() && lines.starts_with(&old) { lines.clone() } else { old })
+            }
+            _ => {
+                let holders: Vec<_> =
+                    parents.iter().filter(|parent| pin.is_some_and(|pin| holds(graph, **parent, pin))).collect();
+                if let [only] = holders[..] {
+                    return naive(graph, *only, pin);
+                }
+                let logs: Vec<_> = parents.iter().filter_map(|parent| naive(graph, *parent, pin)).collect();
+                logs.iter().find(|log| logs.iter().all(|other| log.starts_with(other))).cloned()
+            }
+        }
+    }
+
+    fn graph_strategy() -> impl Strategy<Value = Vec<(Vec<u64>, Vec<usize>)>> {
+        let lines = prop::collection::vec(1..3_u64, 0..4).prop_map(|rest| [vec![0], rest].concat());
+        let commit = (lines, prop::collection::vec(any::<prop::sample::Index>(), 0..4));
+        prop::collection::vec(commit, 1..14).prop_map(|commits| {
+            let place = |(at, (lines, parents)): (usize, (Vec<u64>, Vec<prop::sample::Index>))| {
+                // Mostly recent parents; the first commit has none.
+                let parents = parents.iter().filter(|_| at > 0).map(|parent| at - 1 - parent.index(at.clamp(1, 4)));
+                let lines = if at == 0 { vec![0] } else { lines };
+                (lines, parents.collect())
+            };
+            commits.into_iter().enumerate().map(place).collect()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+        #[test]
+        fn random_graphs_are_followed_as_the_design_says(graph in graph_strategy(), pick in any::<prop::sample::Index>()) {
+            let mut repo = Repo::new();
+            let mut oids: Vec<Oid> = Vec::new();
+            for (lines, parents) in &graph {
+                let parents: Vec<Oid> = parents.iter().map(|parent| oids[*parent]).collect();
+                oids.push(repo.commit(lines, &parents));
+            }
+            let tip = graph.len() - 1;
+            prop_assert_eq!(repo.lines(oids[tip], None).ok(), naive(&graph, tip, None));
+            // A pin is a commit that was valid when it was accepted, so its own log is what is known.
+            let pin = pick.index(graph.len());
+            let pinned = repo.follow(oids[pin], None).is_ok_and(|chain| chain.last_valid == oids[pin]);
+            if pinned {
+                let found = repo.lines(oids[tip], Some(oids[pin]));
+                prop_assert_eq!(&found.clone().ok(), &naive(&graph, tip, Some(pin)));
+                let holds = repo.follow(oids[tip], Some(oids[pin])).is_ok_and(|chain| chain.holds_pin);
+                prop_assert!(!holds || found.unwrap().starts_with(&graph[pin].0));
+            }
+        }
+    }
+}

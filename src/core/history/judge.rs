@@ -1,0 +1,503 @@
+//! What a commit may do to the log: add lines at its end, and nothing else.
+//!
+//! [`judge_first`] judges the tree of a first commit, [`judge_append`] that of any other against the last valid one.
+//! Both accept exactly the trees that [`build`](super::append::build) makes. Folders that did not change are told by
+//! their ids and not looked into, so one append costs a look at each level and at one segment, however long the log;
+//! whatever is wrong, the judgement ends with the first thing found.
+
+use std::collections::BTreeMap;
+
+use super::object::{MODE_FOLDER, Objects, Oid, TreeEntry};
+use super::policy_folder::read_policy_folder;
+use super::segment::{
+    AUDIT, Level, MAX_LINE_SIZE, MAX_LINES_IN_MEMORY, POLICY, SEGMENT_LINES, Tail, TreeError, policy_folder_name,
+    read_folder, read_root, read_segment, split_lines,
+};
+use super::void::Void;
+use crate::core::hash::Hash;
+use crate::core::policy::PolicyFiles;
+
+/// Gives the digest that a line names, if the line has a canonical `policy` body.
+pub type NamedDigest<'a> = &'a dyn Fn(&[u8]) -> Option<Hash>;
+
+/// What an append added.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Appended {
+    /// Where the log ends now.
+    pub tail: Tail,
+    /// The new lines, without their LFs.
+    pub lines: Vec<Vec<u8>>,
+    /// The numbers of the new lines that have a folder of policy files.
+    pub policies: Vec<u64>,
+}
+
+/// Judges the tree of a first commit: line 0 alone. Whether that is a valid genesis is judged elsewhere.
+///
+/// # Errors
+/// The commit is void, or an object is missing or damaged.
+pub fn judge_first<O: Objects + ?Sized>(objects: &O, tree: Oid) -> Result<Appended, TreeError<O::Error>> {
+    let appended = judge(objects, None, tree, &|_| None)?;
+    if appended.tail.size == 1 { Ok(appended) } else { Err(Void::NotAlone.into()) }
+}
+
+/// Judges the tree of a commit that comes after the valid log `old`.
+///
+/// # Errors
+/// The commit is void, or an object is missing or damaged.
+pub fn judge_append<O: Objects + ?Sized>(
+    objects: &O,
+    old: &Tail,
+    new_tree: Oid,
+    named_digest: NamedDigest<'_>,
+) -> Result<Appended, TreeError<O::Error>> {
+    if old.tree == new_tree {
+        return Err(Void::NothingNew.into());
+    }
+    judge(objects, Some(old), new_tree, named_digest)
+}
+
+fn judge<O: Objects + ?Sized>(
+    objects: &O,
+    old: Option<&Tail>,
+    tree: Oid,
+    named_digest: NamedDigest<'_>,
+) -> Result<Appended, TreeError<O::Error>> {
+    let (old_audit, old_policies) = match old {
+        None => (None, None),
+        Some(tail) => {
+            let (audit, policies) = read_root(objects, tail.tree)?;
+            (Some((audit, tail.size)), policies)
+        }
+    };
+    let (audit, policies) = read_root(objects, tree)?;
+    let mut judge = Judge { objects, named_digest, lines: Vec::new(), bytes: 0, digests: Vec::new() };
+    let size = judge.folder(Level::TOP, 0, AUDIT, old_audit, audit)?;
+    judge.policies(old_policies, policies)?;
+    if judge.lines.is_empty() {
+        return Err(Void::NothingNew.into());
+    }
+    let policies = judge.digests.iter().map(|(line, _)| *line).collect();
+    Ok(Appended { tail: Tail { size, tree }, lines: judge.lines, policies })
+}
+
+struct Judge<'a, O: ?Sized> {
+    objects: &'a O,
+    named_digest: NamedDigest<'a>,
+    /// The new lines so far, and their size.
+    lines: Vec<Vec<u8>>,
+    bytes: u64,
+    /// The new lines that name a digest of some files, and that digest.
+    digests: Vec<(u64, Hash)>,
+}
+
+impl<O: Objects + ?Sized> Judge<'_, O> {
+    /// Judges a folder whose first line is number `start`; `old` is what stood there before, with its number of lines.
+    /// Returns how many lines there are now.
+    fn folder(
+        &mut self,
+        level: Level,
+        start: u64,
+        path: &str,
+        old: Option<(Oid, u64)>,
+        new: Oid,
+    ) -> Result<u64, TreeError<O::Error>> {
+        let (known, old_count) = match old {
+            Some((oid, count)) if oid == new => return Ok(count),
+            Some((oid, count)) => (read_folder(self.objects, oid, path)?, count),
+            None => (Vec::new(), 0),
+        };
+        let entries = read_folder(self.objects, new, path)?;
+        let mut count = 0;
+        let mut previous = String::new();
+        for (entry, place) in entries.iter().zip(0..) {
+            let before = place * level.child;
+            let child_path = check_entry(level, start + before, place, path, entry)?;
+            if count != before {
+                return Err(Void::NotFull(previous).into());
+            }
+            let child_old = usize::try_from(place).ok().and_then(|place| known.get(place));
+            let child_old = child_old.map(|known| (known.oid, level.child.min(old_count.saturating_sub(before))));
+            count += match level.below() {
+                Some(below) => self.folder(below, start + before, &child_path, child_old, entry.oid)?,
+                None => self.segment(start + before, &child_path, child_old, entry.oid)?,
+            };
+            previous = child_path;
+        }
+        if entries.len() < known.len() {
+            return Err(Void::Drops(start + count).into());
+        }
+        if entries.is_empty() { Err(Void::Empty(path.to_owned()).into()) } else { Ok(count) }
+    }
+
+    /// Judges a segment, as [`Judge::folder`] does a folder.
+    fn segment(
+        &mut self,
+        start: u64,
+        path: &str,
+        old: Option<(Oid, u64)>,
+        new: Oid,
+    ) -> Result<u64, TreeError<O::Error>> {
+        let (known, old_count) = match old {
+            Some((oid, count)) if oid == new => return Ok(count),
+            Some((oid, count)) => (read_segment(self.objects, oid, path)?, count),
+            None => (Vec::new(), 0),
+        };
+        let bytes = read_segment(self.objects, new, path)?;
+        let Some(added) = bytes.strip_prefix(&*known) else {
+            return Err(difference(start, &known, &bytes).into());
+        };
+        let first = start + old_count;
+        let lines = split_lines(added).map_err(|whole| Void::NoLineFeed(first + whole))?;
+        let count = old_count + lines.len() as u64;
+        if count > SEGMENT_LINES {
+            return Err(Void::LongSegment(path.to_owned()).into());
+        }
+        if count == 0 {
+            return Err(Void::Empty(path.to_owned()).into());
+        }
+        self.bytes += added.len() as u64;
+        if self.bytes > MAX_LINES_IN_MEMORY {
+            return Err(TreeError::TooLarge);
+        }
+        for (line, number) in lines.into_iter().zip(first..) {
+            if line.len() as u64 > MAX_LINE_SIZE {
+                return Err(Void::LongLine(number).into());
+            }
+            // A policy without files has no folder: git has no empty ones.
+            if let Some(digest) = (self.named_digest)(line).filter(|digest| *digest != PolicyFiles::default().digest())
+            {
+                self.digests.push((number, digest));
+            }
+            self.lines.push(line.to_vec());
+        }
+        Ok(count)
+    }
+
+    /// Judges `policy/`: what stood there still does, and each new line that names a digest has its files there.
+    fn policies(&self, old: Option<Oid>, new: Option<Oid>) -> Result<(), TreeError<O::Error>> {
+        if old == new && self.digests.is_empty() {
+            return Ok(());
+        }
+        let read = |oid: Option<Oid>| oid.map_or(Ok(Vec::new()), |oid| read_folder(self.objects, oid, POLICY));
+        let known: BTreeMap<Vec<u8>, TreeEntry> =
+            read(old)?.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
+        let mut added: BTreeMap<Vec<u8>, Hash> =
+            self.digests.iter().map(|(line, digest)| (policy_folder_name(*line).into_bytes(), *digest)).collect();
+        let entries = read(new)?;
+        if new.is_some() && entries.is_empty() {
+            return Err(Void::Empty(POLICY.to_owned()).into());
+        }
+        let path = |name: &[u8]| format!("{POLICY}/{}", String::from_utf8_lossy(name));
+        let mut kept = 0;
+        for entry in entries {
+            let path = path(&entry.name);
+            match (known.get(&entry.name), added.remove(&entry.name)) {
+                (Some(before), None) if *before == entry => kept += 1,
+                (Some(_), _) => return Err(Void::PolicyChanged(path).into()),
+                (None, Some(_)) if entry.mode != MODE_FOLDER => return Err(Void::Mode(path, entry.mode).into()),
+                (None, Some(digest)) => {
+                    if read_policy_folder(self.objects, entry.oid, &path)?.digest() != digest {
+                        return Err(Void::PolicyDigest(path).into());
+                    }
+                }
+                (None, None) => return Err(Void::Stray(path).into()),
+            }
+        }
+        if kept != known.len() {
+            return Err(Void::PolicyChanged(POLICY.to_owned()).into());
+        }
+        match added.first_key_value() {
+            Some((name, _)) => Err(Void::Missing(path(name)).into()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Checks the entry at `place` of a folder and returns its path.
+fn check_entry(level: Level, start: u64, place: u64, folder: &str, entry: &TreeEntry) -> Result<String, Void> {
+    let path = format!("{folder}/{}", String::from_utf8_lossy(&entry.name));
+    if place >= level.max_entries() || entry.name != level.name(start).as_bytes() {
+        return Err(Void::Stray(path));
+    }
+    if entry.mode != level.mode() {
+        return Err(Void::Mode(path, entry.mode));
+    }
+    Ok(path)
+}
+
+/// Tells what happened to the lines of a segment that held `known` and now, starting otherwise, holds `bytes`.
+fn difference(start: u64, known: &[u8], bytes: &[u8]) -> Void {
+    let lines = |bytes: &[u8]| bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let (mut known, mut now) = (lines(known), lines(bytes));
+    let same = known.iter().zip(&now).take_while(|(one, other)| one == other).count();
+    let line = start + same as u64;
+    if same == now.len() {
+        return Void::Drops(line);
+    }
+    now.truncate(known.len());
+    known.sort();
+    now.sort();
+    if known == now { Void::Reorders(line) } else { Void::Changes(line) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::history::append::tests::{named, plain, policy};
+    use crate::core::history::append::{NewLine, build};
+    use crate::core::history::object::memory::{MemoryObjects, Missing};
+    use crate::core::history::object::{MODE_FILE, Writer as _, tree_order};
+
+    /// The tree of `lines`, with some of its files replaced: a path, a mode and bytes, or none to take it away.
+    struct Hand<'a> {
+        store: &'a MemoryObjects,
+        tree: Oid,
+    }
+
+    impl Hand<'_> {
+        fn put(&self, path: &str, mode: u32, bytes: Option<&[u8]>) -> Self {
+            let oid = bytes.map(|bytes| self.store.write_blob(bytes).unwrap());
+            self.put_object(path, mode, oid)
+        }
+
+        fn put_object(&self, path: &str, mode: u32, oid: Option<Oid>) -> Self {
+            let tree = self.replaced(Some(self.tree), path, mode, oid).unwrap_or(self.tree);
+            Hand { store: self.store, tree }
+        }
+
+        fn replaced(&self, folder: Option<Oid>, path: &str, mode: u32, oid: Option<Oid>) -> Option<Oid> {
+            let mut entries = folder.map_or(Vec::new(), |oid| self.store.tree(oid).unwrap().unwrap());
+            let (name, entry) = match path.split_once('/') {
+                None => (path, oid.map(|oid| (mode, oid))),
+                Some((name, rest)) => {
+                    let below = entries.iter().find(|entry| entry.name == name.as_bytes()).map(|entry| entry.oid);
+                    (name, self.replaced(below, rest, mode, oid).map(|oid| (MODE_FOLDER, oid)))
+                }
+            };
+            entries.retain(|entry| entry.name != name.as_bytes());
+            entries.extend(entry.map(|(mode, oid)| TreeEntry { name: name.into(), mode, oid }));
+            entries.sort_by(tree_order);
+            (!entries.is_empty()).then(|| self.store.write_tree(&entries).unwrap())
+        }
+    }
+
+    const SEGMENT: &str = "audit/0000000000/0000000000/0000000000.jsonl";
+    const SECOND: &str = "audit/0000000000/0000000000/0000000064.jsonl";
+    const THIRD: &str = "audit/0000000000/0000000000/0000000128.jsonl";
+
+    fn segment(lines: std::ops::Range<u64>) -> Vec<u8> {
+        plain(lines).iter().flat_map(|new| [&new.line[..], b"\n"].concat()).collect()
+    }
+
+    #[test]
+    fn each_kind_of_void_commit_is_told_by_its_name() {
+        let store = MemoryObjects::default();
+        let mut lines = plain(0..70);
+        lines[65] = policy(&[("jit.toml", "1")]);
+        let old = build(&store, None, &lines, &named).unwrap();
+        let mut more = lines.clone();
+        more.push(NewLine::plain("line 70"));
+        let new = build(&store, None, &more, &named).unwrap();
+        assert_eq!(judge_append(&store, &old, new.tree, &named).map(|new| new.lines), Ok(vec![b"line 70".to_vec()]));
+
+        let hand = Hand { store: &store, tree: new.tree };
+        let old_bytes = |path: &str| {
+            let mut oid = old.tree;
+            for name in path.split('/') {
+                let entries = store.tree(oid).unwrap().unwrap();
+                oid = entries.into_iter().find(|entry| entry.name == name.as_bytes()).unwrap().oid;
+            }
+            store.blob(oid, 1 << 20).unwrap().unwrap()
+        };
+        let second = old_bytes(SECOND);
+        let with = |tail: &[u8]| [&second[..], tail].concat();
+        let file = |path: &str, bytes: &[u8]| hand.put(path, MODE_FILE, Some(bytes)).tree;
+        let without = |path: &str| hand.put(path, MODE_FILE, None).tree;
+        let mut swapped: Vec<&[u8]> = second.split_inclusive(|byte| *byte == b'\n').collect();
+        swapped.swap(2, 4);
+        let mut changed = second.clone();
+        changed[5] ^= 1;
+        let folder = hand.store.tree(new.tree).unwrap().unwrap()[0].oid;
+        let full = [with(b""), segment(70..128)].concat();
+        let policy_line = policy(&[("jit.toml", "2"), ("tests/a.toml", "x")]).line;
+        let with_policy = [&with(&policy_line), &b"\n"[..]].concat();
+        let policy_hand = hand.put(SECOND, MODE_FILE, Some(&with_policy));
+        let new_policy = |files: &[(&str, u32, &[u8])]| {
+            let mut hand = Hand { store: &store, tree: policy_hand.tree };
+            for (path, mode, bytes) in files {
+                hand = hand.put(&format!("policy/0000000070/{path}"), *mode, Some(bytes));
+            }
+            hand.tree
+        };
+        let right: [(&str, u32, &[u8]); 2] = [("jit.toml", MODE_FILE, b"2"), ("tests/a.toml", MODE_FILE, b"x")];
+        assert!(judge_append(&store, &old, new_policy(&right), &named).is_ok());
+        let plus = |path, mode, bytes| new_policy(&[right[0], right[1], (path, mode, bytes)]);
+        let huge = vec![b' '; (16 << 20) + 1];
+
+        let path = |path: &str| path.to_owned();
+        for (name, tree, expected) in [
+            ("the same tree", old.tree, Void::NothingNew),
+            ("the last line gone", build(&store, None, &lines[..69], &named).unwrap().tree, Void::Drops(69)),
+            ("a whole segment gone", without(SECOND), Void::Drops(64)),
+            ("the first segment gone", without(SEGMENT), Void::Stray(path(SECOND))),
+            ("all lines gone", without("audit"), Void::Missing(path("audit"))),
+            ("a line changed", file(SECOND, &changed), Void::Changes(64)),
+            ("an early line changed", file(SEGMENT, &segment(1..65)), Void::Changes(0)),
+            ("a line slipped in", file(SECOND, &[b"x\n", &second[..]].concat()), Void::Changes(64)),
+            ("lines swapped", file(SECOND, &swapped.concat()), Void::Reorders(66)),
+            ("lines swapped, one more", file(SECOND, &[&swapped.concat()[..], b"x\n"].concat()), Void::Reorders(66)),
+            ("a segment cut short", file(SEGMENT, &segment(0..63)), Void::Drops(63)),
+            ("a segment emptied", file(SEGMENT, b""), Void::Drops(0)),
+            ("no line feed", file(SECOND, &with(b"more")), Void::NoLineFeed(70)),
+            ("no line feed, later", file(SECOND, &with(b"\nmore")), Void::NoLineFeed(71)),
+            ("a long line", file(SECOND, &with(&[&[b'a'; 65_537][..], b"\n"].concat())), Void::LongLine(70)),
+            ("a long segment", file(SECOND, &[&full[..], b"x\n"].concat()), Void::LongSegment(path(SECOND))),
+            ("a vast segment", file(SECOND, &vec![b'\n'; 5 << 20]), Void::LongSegment(path(SECOND))),
+            ("a gap", file(THIRD, b"x\n"), Void::NotFull(path(SECOND))),
+            ("a longer gap", file(&path_of(192), b"x\n"), Void::Stray(path_of(192))),
+            ("an empty segment", hand.put(SECOND, MODE_FILE, Some(&full)).put(THIRD, MODE_FILE, Some(b"")).tree, {
+                Void::Empty(path(THIRD))
+            }),
+            (
+                "the next folder too early",
+                file(&path_of(4096), b"x\n"),
+                Void::NotFull(path("audit/0000000000/0000000000")),
+            ),
+            ("an executable segment", hand.put(SECOND, 0o100_755, Some(&with(b"x\n"))).tree, {
+                Void::Mode(path(SECOND), 0o100_755)
+            }),
+            ("a linked segment", hand.put(SECOND, 0o120_000, Some(&with(b"x\n"))).tree, {
+                Void::Mode(path(SECOND), 0o120_000)
+            }),
+            (
+                "a folder as a segment",
+                hand.put_object(SECOND, MODE_FILE, Some(folder)).tree,
+                Void::Unreadable(path(SECOND)),
+            ),
+            ("a file as a folder", file("audit/0000000000", b"x"), Void::Mode(path("audit/0000000000"), MODE_FILE)),
+            ("a file as audit", file("audit", b"x"), Void::Mode(path("audit"), MODE_FILE)),
+            ("a submodule", hand.put("policy", 0o160_000, Some(b"x")).tree, Void::Mode(path("policy"), 0o160_000)),
+            ("no tree at all", store.put("blob", b""), Void::Unreadable(path("/"))),
+            ("another file", file("README", b"x"), Void::Stray(path("README"))),
+            ("another file inside", file("audit/x", b"x"), Void::Stray(path("audit/x"))),
+            ("another file deep inside", file(&format!("{SECOND}x"), b"x"), Void::Stray(format!("{SECOND}x"))),
+            ("the old policy gone", without("policy"), Void::PolicyChanged(path("policy"))),
+            ("the old policy changed", file("policy/0000000065/jit.toml", b"2"), {
+                Void::PolicyChanged(path("policy/0000000065"))
+            }),
+            ("the old policy grown", file("policy/0000000065/tests/a.toml", b""), {
+                Void::PolicyChanged(path("policy/0000000065"))
+            }),
+            (
+                "files without a policy",
+                file("policy/0000000070/jit.toml", b"2"),
+                Void::Stray(path("policy/0000000070")),
+            ),
+            (
+                "files before the policy",
+                file("policy/0000000064/jit.toml", b"2"),
+                Void::Stray(path("policy/0000000064")),
+            ),
+            ("a policy without files", new_policy(&[]), Void::Missing(path("policy/0000000070"))),
+            ("a policy with too few files", new_policy(&right[..1]), Void::PolicyDigest(path("policy/0000000070"))),
+            (
+                "a policy with a file more",
+                plus("tests/b.toml", MODE_FILE, b""),
+                Void::PolicyDigest(path("policy/0000000070")),
+            ),
+            (
+                "a policy with a stray file",
+                plus("README", MODE_FILE, b""),
+                Void::Stray(path("policy/0000000070/README")),
+            ),
+            (
+                "a policy with a stray folder",
+                plus("docs/a.toml", MODE_FILE, b""),
+                Void::Stray(path("policy/0000000070/docs")),
+            ),
+            ("a policy with a link", plus("tests/b.toml", 0o120_000, b"x"), {
+                Void::Mode(path("policy/0000000070/tests/b.toml"), 0o120_000)
+            }),
+            (
+                "a policy that is vast",
+                plus("tests/b.toml", MODE_FILE, &huge),
+                Void::PolicySize(path("policy/0000000070")),
+            ),
+            ("a policy that is a file", policy_hand.put("policy/0000000070", MODE_FILE, Some(b"x")).tree, {
+                Void::Mode(path("policy/0000000070"), MODE_FILE)
+            }),
+        ] {
+            assert_eq!(judge_append(&store, &old, tree, &named), Err(TreeError::Void(expected)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_folder_has_64_entries() {
+        let store = MemoryObjects::default();
+        let old = build(&store, None, &plain(0..4096), &named).unwrap();
+        let path = "audit/0000000000/0000000000/0000004096.jsonl";
+        let hand = Hand { store: &store, tree: old.tree }.put(path, MODE_FILE, Some(b"x\n"));
+        assert_eq!(judge_append(&store, &old, hand.tree, &named), Err(Void::Stray(path.into()).into()));
+        let hand = Hand { store: &store, tree: old.tree }.put(&path_of(4096), MODE_FILE, Some(b"x\n"));
+        assert_eq!(judge_append(&store, &old, hand.tree, &named).map(|new| new.tail.size), Ok(4097));
+    }
+
+    fn path_of(line: u64) -> String {
+        crate::core::history::segment::path_of_line(line)
+    }
+
+    #[test]
+    fn a_policy_may_not_hide_its_size_in_few_objects() {
+        let store = MemoryObjects::default();
+        let old = build(&store, None, &plain(0..1), &named).unwrap();
+        let new = [policy(&[("tests/a.toml", "x")])];
+        let tail = build(&store, Some(&old), &new, &named).unwrap();
+        let hand = Hand { store: &store, tree: tail.tree };
+        let blob = store.write_blob(b"").unwrap();
+        // Ten folders in ten folders and so on: few objects, and more files than could ever be counted.
+        let mut folder = blob;
+        for level in 0..14 {
+            let (mode, ending) = if level == 0 { (MODE_FILE, ".toml") } else { (MODE_FOLDER, "") };
+            let entry = |i| TreeEntry { name: format!("{i}{ending}").into_bytes(), mode, oid: folder };
+            folder = store.write_tree(&(0..10).map(entry).collect::<Vec<_>>()).unwrap();
+        }
+        let many = hand.put_object("policy/0000000001/tests/x", MODE_FOLDER, Some(folder));
+        store.reads.set(0);
+        let verdict = judge_append(&store, &old, many.tree, &named);
+        assert_eq!(verdict, Err(Void::PolicyFiles("policy/0000000001".into()).into()));
+        assert!(store.reads.get() < 20_000, "{}", store.reads.get());
+
+        let mut folder = store.write_tree(&[TreeEntry { name: b"a.toml".into(), mode: MODE_FILE, oid: blob }]).unwrap();
+        for _ in 0..100_000 {
+            folder = store.write_tree(&[TreeEntry { name: b"a".into(), mode: MODE_FOLDER, oid: folder }]).unwrap();
+        }
+        let deep = hand.put_object("policy/0000000001/tests/x", MODE_FOLDER, Some(folder));
+        assert!(matches!(judge_append(&store, &old, deep.tree, &named), Err(TreeError::Void(Void::Stray(_)))));
+
+        let empty = hand.put_object("policy/0000000001/tests/x", MODE_FOLDER, Some(store.write_tree(&[]).unwrap()));
+        let verdict = judge_append(&store, &old, empty.tree, &named);
+        assert_eq!(verdict, Err(Void::Empty("policy/0000000001/tests/x/".into()).into()));
+    }
+
+    #[test]
+    fn a_first_commit_holds_line_0_alone() {
+        let store = MemoryObjects::default();
+        let tree = |lines: &[NewLine]| build(&store, None, lines, &named).unwrap().tree;
+        assert_eq!(judge_first(&store, tree(&plain(0..1))).map(|first| first.tail.size), Ok(1));
+        assert_eq!(judge_first(&store, tree(&plain(0..2))), Err(Void::NotAlone.into()));
+        let with_files = tree(&[policy(&[("jit.toml", "")])]);
+        assert_eq!(judge_first(&store, with_files), Err(Void::Stray("policy/0000000000".into()).into()));
+        assert_eq!(judge_first(&store, store.put("tree", b"")), Err(Void::Missing("audit".into()).into()));
+    }
+
+    #[test]
+    fn a_missing_object_is_an_error_and_no_verdict() {
+        let store = MemoryObjects::default();
+        let old = build(&store, None, &plain(0..1), &named).unwrap();
+        let gone = Oid([3; 20]);
+        let hand = Hand { store: &store, tree: old.tree };
+        for tree in [gone, hand.put_object(SEGMENT, MODE_FILE, Some(gone)).tree] {
+            assert_eq!(judge_append(&store, &old, tree, &named), Err(TreeError::Objects(Missing(gone))));
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! The log's layout: which line stands where in the tree of a commit.
+//!
+//! Line i stands in `audit/<i/262144*262144>/<i/4096*4096>/<i/64*64>.jsonl` (integer division, ten digits): 64 lines a
+//! segment, 64 segments a folder, 64 folders a folder of folders. Every segment and folder is full except the last of
+//! each kind. Beside `audit/` stands, once there is a policy, `policy/` with one folder for each line that proposes one.
+//!
+//! [`Tail`] is where a log ends. From it, [`read_lines`] reads the lines and [`is_prefix`] tells whether another log
+//! extends this one; both look at no more of the tree than they must. What commits may do to the tree is told in
+//! [`judge`](super::judge), and how to add to it in [`append`](super::append).
+
+use super::object::{MODE_FILE, MODE_FOLDER, Objects, Oid, TreeEntry};
+use super::void::Void;
+
+/// How many lines a full segment has.
+pub const SEGMENT_LINES: u64 = 64;
+/// How many segments, or folders, a full folder has.
+const FOLDER_ENTRIES: u64 = 64;
+/// The longest line that an append may add, in bytes, without its LF. Statements are shorter still.
+pub const MAX_LINE_SIZE: u64 = 64 << 10;
+/// The largest segment, in bytes.
+pub const MAX_SEGMENT_SIZE: u64 = SEGMENT_LINES * (MAX_LINE_SIZE + 1);
+/// The most lines a log can have: their numbers have ten digits.
+pub const MAX_LOG_SIZE: u64 = 10_000_000_000;
+/// The most bytes of lines that are held in memory at once.
+pub const MAX_LINES_IN_MEMORY: u64 = 1 << 30;
+
+/// The folder of the lines.
+pub const AUDIT: &str = "audit";
+/// The folder of the policies' files.
+pub const POLICY: &str = "policy";
+
+/// Where a log ends: how many lines it has, at least one, and the tree that holds them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tail {
+    /// The number of lines.
+    pub size: u64,
+    /// The tree of a commit: `audit/` and perhaps `policy/`.
+    pub tree: Oid,
+}
+
+/// Why a tree could not be judged or read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TreeError<E> {
+    /// It is not what an appender would build.
+    Void(Void),
+    /// It holds more than [`MAX_LINES_IN_MEMORY`] bytes of lines.
+    TooLarge,
+    /// An object is missing or damaged.
+    Objects(E),
+}
+
+impl<E> From<Void> for TreeError<E> {
+    fn from(void: Void) -> TreeError<E> {
+        TreeError::Void(void)
+    }
+}
+
+/// Returns the path of the segment that holds line number `line`.
+pub fn path_of_line(line: u64) -> String {
+    let mut path = AUDIT.to_owned();
+    let mut level = Some(Level::TOP);
+    while let Some(here) = level {
+        path = format!("{path}/{}", here.name(line / here.child * here.child));
+        level = here.below();
+    }
+    path
+}
+
+/// Returns the name of the folder of the policy that line number `line` proposes.
+pub fn policy_folder_name(line: u64) -> String {
+    format!("{line:010}")
+}
+
+/// Splits what a segment holds into its lines, without their LFs; an empty line is a line.
+///
+/// # Errors
+/// The number of whole lines, if the last one lacks its LF.
+pub fn split_lines(bytes: &[u8]) -> Result<Vec<&[u8]>, u64> {
+    match bytes.split_last() {
+        None => Ok(Vec::new()),
+        Some((b'\n', lines)) => Ok(lines.split(|byte| *byte == b'\n').collect()),
+        Some(_) => Err(bytes.iter().filter(|byte| **byte == b'\n').count() as u64),
+    }
+}
+
+/// A kind of folder under `audit/`, by what its entries are.
+#[derive(Clone, Copy)]
+pub(crate) struct Level {
+    /// How many lines one full entry holds.
+    pub(crate) child: u64,
+}
+
+impl Level {
+    /// `audit/` itself.
+    pub(crate) const TOP: Level = Level { child: SEGMENT_LINES * FOLDER_ENTRIES * FOLDER_ENTRIES };
+
+    /// Returns what the entries are; none if they are segments.
+    pub(crate) fn below(self) -> Option<Level> {
+        (self.child > SEGMENT_LINES).then_some(Level { child: self.child / FOLDER_ENTRIES })
+    }
+
+    /// Returns the name of the entry that starts with line number `start`.
+    pub(crate) fn name(self, start: u64) -> String {
+        let suffix = if self.child > SEGMENT_LINES { "" } else { ".jsonl" };
+        format!("{start:010}{suffix}")
+    }
+
+    /// Returns the mode of the entries.
+    pub(crate) fn mode(self) -> u32 {
+        if self.child > SEGMENT_LINES { MODE_FOLDER } else { MODE_FILE }
+    }
+
+    /// Returns the most entries that such a folder has.
+    pub(crate) fn max_entries(self) -> u64 {
+        if self.child == Level::TOP.child { MAX_LOG_SIZE.div_ceil(self.child) } else { FOLDER_ENTRIES }
+    }
+}
+
+/// Returns the entries of a folder, or that it is none.
+pub(crate) fn read_folder<O: Objects + ?Sized>(
+    objects: &O,
+    oid: Oid,
+    path: &str,
+) -> Result<Vec<TreeEntry>, TreeError<O::Error>> {
+    let entries = objects.tree(oid).map_err(TreeError::Objects)?;
+    entries.ok_or_else(|| Void::Unreadable(path.to_owned()).into())
+}
+
+/// Returns what a segment holds, or that it is none.
+pub(crate) fn read_segment<O: Objects + ?Sized>(
+    objects: &O,
+    oid: Oid,
+    path: &str,
+) -> Result<Vec<u8>, TreeError<O::Error>> {
+    match objects.blob_size(oid).map_err(TreeError::Objects)? {
+        Some(size) if size > MAX_SEGMENT_SIZE => Err(Void::LongSegment(path.to_owned()).into()),
+        _ => {
+            let bytes = objects.blob(oid, MAX_SEGMENT_SIZE).map_err(TreeError::Objects)?;
+            bytes.ok_or_else(|| Void::Unreadable(path.to_owned()).into())
+        }
+    }
+}
+
+/// Returns `audit/` of a log's tree and, if there is one, `policy/`.
+pub(crate) fn read_root<O: Objects + ?Sized>(
+    objects: &O,
+    tree: Oid,
+) -> Result<(Oid, Option<Oid>), TreeError<O::Error>> {
+    let (mut audit, mut policy) = (None, None);
+    for entry in read_folder(objects, tree, "/")? {
+        let name = String::from_utf8_lossy(&entry.name).into_owned();
+        match name.as_str() {
+            AUDIT | POLICY if entry.mode != MODE_FOLDER => return Err(Void::Mode(name, entry.mode).into()),
+            AUDIT => audit = Some(entry.oid),
+            POLICY => policy = Some(entry.oid),
+            _ => return Err(Void::Stray(name).into()),
+        }
+    }
+    Ok((audit.ok_or_else(|| Void::Missing(AUDIT.to_owned()))?, policy))
+}
+
+/// Returns the tail of the log in the tree of a commit that is known to be valid, such as a pinned one; none if there
+/// is no log in it.
+///
+/// # Errors
+/// An object is missing or damaged.
+pub fn measure<O: Objects + ?Sized>(objects: &O, tree: Oid) -> Result<Option<Tail>, O::Error> {
+    let measured = (|| {
+        let (mut oid, _) = read_root(objects, tree)?;
+        let (mut level, mut size) = (Some(Level::TOP), 0);
+        while let Some(here) = level {
+            let entries = read_folder(objects, oid, AUDIT)?;
+            let last = entries.last().ok_or_else(|| Void::Empty(AUDIT.to_owned()))?;
+            size += here.child * (entries.len() as u64 - 1);
+            (oid, level) = (last.oid, here.below());
+        }
+        let bytes = read_segment(objects, oid, AUDIT)?;
+        let lines = split_lines(&bytes).map_err(Void::NoLineFeed)?.len() as u64;
+        Ok(Tail { size: size + lines, tree })
+    })();
+    match measured {
+        Ok(tail) => Ok(Some(tail)),
+        Err(TreeError::Objects(error)) => Err(error),
+        Err(TreeError::Void(_) | TreeError::TooLarge) => Ok(None),
+    }
+}
+
+/// Reads the lines of a log from line number `from` to its end, without their LFs, each segment once.
+///
+/// # Errors
+/// An object is missing or damaged, or the lines are too large; void if the tail was not that of a valid commit.
+pub fn read_lines<O: Objects + ?Sized>(
+    objects: &O,
+    tail: &Tail,
+    from: u64,
+) -> Result<Vec<Vec<u8>>, TreeError<O::Error>> {
+    let (audit, _) = read_root(objects, tail.tree)?;
+    let mut reader = LineReader { objects, from, lines: Vec::new(), bytes: 0 };
+    reader.folder(Level::TOP, 0, audit)?;
+    Ok(reader.lines)
+}
+
+struct LineReader<'a, O: ?Sized> {
+    objects: &'a O,
+    from: u64,
+    lines: Vec<Vec<u8>>,
+    bytes: u64,
+}
+
+impl<O: Objects + ?Sized> LineReader<'_, O> {
+    fn folder(&mut self, level: Level, start: u64, oid: Oid) -> Result<(), TreeError<O::Error>> {
+        for (entry, place) in read_folder(self.objects, oid, AUDIT)?.iter().zip(0..) {
+            let start = start + place * level.child;
+            match level.below() {
+                _ if start + level.child <= self.from => {}
+                Some(below) => self.folder(below, start, entry.oid)?,
+                None => self.segment(start, entry.oid)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn segment(&mut self, start: u64, oid: Oid) -> Result<(), TreeError<O::Error>> {
+        let bytes = read_segment(self.objects, oid, &path_of_line(start))?;
+        self.bytes += bytes.len() as u64;
+        if self.bytes > MAX_LINES_IN_MEMORY {
+            return Err(TreeError::TooLarge);
+        }
+        let lines = split_lines(&bytes).map_err(|whole| Void::NoLineFeed(start + whole))?;
+        let wanted = lines.into_iter().zip(start..).filter(|(_, line)| *line >= self.from);
+        self.lines.extend(wanted.map(|(line, _)| line.to_vec()));
+        Ok(())
+    }
+}
+
+/// Tells whether the longer log extends the shorter one, or is it. Both tails are those of valid commits; then the
+/// lines tell all: the policies' files follow from them. Folders that both share are not looked into.
+///
+/// # Errors
+/// An object is missing or damaged.
+pub fn is_prefix<O: Objects + ?Sized>(objects: &O, shorter: &Tail, longer: &Tail) -> Result<bool, O::Error> {
+    if shorter.size > longer.size {
+        return Ok(false);
+    }
+    if shorter.tree == longer.tree {
+        return Ok(true);
+    }
+    let compared = (|| {
+        let ((short, _), (long, _)) = (read_root(objects, shorter.tree)?, read_root(objects, longer.tree)?);
+        folder_is_prefix(objects, Level::TOP, short, long)
+    })();
+    match compared {
+        Ok(answer) => Ok(answer),
+        Err(TreeError::Objects(error)) => Err(error),
+        Err(TreeError::Void(_) | TreeError::TooLarge) => Ok(false),
+    }
+}
+
+fn folder_is_prefix<O: Objects + ?Sized>(
+    objects: &O,
+    level: Level,
+    short: Oid,
+    long: Oid,
+) -> Result<bool, TreeError<O::Error>> {
+    let (short, long) = (read_folder(objects, short, AUDIT)?, read_folder(objects, long, AUDIT)?);
+    let (Some((last, full)), true) = (short.split_last(), short.len() <= long.len()) else {
+        return Ok(false);
+    };
+    let Some(other) = long.get(full.len()).filter(|_| long.starts_with(full)) else {
+        return Ok(false);
+    };
+    if last.oid == other.oid {
+        return Ok(true);
+    }
+    match level.below() {
+        Some(below) => folder_is_prefix(objects, below, last.oid, other.oid),
+        None => {
+            let short = read_segment(objects, last.oid, AUDIT)?;
+            Ok(read_segment(objects, other.oid, AUDIT)?.starts_with(&short))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_stand_where_the_design_says() {
+        for (line, path) in [
+            (0, "audit/0000000000/0000000000/0000000000.jsonl"),
+            (63, "audit/0000000000/0000000000/0000000000.jsonl"),
+            (64, "audit/0000000000/0000000000/0000000064.jsonl"),
+            (4161, "audit/0000000000/0000004096/0000004160.jsonl"),
+            (262_143, "audit/0000000000/0000258048/0000262080.jsonl"),
+            (262_144, "audit/0000262144/0000262144/0000262144.jsonl"),
+            (MAX_LOG_SIZE - 1, "audit/9999745024/9999998976/9999999936.jsonl"),
+        ] {
+            assert_eq!(path_of_line(line), path);
+        }
+    }
+
+    #[test]
+    fn every_line_ends_with_its_lf() {
+        let whole = |lines: &[&'static [u8]]| Ok(lines.to_vec());
+        for (bytes, lines) in [
+            (&b""[..], whole(&[])),
+            (b"\n", whole(&[b""])),
+            (b"a\n\nb\n", whole(&[b"a", b"", b"b"])),
+            (b"\n\n", whole(&[b"", b""])),
+            (b"a\r\n", whole(&[b"a\r"])),
+            (b"a", Err(0)),
+            (b"a\n\nb", Err(2)),
+        ] {
+            assert_eq!(split_lines(bytes), lines, "{}", bytes.escape_ascii());
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Attacks on what must hold (design, section 2), through the core's public API: what each line of a log is worth, and
+//! what a gate says then.
+//!
+//! From the bytes up: the form of a line and its signature (`lines`, `signatures`), whose it is (`attribution`), the
+//! chain of policies (`genesis`, `policies`); then what becomes of a request that nobody attacks (`lifecycle`), who may approve
+//! (`approvals`), what takes a grant away (`grants`, `lockdowns`, `revocations`), and what proves one (`tokens`).
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod approvals;
+mod attribution;
+mod genesis;
+mod grants;
+mod lifecycle;
+mod lines;
+mod lockdowns;
+mod policies;
+mod revocations;
+mod signatures;
+mod tokens;
