@@ -134,7 +134,7 @@ fn a_lift_needs_the_threshold() {
         see,
         &[
             ("two of two", |s| s.log.approve("alice", s.lift), "effect; lifted"),
-            ("one twice", |s| s.log.approve("amy", s.lift), "effect; locked"),
+            ("one twice", |s| s.log.approve("amy", s.lift), "without effect: `amy` signed for it already; locked"),
             ("one by two keys", |s| s.log.by_key(key2("amy")).approve("amy", s.lift), "effect; locked"),
             (
                 "one who locked it down",
