@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::context::{Context, Ledger, Me};
+use super::context::{Context, Me};
 use super::exit::{Exit, Failure};
 use super::json::{self, GrantJson, LogJson, PolicyJson, ReasonJson};
+use super::ledger::Ledger;
 use super::render::{self, Role};
-use super::request::check_text;
 use super::statement;
+use super::text::check_text;
 use crate::core::decide::{self, Answer, Decision, Question, Shown};
 use crate::core::key::PublicKey;
 use crate::core::name::{Name, Resource};

@@ -1,11 +1,12 @@
 //! Saying yes or no to what others signed: what `approve` and `deny` share, and how requests are described.
 
-use super::context::{Context, Ledger, Me};
+use super::context::{Context, Me};
 use super::exit::{Exit, Failure};
 use super::id;
+use super::ledger::Ledger;
 use super::render;
-use super::request::check_text;
 use super::statement::{self, Insist};
+use super::text::check_text;
 use crate::core::evaluate::{self, Need};
 use crate::core::hash::Hash;
 use crate::core::ledger::{
