@@ -117,12 +117,7 @@ impl Context<'_> {
 
     /// Opens, verifies and folds the log, for commands that are no gates.
     pub(super) fn ledger(&mut self) -> anyhow::Result<Ledger> {
-        let repo = self.repo()?;
-        let config = Config::open(self.world);
-        self.open(repo, &config, &mut |_, _| {}, |genesis, repo| {
-            // A repo that merely stands around never moves a pin; one that was made here, or is named, does.
-            Ok(config.trusts(&genesis)? && config.is_home_of(&genesis, &repo.shown_path())?)
-        })
+        self.ledger_with_progress(&mut |_, _| {})
     }
 
     /// As [`Context::ledger`], saying how far it is.
@@ -130,6 +125,7 @@ impl Context<'_> {
         let repo = self.repo()?;
         let config = Config::open(self.world);
         self.open(repo, &config, progress, |genesis, repo| {
+            // A repo that merely stands around never moves a pin; one that was made here does.
             Ok(config.trusts(&genesis)? && config.is_home_of(&genesis, &repo.shown_path())?)
         })
     }

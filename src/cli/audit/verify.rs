@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::cli::context::Context;
+use crate::cli::context::{Context, shown};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::json::PolicyJson;
 use crate::cli::ledger::Ledger;
@@ -87,6 +87,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &VerifyArgs) -> anyhow::Result<Exi
         |policy| format!("version {}, digest {}", policy.version, policy.digest),
     );
     let rows = [
+        ("repo", shown(&ledger.repo.shown_path())),
         ("log", ledger.view.genesis().map_or_else(String::new, |genesis| genesis.name.to_string())),
         ("genesis", verified.genesis.clone()),
         ("size", verified.size.to_string()),
