@@ -437,8 +437,14 @@ impl<'w> Context<'w> {
         let bytes = line.as_str().as_bytes();
         let mut before = None;
         let mut put = |walked: &Walked| -> anyhow::Result<Draft> {
-            // If nobody was first, what is known already is the log that the line goes into.
-            let raced = if walked.size() == ledger.view.size() { None } else { Some(ledger.catch_up(walked)?) };
+            // If nobody was first, what is known already is the log that the line goes into. Of as many lines is not enough:
+            // whoever rewrites the branch meanwhile may have put others in their place.
+            let raced = if walked.tail == ledger.tail {
+                check_pin(walked, &ledger.view, ledger.pin)?;
+                None
+            } else {
+                Some(ledger.catch_up(walked)?)
+            };
             let delta = judge(raced.as_ref().map_or(&ledger.view, |raced| &raced.view))?;
             before = Some((walked.clone(), raced, delta));
             let new = NewLine { line: bytes.to_vec(), files: files.cloned().unwrap_or_default() };
