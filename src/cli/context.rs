@@ -480,7 +480,11 @@ fn is_genesis(line: &[u8]) -> bool {
 /// Returns the id that the first line of a log has; none if there is no log to be read.
 fn first_id(repo: &Repo) -> Option<Hash> {
     let tip = repo.read_ref(BRANCH).ok().flatten()?;
-    let line = log::first_line(repo, tip).ok().flatten()?;
+    // The first parents tell quickly, unless one of a merge is no log at all: then the whole walk does.
+    let line = match log::first_line(repo, tip).ok().flatten().filter(|line| is_genesis(line)) {
+        Some(line) => line,
+        None => log::walk(repo, tip, None, &rules()).ok()?.lines.into_iter().next()?,
+    };
     let Examined { outcome, .. } = ledger::examine(&line);
     outcome.ok().map(|signed| signed.get().id)
 }
