@@ -70,7 +70,7 @@ fn check_step(before: &Memory, after: &Memory) -> Result<(), TestCaseError> {
         // Of one key only what is first and what is shortest is kept.
         for approval in &old.approvals {
             let signer = |other: &&ApprovalRecord| (&other.by, &other.key) == (&approval.by, &approval.key);
-            let first = |record: &RequestRecord| record.approvals.iter().find(|other| signer(&other)).cloned();
+            let first = |record: &RequestRecord| record.approvals.iter().find(signer).cloned();
             prop_assert_eq!(first(old), first(new), "a first approval is gone");
             let is_shortest = |other: &ApprovalRecord| other.duration.is_some() && other.duration <= approval.duration;
             let kept = new.approvals.contains(approval);
