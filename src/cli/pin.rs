@@ -2,6 +2,7 @@
 
 use super::context::shown;
 use super::exit::Failure;
+use super::ledger::{is_genesis, rules};
 use crate::core::hash::Hash;
 use crate::core::ledger;
 use crate::core::reason::Code;
@@ -13,7 +14,11 @@ use crate::edge::log::{self, BRANCH, Walked};
 /// Returns the id that the first line of a log has; none if there is no log to be read.
 pub(super) fn first_id(repo: &Repo) -> Option<Hash> {
     let tip = repo.read_ref(BRANCH).ok().flatten()?;
-    let line = log::first_line(repo, tip).ok().flatten()?;
+    // The first parents tell quickly, unless one of a merge is no log at all: then the whole walk does.
+    let line = match log::first_line(repo, tip).ok().flatten().filter(|line| is_genesis(line)) {
+        Some(line) => line,
+        None => log::walk(repo, tip, None, &rules()).ok()?.lines.into_iter().next()?,
+    };
     let outcome = ledger::examine(&line).outcome;
     outcome.ok().map(|signed| signed.get().id)
 }
