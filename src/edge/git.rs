@@ -228,6 +228,8 @@ fn why_not_open(path: &Path, error: git2::Error) -> GitError {
     match error.code() {
         ErrorCode::Owner => GitError::Owner(path),
         ErrorCode::NotFound => GitError::NoRepo(path),
+        // What was killed while it made the repository leaves this one, and no other lock is asked for here.
+        ErrorCode::Locked => GitError::Locked(path.join(".git/config.lock")),
         _ if error.message().contains("object format") => {
             GitError::Unsupported { path, what: "objects that are not SHA-1" }
         }

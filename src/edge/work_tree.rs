@@ -170,6 +170,9 @@ fn commit(repo: &Repo, files: &[(String, Vec<u8>)], author: &Author, now: i64, m
         Some(parent) => git.reference_matching(branch, new, true, parent.id(), "commit by jit"),
         None => git.reference(branch, new, false, "commit (initial) by jit"),
     }
-    .map_err(failed)?;
+    .map_err(|error| match error.code() {
+        ErrorCode::Locked => GitError::Locked(repo.common_dir().join(format!("{branch}.lock"))),
+        _ => failed(error),
+    })?;
     Ok(commit)
 }
