@@ -9,7 +9,8 @@ use clap::Subcommand;
 use super::context::Context;
 use super::exit::Exit;
 use super::render;
-use crate::core::statement::{Body, Verdict, What};
+use crate::core::history::object::Oid;
+use crate::core::statement::{Body, Statement, Verdict, What};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum AuditCommand {
@@ -55,7 +56,11 @@ pub(super) fn summary(body: &Body) -> String {
             format!("{verdict} {}", approval.of.short())
         }
         What::Revocation(revocation) => {
-            format!("ends {}: {}", revocation.of.short(), render::quoted(&revocation.reason))
+            let why = match revocation.reason.as_str() {
+                "" => String::new(),
+                reason => format!(": {}", render::quoted(reason)),
+            };
+            format!("ends {}{why}", revocation.of.short())
         }
         What::Lockdown(lockdown) => {
             format!(
@@ -66,7 +71,7 @@ pub(super) fn summary(body: &Body) -> String {
         }
         What::Lift(lift) => format!("lifts {}: {}", lift.of.short(), render::quoted(&lift.reason)),
         What::Presentation(presentation) => format!("presents {}", presentation.of.short()),
-        What::Checkpoint(checkpoint) => format!("saw {} lines", checkpoint.size),
+        What::Checkpoint(checkpoint) => format!("saw {}", render::count(checkpoint.size, "line")),
         What::Unknown { v, .. } => format!("unknown to this program, version {v}"),
     }
 }
@@ -74,8 +79,19 @@ pub(super) fn summary(body: &Body) -> String {
 /// The fields of a line that is no request, for `jit show`.
 pub(super) fn field_rows(body: &Body) -> Vec<(&'static str, String)> {
     let mut rows = vec![("says", summary(body))];
+    if let Body::Genesis(genesis) = body {
+        for founder in &genesis.maintainers {
+            rows.push(("maintainer", format!("{} ({})", founder.name, founder.key.fingerprint())));
+        }
+    }
+    if let Body::Statement(Statement { what: What::Policy(policy), .. }) = body {
+        rows.push(("digest", policy.digest.to_string()));
+        rows.push(("commit", Oid(policy.commit).to_string()));
+        rows.push(("format", policy.format.to_string()));
+    }
     if let Body::Statement(statement) = body {
-        rows.push(("saw", format!("{} lines, root {}", statement.seen.size, statement.seen.root)));
+        let seen = &statement.seen;
+        rows.push(("saw", format!("{}, root {}", render::count(seen.size, "line"), seen.root)));
         if let Some(of) = statement.what.of() {
             rows.push(("of", of.to_string()));
         }

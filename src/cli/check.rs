@@ -1,6 +1,6 @@
 //! `jit check`: the gate.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -74,7 +74,7 @@ struct CheckAnswer {
 pub(super) fn run(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Exit> {
     let now = cx.world.now();
     match ask(cx, args, now) {
-        Ok((ledger, decision)) => answer(cx, Some(&ledger), &decision, now),
+        Ok((ledger, decision)) => answer(cx, args, Some(&ledger), &decision, now),
         Err(error) => {
             // A gate that can't be sure says no; what is wrong with the command line itself is a usage error.
             let failure = Failure::from_error(&error);
@@ -84,7 +84,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Exit
                 (_, None) => Code::Unavailable,
             };
             let decision = Decision::deny(Reason::new(code, failure.message.clone()));
-            answer(cx, None, &decision, now)?;
+            answer(cx, args, None, &decision, now)?;
             if let Some(help) = &failure.help {
                 cx.world.warn(&format!("  help: {help}"));
             }
@@ -98,7 +98,7 @@ fn ask(cx: &mut Context<'_>, args: &CheckArgs, now: Timestamp) -> anyhow::Result
         check_text("--audience", audience)?;
     }
     let token = read_token(cx, args)?;
-    let key = args.ssh_key.as_deref().map(read_key).transpose()?;
+    let key = args.ssh_key.as_deref().map(|text| read_key(cx, text)).transpose()?;
     let ledger = cx.gate_ledger(args.genesis.as_deref())?;
     let mut question = Question {
         resource: &args.resource,
@@ -113,7 +113,9 @@ fn ask(cx: &mut Context<'_>, args: &CheckArgs, now: Timestamp) -> anyhow::Result
         (None, None, Some(key)) => Shown::Key(key),
         (None, None, None) => {
             if args.audience.is_some() {
-                return Err(Failure::usage("--audience goes with a token").into());
+                return Err(Failure::usage("--audience goes with a token")
+                    .help("give one with `--token -`, --token-file or JIT_TOKEN")
+                    .into());
             }
             own = prove_own_key(cx, &ledger, now)?;
             Shown::Key(&own)
@@ -137,9 +139,11 @@ fn read_token(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Option<S
             _ => Failure::unavailable(format!("can't read the token from standard input: {why}")),
         })?
     } else if let Some(path) = &args.token_file {
-        secret_file::read(path, MAX_TOKEN_LEN as u64 + 1).map_err(|fault| match fault.is_too_large() {
-            true => too_long(),
-            false => Failure { help: fault.help(), ..Failure::unavailable(fault.to_string()) },
+        secret_file::read(&cx.world.cwd().join(path), MAX_TOKEN_LEN as u64 + 1).map_err(|fault| {
+            match fault.is_too_large() {
+                true => too_long(),
+                false => Failure { help: fault.help(), ..Failure::unavailable(fault.to_string()) },
+            }
         })?
     } else if args.subject.is_none() && args.ssh_key.is_none() {
         match cx.world.var_checked("JIT_TOKEN").map_err(|why| Failure::usage(why.to_string()))? {
@@ -161,12 +165,12 @@ fn too_long() -> Failure {
 }
 
 /// Reads the key that a gate has authenticated: as sshd passes it (`%t %k`), or from a file.
-fn read_key(text: &str) -> anyhow::Result<PublicKey> {
+fn read_key(cx: &Context<'_>, text: &str) -> anyhow::Result<PublicKey> {
     let shown = render::safe(text);
     let line = if text.contains(' ') {
         text.to_owned()
     } else {
-        let file = secret_file::read_public(Path::new(text), 16 * 1024)
+        let file = secret_file::read_public(&cx.world.cwd().join(text), 16 * 1024)
             .map_err(|fault| Failure::usage(fault.to_string()).help("give it as `TYPE BASE64`, or name a .pub file"))?;
         String::from_utf8(file).map_err(|_| Failure::usage(format!("{shown} is no text file")))?
     };
@@ -189,7 +193,27 @@ fn prove_own_key(cx: &mut Context<'_>, ledger: &Ledger, now: Timestamp) -> anyho
     Ok(verified.key().clone())
 }
 
-fn answer(cx: &mut Context<'_>, ledger: Option<&Ledger>, decision: &Decision, now: Timestamp) -> anyhow::Result<Exit> {
+/// Returns a command that leads on, where there is one.
+fn next_step(args: &CheckArgs, decision: &Decision) -> Option<String> {
+    decision.reasons.iter().find_map(|reason| match reason.code {
+        Code::NoGrant | Code::Expired | Code::Lapsed => {
+            let action = if args.action.as_str() == "access" { String::new() } else { format!(" {}", args.action) };
+            Some(format!("`jit request {}{action}` asks for it", args.resource))
+        }
+        Code::Lockdown => Some("`jit list` shows what is locked down; once that is lifted, ask again".to_owned()),
+        Code::NeedsApproval => Some("`jit list --pending` shows who asked, `jit show ID` who can approve".to_owned()),
+        Code::PolicyUnverified => Some("`jit policy status` shows what is missing".to_owned()),
+        _ => None,
+    })
+}
+
+fn answer(
+    cx: &mut Context<'_>,
+    args: &CheckArgs,
+    ledger: Option<&Ledger>,
+    decision: &Decision,
+    now: Timestamp,
+) -> anyhow::Result<Exit> {
     let view = ledger.map(|ledger| &ledger.view);
     if cx.json() {
         cx.print_json(&CheckAnswer {
@@ -215,6 +239,9 @@ fn answer(cx: &mut Context<'_>, ledger: Option<&Ledger>, decision: &Decision, no
             lines.push(format!("  {} left, grant {}", render::left(now, until), grant.id.short()));
         }
         cx.print(&lines.join("\n"))?;
+        if let Some(help) = next_step(args, decision) {
+            cx.world.say(&format!("  help: {help}"));
+        }
     }
     Ok(Exit::of(decision.answer, &decision.reasons))
 }

@@ -110,6 +110,13 @@ pub(super) struct Me {
     pub(super) signer: Signer,
 }
 
+impl Me {
+    /// Says as whom, and by which key, something is about to be signed.
+    pub(super) fn describe(&self) -> String {
+        format!("{}, by {} ({})", self.name, self.signer.public_key().fingerprint(), self.signer.describe())
+    }
+}
+
 impl<'w> Context<'w> {
     /// Puts a world and the global options together.
     pub(super) fn new(world: &'w mut World, globals: Globals) -> Context<'w> {
@@ -136,10 +143,12 @@ impl<'w> Context<'w> {
         self.globals.repo = Some(repo.shown_path());
     }
 
-    /// Runs a part of a command whose own answer is not the command's.
+    /// Runs a part of a command whose own answer and talk are not the command's.
     pub(super) fn silently<T>(&mut self, part: impl FnOnce(&mut Context<'_>) -> T) -> T {
         self.is_silent = true;
+        self.world.set_quiet(true);
         let result = part(self);
+        self.world.set_quiet(self.globals.quiet);
         self.is_silent = false;
         result
     }
@@ -147,6 +156,16 @@ impl<'w> Context<'w> {
     /// Tells whether `--verbose` was given.
     pub(super) fn verbose(&self) -> bool {
         self.globals.verbose
+    }
+
+    /// Tells whether answers and talk are held back.
+    pub(super) fn is_silent(&self) -> bool {
+        self.is_silent
+    }
+
+    /// Tells whether the command line or the environment names a key.
+    pub(super) fn names_key(&self) -> bool {
+        self.globals.key.is_some() || self.world.path_var("JIT_KEY").is_some()
     }
 
     /// Tells whether answers are coloured.
@@ -163,11 +182,7 @@ impl<'w> Context<'w> {
         match self.globals.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => {
-                is_terminal
-                    && self.world.var("NO_COLOR").is_none()
-                    && self.world.var("TERM").is_none_or(|term| term != "dumb")
-            }
+            Color::Auto => is_terminal && super::render::takes_colour(self.world),
         }
     }
 
@@ -192,6 +207,11 @@ impl<'w> Context<'w> {
         self.world.stdin_is_terminal() && self.world.stderr_is_terminal()
     }
 
+    /// Shows what is about to be signed. Nobody signs blind: what a yes is asked for is shown in spite of `--quiet`.
+    pub(super) fn show_before_signing(&mut self, text: &str, yes: bool) {
+        if yes { self.world.say(text) } else { self.world.warn(text) }
+    }
+
     /// Asks for a yes, unless `--yes` was given; without a terminal to ask at it refuses rather than guess.
     pub(super) fn confirm(&mut self, question: &str, yes: bool) -> anyhow::Result<()> {
         if yes {
@@ -199,9 +219,9 @@ impl<'w> Context<'w> {
         }
         match self.world.confirm(question).map_err(|why| Failure::unavailable(format!("can't ask: {why}")))? {
             Some(true) => Ok(()),
-            Some(false) => Err(Failure::denied("nothing was signed").into()),
-            None => Err(Failure::usage("there is no terminal to ask at")
-                .help("look at what is signed, then say so with --yes")
+            Some(false) => Err(Failure::denied("that was no yes, so it was not signed").into()),
+            None => Err(Failure::usage("there is no terminal to ask at, so it was not signed")
+                .help("if you want just that signed, add --yes")
                 .into()),
         }
     }
@@ -268,6 +288,7 @@ impl<'w> Context<'w> {
                 Code::UnknownGenesis,
                 format!("the log in `{}` is {id}, not the {} that was named", shown(&repo.shown_path()), named.id),
             )
+            .help("name the repo that is meant with -C DIR, or its genesis with --genesis ID")
             .into()),
             None if config.trusts(&id)? => Ok(true),
             None => Err(Failure::untrusted(
@@ -411,7 +432,12 @@ impl<'w> Context<'w> {
             None => GitKeyConfig::default(),
         };
         let host = repo.and_then(Repo::remote_host);
-        Ok(keys::choose(&environment, &git, host.as_deref(), self.globals.key.as_deref(), is_known)?)
+        // What is named on the command line stands under the current folder; `~` is for where the key is looked for.
+        let named = self.globals.key.as_ref().map(|key| match key.as_str() {
+            key if key.starts_with("SHA256:") || key.starts_with('~') => key.to_owned(),
+            key => self.world.cwd().join(key).to_string_lossy().into_owned(),
+        });
+        Ok(keys::choose(&environment, &git, host.as_deref(), named.as_deref(), is_known)?)
     }
 
     /// Appends a signed line, and lets `ledger` stand behind it. `judge` is asked with the log as it stands when the line
@@ -531,7 +557,9 @@ pub(super) fn check_minimum(view: &Memory, minimum: &Minimum, whose: &str) -> an
         return Ok(());
     }
     let text = format!("the log does not extend {whose}");
-    Err(rewritten(&text, minimum.size, Some(minimum.root), view).into())
+    Err(rewritten(&text, minimum.size, Some(minimum.root), view)
+        .help("this branch jit/audit is behind, or somebody rewrote it: compare it with a clone that has those lines")
+        .into())
 }
 
 fn check_pin(walked: &Walked, view: &Memory, pin: Option<Pin>) -> anyhow::Result<()> {
@@ -649,14 +677,13 @@ impl Failure {
                 return failure.clone();
             }
         }
-        let mut message = String::new();
-        for cause in error.chain().map(ToString::to_string) {
-            // Most errors of ours say their cause themselves.
-            if !message.contains(&cause) {
-                let colon = if message.is_empty() { "" } else { ": " };
-                message = format!("{message}{colon}{cause}");
-            }
-        }
+        // Most errors say what caused them; what they left out follows. What libgit2 says is in the error that holds it.
+        let causes = error.chain().filter(|cause| !cause.is::<git2::Error>());
+        let message = causes.fold(String::new(), |message, cause| match cause.to_string() {
+            cause if message.is_empty() => cause,
+            cause if message.contains(&cause) => message,
+            cause => format!("{message}: {cause}"),
+        });
         let failure = Failure::unavailable(message);
         let help = error.chain().find_map(|cause| {
             cause

@@ -39,7 +39,10 @@ pub(super) fn run(cx: &mut Context<'_>, args: &DoneArgs) -> anyhow::Result<Exit>
                 .collect();
             match live.as_slice() {
                 [only] => *only,
-                [] => return Err(Failure::usage(format!("`{}` has no live grant", me.name)).into()),
+                [] => {
+                    let text = format!("`{}` has no live grant", me.name);
+                    return Err(Failure::usage(text).help("`jit list --mine` shows what waits").into());
+                }
                 several => {
                     let text = format!("`{}` has {} live grants", me.name, several.len());
                     return Err(Failure::usage(text).help("name one: `jit list --active --mine` shows them").into());
@@ -55,7 +58,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &DoneArgs) -> anyhow::Result<Exit>
     if cx.json() {
         cx.print_json(&Done { id: id.to_string(), of: of.to_string() })?;
     } else {
-        cx.print(&format!("Ended {of}"))?;
+        cx.print(&format!("Ended {of}{}", revoke::in_brackets(&ledger, &of)))?;
     }
     Ok(Exit::Done)
 }

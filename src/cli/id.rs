@@ -30,7 +30,9 @@ pub(super) fn find_to_sign(cx: &Context<'_>, view: &Memory, prefix: &str, yes: b
 pub(super) fn find(view: &Memory, prefix: &str) -> anyhow::Result<(Hash, Entry)> {
     let shown = super::render::safe(prefix);
     if !prefix.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) || prefix.len() > 64 {
-        return Err(Failure::usage(format!("`{shown}` is no id: ids are up to 64 digits, 0-9 and a-f")).into());
+        return Err(Failure::usage(format!("`{shown}` is no id: ids are up to 64 digits, 0-9 and a-f"))
+            .help("`jit list` shows them")
+            .into());
     }
     if prefix.len() < SHORTEST {
         return Err(Failure::usage(format!("`{shown}` is too short: an id needs at least {SHORTEST} digits")).into());

@@ -64,6 +64,13 @@ fn add(cx: &mut Context<'_>, args: &AddArgs) -> anyhow::Result<Exit> {
         let text = format!("{path} is there already");
         return Err(Failure::denied(text).help("add the key to its `keys` there, beside the old one").into());
     }
+    let (policy, _) = super::policy::check(&PolicyFiles::new(files.iter().cloned())?);
+    if policy.is_some_and(|policy| policy.identity(&args.name).is_some()) {
+        let text = format!("somebody is called `{}` already", args.name);
+        return Err(Failure::denied(text)
+            .help("add the key to their `keys` in identities/, beside the old one")
+            .into());
+    }
     files.push((path.clone(), text.clone().into_bytes()));
     refuse_what_does_not_load(cx, &PolicyFiles::new(files)?)?;
     work_tree::write_new_file(&repo, &path, text.as_bytes())?;
@@ -76,10 +83,11 @@ fn add(cx: &mut Context<'_>, args: &AddArgs) -> anyhow::Result<Exit> {
     for (key, comment) in &keys {
         cx.print(&format!("  {} {}", key.fingerprint(), render::safe(comment)))?;
     }
-    if keys.is_empty() {
-        cx.print("  without a key: it can't ask for anything yet")?;
-    }
-    cx.print("Ask its owner to read you the fingerprint by another way, commit it, and `jit policy publish`")?;
+    cx.print(if keys.is_empty() {
+        "Without a key it can't ask for anything yet. Commit it, and `jit policy publish`."
+    } else {
+        "Have its owner read you each fingerprint by another way. Then commit it, and `jit policy publish`."
+    })?;
     Ok(Exit::Done)
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::context::{self, Context, Me};
+use super::context::{self, Context, Ledger, Me};
 use super::exit::{Exit, Failure};
 use super::render;
 use super::statement;
@@ -70,7 +70,11 @@ pub(super) fn run(cx: &mut Context<'_>, args: &InitArgs) -> anyhow::Result<Exit>
     let folder = cx.world.cwd().join(&args.folder);
     let repo = match Repo::discover_at(&folder)? {
         Some(repo) => repo,
-        None => Repo::init(&folder)?,
+        None => {
+            // Nothing is made for a command line that makes no sense.
+            names(cx, args, &folder)?;
+            Repo::init(&folder)?
+        }
     };
     if repo.read_ref(BRANCH)?.is_some() {
         return finish(cx, repo);
@@ -120,8 +124,8 @@ pub(super) fn run(cx: &mut Context<'_>, args: &InitArgs) -> anyhow::Result<Exit>
     let mut me = Me { name, signer };
     cx.use_repo(&repo);
     let mut ledger = cx.ledger()?;
-    let exit = cx.silently(|cx| super::policy::publish(cx, &mut ledger, &mut me, commit, true));
-    answer(cx, &repo, &ledger.view, &me, exit?)
+    let exit = cx.silently(|cx| super::policy::publish(cx, &mut ledger, &mut me, commit, true))?;
+    answer(cx, &repo, &ledger, &me, exit)
 }
 
 /// Finishes what was cut off: the log is there, and perhaps neither trust nor a policy. Anything more is no business of
@@ -141,10 +145,11 @@ fn finish(cx: &mut Context<'_>, repo: Repo) -> anyhow::Result<Exit> {
     trust(cx, &repo)?;
     let commit = repo.resolve_commit("HEAD")?;
     let exit = cx.silently(|cx| super::policy::publish(cx, &mut ledger, &mut me, commit, true))?;
-    answer(cx, &repo, &ledger.view, &me, exit)
+    answer(cx, &repo, &ledger, &me, exit)
 }
 
-fn answer(cx: &mut Context<'_>, repo: &Repo, view: &impl View, me: &Me, exit: Exit) -> anyhow::Result<Exit> {
+fn answer(cx: &mut Context<'_>, repo: &Repo, ledger: &Ledger, me: &Me, exit: Exit) -> anyhow::Result<Exit> {
+    let view = &ledger.view;
     let Some(genesis) = view.genesis() else { return Err(Failure::unavailable("the log is empty").into()) };
     let initialised = Initialised {
         genesis: genesis.id.to_string(),
@@ -163,16 +168,49 @@ fn answer(cx: &mut Context<'_>, repo: &Repo, view: &impl View, me: &Me, exit: Ex
         ("log", initialised.name.clone()),
         ("genesis", initialised.genesis.clone()),
         ("you", format!("{} ({})", initialised.me, initialised.key)),
-        (
-            "policy",
-            if initialised.policy_in_force { "version 1 is in force" } else { "waits for more signatures" }.to_owned(),
-        ),
+        ("policy", policy_line(ledger)?),
     ]))?;
+    if view.rules().is_some_and(|policy| is_alone(policy)) {
+        cx.print("Until you add a colleague (`jit identity add NAME KEYFILE`), what needs an approval stays pending.")?;
+    }
     cx.print(
-        "Next: `jit whoami` says what you may ask for. Change identities/ and policies/, `jit policy lint`, commit, \
-         `jit policy publish`. Tell your colleagues the genesis id by another way than this repo.",
+        "Next: `jit whoami` says what you may ask for. To change who may do what, edit identities/ and policies/, run \
+         `jit policy lint`, commit, and `jit policy publish`. Tell your colleagues the genesis id by another way than \
+         this repo.",
     )?;
     Ok(exit)
+}
+
+/// Says in a line what became of the first policy.
+fn policy_line(ledger: &Ledger) -> anyhow::Result<String> {
+    let files = |index| super::policy::files_of(ledger, index).map(|files| files.iter().count());
+    match (ledger.view.policy_record(), ledger.view.proposals().next()) {
+        (Some(policy), _) => {
+            // Who is alone can't be approved by anybody, which lint would say of every rule; that is said below, once.
+            let (rules, warnings) = ledger.view.rules().map_or((0, 0), |policy| {
+                let warnings = if is_alone(policy) { 0 } else { crate::core::policy::lint(policy).len() };
+                (policy.rules().len(), warnings)
+            });
+            let count = |number: usize, thing| render::count(number as u64, thing);
+            let (files, rules) = (count(files(policy.index)?, "file"), count(rules, "rule"));
+            let lint = match warnings {
+                0 => String::new(),
+                some => format!("; `jit policy lint` has {}", count(some, "warning")),
+            };
+            Ok(format!("version {} is in force: {files}, {rules}{lint}", policy.version))
+        }
+        (None, Some(proposal)) => {
+            let id = proposal.policy.id;
+            Ok(format!("waits for more signatures; each maintainer says `jit approve {id}`"))
+        }
+        (None, None) => Ok("none yet".to_owned()),
+    }
+}
+
+/// Tells whether nobody but one person can sign anything.
+fn is_alone(policy: &Policy) -> bool {
+    policy.identities().values().filter(|identity| identity.is_person() && identity.keys().next().is_some()).count()
+        <= 1
 }
 
 fn trust(cx: &mut Context<'_>, repo: &Repo) -> anyhow::Result<()> {
@@ -196,7 +234,8 @@ fn starting_policy(
     if let Ok(commit) = repo.resolve_commit("HEAD") {
         let files = read_policy_tree(repo, commit)?;
         if files.get(SETTINGS).is_some() {
-            let policy = super::policy::load_and_report(cx, &files).ok_or_else(|| {
+            // What deserves a look is for `jit policy lint`; it is counted in the end.
+            let policy = cx.silently(|cx| super::policy::load_and_report(cx, &files)).ok_or_else(|| {
                 Failure::denied("the policy that is committed does not load")
                     .help("correct it, commit, and run `jit init` again")
             })?;
@@ -207,22 +246,46 @@ fn starting_policy(
             return Ok((policy, name, commit));
         }
     }
-    let name = match &args.me {
-        Some(name) => name.clone(),
-        None => login_name(cx)?,
-    };
-    let log_name = match &args.name {
-        Some(name) => name.clone(),
-        None => name_of(folder)?,
-    };
+    let (name, log_name) = names(cx, args, folder)?;
     let files = starters(&args.template, &name, &log_name, key)?;
-    let checked = PolicyFiles::new(files.iter().cloned())?;
-    let policy = super::policy::load_and_report(cx, &checked).ok_or_else(|| {
-        Failure::unavailable(format!("the starter pack {} does not load", render::safe(&args.template)))
+    let (policy, _) = super::policy::check(&PolicyFiles::new(files.iter().cloned())?);
+    let policy = policy.ok_or_else(|| {
+        Failure::unavailable(format!("the starter pack `{}` does not load", render::safe(&args.template)))
     })?;
     let author = repo.author(&Author { name: name.to_string(), email: format!("{name}@jit.invalid") })?;
     let commit = commit_files(repo, &files, &author, cx.world.now().unix(), "Start with a policy")?;
     Ok((policy, name, commit))
+}
+
+/// Returns the caller's name and the log's, for a starter pack that takes them.
+fn names(cx: &Context<'_>, args: &InitArgs, folder: &std::path::Path) -> anyhow::Result<(Name, Name)> {
+    let me = match &args.me {
+        Some(name) => name.clone(),
+        None => login_name(cx)?,
+    };
+    let log = match &args.name {
+        Some(name) => name.clone(),
+        None => name_of(folder)?,
+    };
+    pack_for(&args.template, &me)?;
+    Ok((me, log))
+}
+
+/// A starter pack's files: path and text.
+type Pack = &'static [(&'static str, &'static str)];
+
+/// Returns a starter pack, if nobody in it is called `me` already.
+fn pack_for(template: &str, me: &Name) -> anyhow::Result<Pack> {
+    let Some((_, pack)) = TEMPLATES.iter().find(|(name, _)| *name == template) else {
+        let text = format!("there is no starter pack `{}`", render::safe(template));
+        let names = TEMPLATES.map(|(name, _)| format!("`{name}`")).join(", ");
+        return Err(Failure::usage(text).help(format!("there is {names}")).into());
+    };
+    if pack.iter().any(|(_, text)| text.lines().any(|line| line == format!("[identity.{me}]"))) {
+        let text = format!("`{me}` can't be your name: the starter pack has somebody of that name already");
+        return Err(Failure::usage(text).help("choose another: jit init --as NAME").into());
+    }
+    Ok(pack)
 }
 
 fn login_name(cx: &Context<'_>) -> anyhow::Result<Name> {
@@ -246,11 +309,7 @@ fn name_of(folder: &std::path::Path) -> anyhow::Result<Name> {
 
 /// Fills in a starter pack.
 fn starters(template: &str, me: &Name, log: &Name, key: &PublicKey) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-    let names = TEMPLATES.map(|(name, _)| name).join(", ");
-    let Some((_, pack)) = TEMPLATES.iter().find(|(name, _)| *name == template) else {
-        let text = format!("there is no starter pack `{}`", render::safe(template));
-        return Err(Failure::usage(text).help(format!("there is {names}")).into());
-    };
+    let pack = pack_for(template, me)?;
     let fill = |text: &str| text.replace("{{me}}", me.as_str()).replace("{{key}}", &key.to_openssh()).into_bytes();
     let settings = format!(
         "# Who decides here. Whatever stands in this file and beside it comes into force by `jit policy publish`.\n\
@@ -297,10 +356,15 @@ mod tests {
         )
         .unwrap();
         for (template, _) in TEMPLATES {
-            for me in ["alice", "a.b"] {
-                let files = starters(template, &me.parse().unwrap(), &"acme".parse().unwrap(), &key).unwrap();
-                let (policy, findings) = super::super::policy::check(&PolicyFiles::new(files).unwrap());
+            let filled_in = |me: &str| starters(template, &me.parse().unwrap(), &"acme".parse().unwrap(), &key);
+            for me in ["alice", "a.b", "engineers"] {
+                let (policy, findings) =
+                    super::super::policy::check(&PolicyFiles::new(filled_in(me).unwrap()).unwrap());
                 assert!(policy.is_some(), "{template}: {findings:?}");
+            }
+            let (policy, _) = super::super::policy::check(&PolicyFiles::new(filled_in("alice").unwrap()).unwrap());
+            for name in policy.unwrap().identities().keys().filter(|name| name.as_str() != "alice") {
+                assert!(filled_in(name.as_str()).is_err(), "{template}: {name}");
             }
         }
         assert!(starters("none", &"a".parse().unwrap(), &"b".parse().unwrap(), &key).is_err());

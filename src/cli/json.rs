@@ -105,20 +105,23 @@ impl From<&Need> for NeedJson {
 pub(super) struct RequestJson {
     /// None as long as nobody has signed it.
     pub(super) id: Option<String>,
-    index: Option<u64>,
-    subject: String,
-    key: String,
-    at: String,
-    policy: String,
-    resource: String,
-    action: String,
-    duration_s: u32,
-    not_before: Option<String>,
-    bind: Option<String>,
-    reason: String,
-    lapses_at: String,
-    approvals: Vec<ApprovalJson>,
-    revoked: Option<EndingJson>,
+    pub(super) index: Option<u64>,
+    pub(super) subject: String,
+    pub(super) key: String,
+    pub(super) at: String,
+    /// None only of what can't be signed, since no policy is in force.
+    pub(super) policy: Option<String>,
+    pub(super) resource: String,
+    pub(super) action: String,
+    /// None only of what can't be signed, since no rule says for how long.
+    pub(super) duration_s: Option<u32>,
+    pub(super) not_before: Option<String>,
+    pub(super) bind: Option<String>,
+    pub(super) reason: String,
+    /// None only of what can't be signed.
+    pub(super) lapses_at: Option<String>,
+    pub(super) approvals: Vec<ApprovalJson>,
+    pub(super) revoked: Option<EndingJson>,
 }
 
 impl From<&RequestRecord> for RequestJson {
@@ -138,14 +141,14 @@ impl From<&RequestRecord> for RequestJson {
             subject: record.by.to_string(),
             key: record.key.fingerprint(),
             at: record.at.to_string(),
-            policy: record.request.policy.to_string(),
+            policy: Some(record.request.policy.to_string()),
             resource: record.request.resource.to_string(),
             action: record.request.action.to_string(),
-            duration_s: record.request.duration.as_secs(),
+            duration_s: Some(record.request.duration.as_secs()),
             not_before: record.request.not_before.map(|time| time.to_string()),
             bind: record.request.bind.map(|bind| bind.to_string()),
             reason: record.request.reason.clone(),
-            lapses_at: record.lapses_at().to_string(),
+            lapses_at: Some(record.lapses_at().to_string()),
             approvals: record.approvals.iter().map(approval).collect(),
             revoked: record.revoked.as_ref().map(EndingJson::from),
         }
@@ -159,8 +162,9 @@ impl RequestJson {
     }
 }
 
+/// An approval of a request.
 #[derive(Serialize, Debug, Clone)]
-struct ApprovalJson {
+pub(super) struct ApprovalJson {
     id: String,
     by: String,
     at: String,

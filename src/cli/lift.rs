@@ -8,9 +8,10 @@ use super::id;
 use super::render;
 use super::request::check_text;
 use super::statement::{self, Insist};
+use super::verdict::deciders;
 use crate::core::ledger::foresee;
 use crate::core::statement::{Lift, What};
-use crate::core::view::{View, ViewExt};
+use crate::core::view::View;
 
 /// Lift a lockdown, with as many maintainers as a policy needs; what it ended stays ended
 #[derive(clap::Args, Debug)]
@@ -51,14 +52,10 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LiftArgs) -> anyhow::Result<Exit>
         ("by", format!("{} at {}", lockdown.by, render::both_times(cx.world, lockdown.at))),
         ("because", render::quoted(&lockdown.reason)),
         ("lift because", render::quoted(&args.reason)),
-        ("needs", format!("{} maintainers", ledger.view.threshold())),
+        ("needs", deciders(&ledger.view)),
     ];
-    cx.world.say(&format!(
-        "You ({}, {}) are about to lift:\n{}",
-        me.name,
-        me.signer.describe(),
-        render::details(&rows)
-    ));
+    let text = format!("About to lift, as {}:\n{}", me.describe(), render::details(&rows));
+    cx.show_before_signing(&text, args.yes);
     cx.confirm("Sign and log that you lift it?", args.yes)?;
     let message = format!("{} lifts lockdown {}", me.name, of.short());
     let logged = statement::say(cx, &mut ledger, &mut me, statement, &message, Insist::OnEffect)?;
@@ -68,11 +65,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LiftArgs) -> anyhow::Result<Exit>
     } else if lifted {
         cx.print(&format!("Lifted {of}"))?;
     } else {
-        let text = format!(
-            "It waits for {} maintainers in all: each says `jit approve {}`",
-            ledger.view.threshold(),
-            logged.id
-        );
+        let text = format!("The lift needs {}; each of them says `jit approve {}`", deciders(&ledger.view), logged.id);
         cx.print(&text)?;
     }
     Ok(if lifted { Exit::Done } else { Exit::Pending })

@@ -3,14 +3,14 @@
 use serde::Serialize;
 
 use super::context::{Context, Ledger};
-use super::exit::Exit;
+use super::exit::{Exit, Failure};
 use super::json::{self, GrantJson, NeedJson, ReasonJson, RequestJson};
 use super::render;
 use crate::core::decide::{self, Answer, Decision};
 use crate::core::evaluate;
 use crate::core::ledger::RequestRecord;
 use crate::core::name::Name;
-use crate::core::reason::Code;
+use crate::core::reason::{Code, Reason};
 use crate::core::time::Timestamp;
 use crate::core::view::{View, ViewExt};
 
@@ -66,7 +66,17 @@ struct Listed<'a> {
 
 pub(super) fn run(cx: &mut Context<'_>, args: &ListArgs) -> anyhow::Result<Exit> {
     let ledger = cx.ledger()?;
-    let me = if args.mine { Some(cx.me(&ledger)?.name) } else { cx.me(&ledger).ok().map(|me| me.name) };
+    let me = match cx.me(&ledger) {
+        Ok(me) => Some(me.name),
+        Err(why) if args.mine => return Err(why),
+        // The list is for everyone who can read the log; only what they could approve can't be marked then.
+        Err(why) => {
+            if cx.names_key() {
+                cx.world.warn(&format!("note: nothing is marked as yours to approve: {}", Failure::from_error(&why)));
+            }
+            None
+        }
+    };
     let now = cx.world.now();
     let mut listed: Vec<Listed<'_>> = ledger
         .view
@@ -95,12 +105,12 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ListArgs) -> anyhow::Result<Exit>
         let requests = listed.iter().map(|listed| row(&ledger, listed)).collect();
         cx.print_json(&ListAnswer { requests, lockdowns: lockdowns(&ledger) })?;
     } else {
-        let text = table(cx, &listed, now);
+        let text = if listed.is_empty() { nothing(args).to_owned() } else { table(cx, &listed, now) };
         cx.print(&text)?;
         for lockdown in ledger.view.lockdowns().into_iter().filter(|lockdown| lockdown.lifted.is_none()) {
             let what = super::lockdown::describe(&lockdown.subjects, &lockdown.resources);
             cx.print(&format!(
-                "lockdown {}: {what}, by {}: {}",
+                "Lockdown {}: {what}, by {}: {}",
                 lockdown.id.short(),
                 lockdown.by,
                 render::quoted(&lockdown.reason)
@@ -148,16 +158,28 @@ fn lockdowns(ledger: &Ledger) -> Vec<LockdownJson> {
         .collect()
 }
 
-fn table(cx: &Context<'_>, listed: &[Listed<'_>], now: Timestamp) -> String {
-    if listed.is_empty() {
-        return "Nothing to show".to_owned();
+/// Says that there is nothing to list.
+fn nothing(args: &ListArgs) -> &'static str {
+    match (args.all, args.pending && !args.active, args.active && !args.pending, args.mine) {
+        (true, _, _, false) => "Nobody has asked for anything yet: `jit request` does.",
+        (true, _, _, true) => "You have not asked for anything yet: `jit request` does.",
+        (false, true, _, false) => "Nothing waits for approval.",
+        (false, true, _, true) => "Nothing of yours waits for approval.",
+        (false, _, true, false) => "Nothing is live.",
+        (false, _, true, true) => "Nothing of yours is live.",
+        (false, false, false, false) => "Nothing waits and nothing is live; `jit list --all` shows what has ended.",
+        (false, false, false, true) => {
+            "Nothing of yours waits or is live; `jit list --all --mine` shows what has ended."
+        }
     }
+}
+
+fn table(cx: &Context<'_>, listed: &[Listed<'_>], now: Timestamp) -> String {
     let rows: Vec<[String; 8]> = listed
         .iter()
         .map(|listed| {
             let record = listed.record;
             let (state, left) = state(&listed.decision, record, now);
-            let end = record.grant().map_or_else(|| record.lapses_at(), |grant| grant.end);
             [
                 record.id.short(),
                 record.by.to_string(),
@@ -169,7 +191,7 @@ fn table(cx: &Context<'_>, listed: &[Listed<'_>], now: Timestamp) -> String {
                     state
                 },
                 left,
-                cx.world.local_time(end),
+                until(&listed.decision, record).map(|end| cx.world.local_time(end)).unwrap_or_default(),
                 crate::core::escape::shorten(&record.request.reason, 40).into_owned(),
             ]
         })
@@ -177,11 +199,29 @@ fn table(cx: &Context<'_>, listed: &[Listed<'_>], now: Timestamp) -> String {
     render::table(["ID", "WHO", "ACTION", "RESOURCE", "STATE", "LEFT", "UNTIL", "WHY"], &rows)
 }
 
+/// Returns when a request ends, or ended; none if it never had an effect, or was denied.
+fn until(decision: &Decision, record: &RequestRecord) -> Option<Timestamp> {
+    let by_itself = |reason: &Reason| matches!(reason.code, Code::NotYetValid | Code::Expired | Code::Lapsed);
+    match (&record.revoked, record.grant()) {
+        (Some(revoked), _) => Some(revoked.at),
+        (None, Some(grant)) if decision.answer != Answer::Deny || decision.reasons.iter().all(by_itself) => {
+            Some(grant.end)
+        }
+        (None, None) if decision.answer != Answer::Deny || decision.reasons.iter().all(by_itself) => {
+            Some(record.lapses_at())
+        }
+        (None, Some(_) | None) => None,
+    }
+}
+
 /// Says how a request stands in a word or two, and how much time is left in that state.
 pub(super) fn state(decision: &Decision, record: &RequestRecord, now: Timestamp) -> (String, String) {
     match (decision.answer, record.grant()) {
         (Answer::Allow, Some(grant)) => ("live".to_owned(), render::left(now, grant.end)),
         (Answer::Pending, _) => ("pending".to_owned(), render::left(now, record.lapses_at())),
+        (Answer::Deny, Some(grant)) if is_later(decision) => {
+            (format!("starts in {}", render::left(now, grant.start)), String::new())
+        }
         (Answer::Allow, None) | (Answer::Deny, _) => {
             let word = decision.reasons.first().map_or("ended", |reason| reason.code.as_str());
             (word.to_owned(), String::new())

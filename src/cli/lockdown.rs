@@ -11,6 +11,7 @@ use crate::core::decide::{self, Answer};
 use crate::core::ledger::foresee;
 use crate::core::pattern::Pattern;
 use crate::core::statement::{Lockdown, LockdownSubject, What};
+use crate::core::view::{View, ViewExt};
 
 /// End for good all that matches, and hold it back until it is lifted: shows what it ends, asks, signs, logs
 #[derive(clap::Args, Debug)]
@@ -48,6 +49,10 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LockdownArgs) -> anyhow::Result<E
     };
     let shown = describe(&lockdown.subjects, &lockdown.resources);
     let mut ledger = cx.ledger()?;
+    for subject in lockdown.subjects.iter().filter(|subject| !is_known(&ledger.view, subject)) {
+        cx.world
+            .warn(&format!("warning: there is no `{subject}` in the policy in force: for now that holds nobody back"));
+    }
     let mut me = cx.me(&ledger)?;
     let now = cx.world.now();
     let statement = statement::compose(cx, &ledger, &me, now, What::Lockdown(lockdown))?;
@@ -65,18 +70,23 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LockdownArgs) -> anyhow::Result<E
     let rows = [
         ("locks down", shown.clone()),
         ("why", render::quoted(&args.reason)),
-        ("ends now", format!("{} live or pending", ended.len())),
+        (
+            "ends now",
+            if ended.is_empty() { "nothing".to_owned() } else { format!("{}, live or pending:", ended.len()) },
+        ),
     ];
-    cx.world.say(&format!(
-        "You ({}, {}) are about to lock down:\n{}",
-        me.name,
-        me.signer.describe(),
-        render::details(&rows)
-    ));
+    let mut text = format!("About to lock down, as {}:\n{}", me.describe(), render::details(&rows));
     for record in &ended {
         let request = &record.request;
-        cx.world.say(&format!("    {}  {} {} {}", record.id.short(), record.by, request.action, request.resource));
+        text.push_str(&format!(
+            "\n    {}  {}: {} on {}",
+            record.id.short(),
+            record.by,
+            request.action,
+            request.resource
+        ));
     }
+    cx.show_before_signing(&text, args.yes);
     let ended: Vec<String> = ended.iter().map(|record| record.id.to_string()).collect();
     cx.confirm("Sign and log this lockdown?", args.yes)?;
     if everything {
@@ -92,9 +102,26 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LockdownArgs) -> anyhow::Result<E
     Ok(Exit::Done)
 }
 
+/// Tells whether the policy in force knows whom a lockdown names.
+fn is_known(view: &impl View, subject: &LockdownSubject) -> bool {
+    match subject {
+        LockdownSubject::Everyone => true,
+        LockdownSubject::Identity(name) => view.knows(name),
+        LockdownSubject::Group(group) => view.roster().is_some_and(|policy| policy.groups().contains_key(group)),
+    }
+}
+
 /// Describes whom and where.
 pub(super) fn describe(subjects: &[LockdownSubject], resources: &[Pattern]) -> String {
-    let subjects = subjects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let resources = resources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let subject = |subject: &LockdownSubject| match subject {
+        LockdownSubject::Everyone => "everyone (*)".to_owned(),
+        LockdownSubject::Identity(_) | LockdownSubject::Group(_) => subject.to_string(),
+    };
+    let resource = |pattern: &Pattern| match pattern.to_string() {
+        all if all == "**" => "everything (**)".to_owned(),
+        some => some,
+    };
+    let subjects = subjects.iter().map(subject).collect::<Vec<_>>().join(", ");
+    let resources = resources.iter().map(resource).collect::<Vec<_>>().join(", ");
     format!("{subjects} on {resources}")
 }

@@ -34,6 +34,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use exit::{Exit, Failure};
 
+use crate::core::escape::escape;
 use crate::edge::world::World;
 use context::Context;
 
@@ -49,6 +50,7 @@ struct Cli {
 
 /// Options that every command takes.
 #[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Options of every command")]
 struct Globals {
     /// The policy repo [default: JIT_REPO, else the one around the current folder, else the first that was made here]
     #[arg(short = 'C', long, global = true, value_name = "DIR")]
@@ -105,11 +107,24 @@ enum Command {
     Audit(audit::AuditCommand),
 }
 
+/// Arguments stand in what clap says of them, and one that holds a line end could add lines of its own: then it is said
+/// of the arguments escaped.
+fn escaped(args: &[OsString], error: clap::Error) -> clap::Error {
+    let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
+    if !args.iter().any(|arg| arg.contains(char::is_control)) {
+        return error;
+    }
+    match Cli::try_parse_from(args.iter().map(|arg| escape(arg).into_owned())) {
+        Err(other) if other.kind() == error.kind() => other,
+        Ok(_) | Err(_) => error,
+    }
+}
+
 /// Runs one command line, the program's own name first, and returns the status to exit with.
 pub fn run(world: &mut World, args: Vec<OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return render::usage(world, &error).code(),
+        Err(error) => return render::usage(world, &escaped(&args, error)).code(),
     };
     world.set_quiet(cli.globals.quiet);
     let mut cx = Context::new(world, cli.globals);

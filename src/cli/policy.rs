@@ -35,10 +35,12 @@ pub(super) fn run(cx: &mut Context<'_>, command: &PolicyCommand) -> anyhow::Resu
     }
 }
 
-/// Loads a policy and says all that is wrong with it, or deserves a look; none if it does not load.
+/// Loads a policy and says all that is wrong with it, or (unless talk is held back) deserves a look; none if it does not
+/// load.
 pub(super) fn load_and_report(cx: &mut Context<'_>, files: &PolicyFiles) -> Option<policy::Policy> {
     let (policy, findings) = check(files);
-    for finding in &findings {
+    let warns = !cx.is_silent();
+    for finding in findings.iter().filter(|finding| finding.severity == Severity::Error || warns) {
         let text = render_finding(files, finding);
         cx.world.warn(&text);
     }

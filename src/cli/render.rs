@@ -29,7 +29,10 @@ pub(super) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> 
     for row in rows {
         table.add_row(row.iter().map(|cell| safe(cell).into_owned()));
     }
-    table.trim_fmt().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+    // Each cell has a space on either side; the one before the first is of no use.
+    let lines = table.trim_fmt();
+    let lines = lines.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end());
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Returns names and values, one a line, the values below each other.
@@ -40,6 +43,11 @@ pub(super) fn details(rows: &[(&str, String)]) -> String {
         format!("  {name:width$}  {indented}").trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Returns a number of things, in words.
+pub(super) fn count(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Returns how long until `end`, to the minute and down to the second in the last one.
@@ -128,13 +136,19 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
+/// Tells whether people want colour at a terminal, as far as the environment says.
+pub(super) fn takes_colour(world: &World) -> bool {
+    world.var("NO_COLOR").is_none() && world.var("TERM").is_none_or(|term| term != "dumb")
+}
+
 /// Prints what clap says of a command line: help and version are answers, anything else is a usage error.
 pub(super) fn usage(world: &mut World, error: &clap::Error) -> Exit {
     use clap::error::ErrorKind;
     let text = error.render();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let text = if world.stdout_is_terminal() { text.ansi().to_string() } else { text.to_string() };
+            let coloured = world.stdout_is_terminal() && takes_colour(world);
+            let text = if coloured { text.ansi().to_string() } else { text.to_string() };
             match world.out(&text) {
                 Ok(()) => Exit::Done,
                 Err(why) if why.kind() == std::io::ErrorKind::BrokenPipe => Exit::Done,

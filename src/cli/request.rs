@@ -49,11 +49,12 @@ pub(super) struct RequestArgs {
 struct RequestAnswer {
     decision: &'static str,
     grant: Option<GrantJson>,
-    request: Option<RequestJson>,
+    request: RequestJson,
     needs: Vec<NeedJson>,
     reasons: Vec<ReasonJson>,
+    /// With `--token` only; null where nothing was granted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<String>,
+    token: Option<Option<String>>,
 }
 
 pub(super) fn run(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Exit> {
@@ -62,12 +63,37 @@ pub(super) fn run(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Ex
     let mut me = cx.me(&ledger)?;
     let now = cx.world.now();
     let not_before = args.not_before.as_deref().map(|text| parse_time(text, now)).transpose()?;
+    let unsigned = |duration: Option<Duration>| RequestJson {
+        id: None,
+        index: None,
+        subject: me.name.to_string(),
+        key: me.signer.public_key().fingerprint(),
+        at: now.to_string(),
+        policy: ledger.view.policy_record().map(|policy| policy.id.to_string()),
+        resource: args.resource.to_string(),
+        action: args.action.to_string(),
+        duration_s: duration.map(Duration::as_secs),
+        not_before: not_before.map(|time| time.to_string()),
+        bind: args.bind.map(|bind| bind.to_string()),
+        reason: args.reason.clone(),
+        lapses_at: None,
+        approvals: Vec::new(),
+        revoked: None,
+    };
     if let Some(obstacle) = decide::obstacle(&ledger.view, now) {
-        return answer(cx, args, &ledger, None, Decision::deny(obstacle), None);
+        return answer(
+            cx,
+            args,
+            &ledger,
+            Asked::Not(Box::new(unsigned(args.duration))),
+            Decision::deny(obstacle),
+            None,
+        );
     }
     let Some(duration) = args.duration.or_else(|| default_duration(&ledger, &me.name, args)) else {
         let text = format!("no rule lets `{}` do `{}` on `{}`", me.name, args.action, args.resource);
-        return answer(cx, args, &ledger, None, Decision::deny(Reason::new(Code::NoMatchingRule, text)), None);
+        let decision = Decision::deny(Reason::new(Code::NoMatchingRule, text));
+        return answer(cx, args, &ledger, Asked::Not(Box::new(unsigned(None))), decision, None);
     };
     let policy = ledger.view.policy_at(ledger.view.size()).ok_or_else(|| {
         Failure::untrusted(Code::PolicyUnverified, "no policy is in force yet")
@@ -94,7 +120,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Ex
             return Err(Failure::denied("the log would not take that").into());
         };
         let decision = decide::stand(&ledger.view, record, now);
-        return answer(cx, args, &ledger, Some(record), decision, None);
+        return answer(cx, args, &ledger, Asked::For(record), decision, None);
     }
     let message = format!("{} asks to {} {} for {duration}", me.name, args.action, args.resource);
     let logged = statement::say(cx, &mut ledger, &mut me, statement, &message, Insist::OnRecord)?;
@@ -105,7 +131,15 @@ pub(super) fn run(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Ex
         (true, Answer::Allow) => Some(super::token::make(cx, &ledger, &mut me, &record, None, None)?),
         _ => None,
     };
-    answer(cx, args, &ledger, Some(&record), decision, token)
+    answer(cx, args, &ledger, Asked::For(&record), decision, token)
+}
+
+/// What was asked for.
+enum Asked<'a> {
+    /// A request that is logged, or with `--dry-run` would be.
+    For(&'a RequestRecord),
+    /// Nothing that could have been signed.
+    Not(Box<RequestJson>),
 }
 
 fn default_duration(ledger: &Ledger, subject: &Name, args: &RequestArgs) -> Option<Duration> {
@@ -146,10 +180,14 @@ fn answer(
     cx: &mut Context<'_>,
     args: &RequestArgs,
     ledger: &Ledger,
-    record: Option<&RequestRecord>,
+    asked: Asked<'_>,
     decision: Decision,
     token: Option<String>,
 ) -> anyhow::Result<Exit> {
+    let record = match &asked {
+        Asked::For(record) => Some(*record),
+        Asked::Not(_) => None,
+    };
     // A grant for later is granted all the same; it is only not valid yet.
     let granted_later = record.is_some_and(|record| record.grant().is_some())
         && decision.reasons.iter().all(|reason| reason.code == Code::NotYetValid);
@@ -161,15 +199,18 @@ fn answer(
     let grant = record.and_then(|record| decide::granted(&ledger.view, record));
     let exit = Exit::of(answer, if granted_later { &[] } else { &decision.reasons });
     if cx.json() {
-        let request =
-            record.map(|record| if args.dry_run { RequestJson::unsigned(record) } else { RequestJson::from(record) });
+        let request = match asked {
+            Asked::For(record) if args.dry_run => RequestJson::unsigned(record),
+            Asked::For(record) => RequestJson::from(record),
+            Asked::Not(request) => *request,
+        };
         cx.print_json(&RequestAnswer {
             decision: answer.as_str(),
             grant: grant.as_ref().map(GrantJson::from).filter(|_| answer == Answer::Allow),
             request,
             needs: needs.iter().map(NeedJson::from).collect(),
             reasons: json::reasons(&decision.reasons),
-            token,
+            token: args.token.then_some(token),
         })?;
         return Ok(exit);
     }
@@ -198,19 +239,30 @@ fn answer(
                 "{would}{word}: {} asks to {} {} for {}",
                 record.by, record.request.action, record.request.resource, record.request.duration
             ));
-            lines.push("It waits for".to_owned());
+            let until = render::both_times(cx.world, record.lapses_at());
+            lines.push(format!("It waits for approvals, until {until}:"));
             lines.push(super::verdict::describe_needs(&needs));
-            lines.push(format!("until {}", render::both_times(cx.world, record.lapses_at())));
+            if !args.dry_run {
+                lines.push(format!("Each of them says `jit approve {}`", record.id));
+            }
         }
         (Answer::Deny, _) | (_, None) => {
             let word = render::paint(coloured, Role::Bad, if args.dry_run { "denied" } else { "Denied" });
-            lines.push(format!("{would}{word}"));
+            lines.push(format!("{would}{word}:"));
             lines.push(super::verdict::describe_reasons(&decision.reasons));
         }
     }
-    if let (Some(record), false) = (record, args.dry_run) {
-        lines.push(format!("id {}", record.id));
+    match (answer, record) {
+        (Answer::Allow | Answer::Deny, Some(record)) if !args.dry_run => lines.push(format!("id {}", record.id)),
+        (Answer::Deny, None) if !args.dry_run => lines.push("Nothing was logged.".to_owned()),
+        _ => {}
     }
+    let next = decision.reasons.iter().find_map(|reason| match reason.code {
+        Code::NoMatchingRule | Code::TooLong => Some("`jit whoami` shows what you may ask for."),
+        Code::PolicyUnverified => Some("`jit policy status` shows what is missing."),
+        _ => None,
+    });
+    lines.extend(next.filter(|_| answer == Answer::Deny).map(str::to_owned));
     let text = lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
     if talk {
         cx.world.say(&text);

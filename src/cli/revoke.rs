@@ -7,6 +7,7 @@ use super::exit::{Exit, Failure};
 use super::id;
 use super::request::check_text;
 use super::statement::{self, Insist};
+use super::verdict::warn_of_done;
 use crate::core::hash::Hash;
 use crate::core::ledger::foresee;
 use crate::core::statement::{Revocation, What};
@@ -47,9 +48,17 @@ pub(super) fn run(cx: &mut Context<'_>, args: &RevokeArgs) -> anyhow::Result<Exi
     let mut me = cx.me(&ledger)?;
     let mut revoked = Vec::new();
     for of in ids {
-        let id = revoke(cx, &mut ledger, &mut me, of, &args.reason)?;
+        let id = match revoke(cx, &mut ledger, &mut me, of, &args.reason) {
+            Ok(id) => id,
+            Err(why) => {
+                if cx.json() {
+                    warn_of_done(cx, revoked.iter().map(|one: &RevokedOne| one.of.as_str()));
+                }
+                return Err(why);
+            }
+        };
         if !cx.json() {
-            cx.print(&format!("Revoked {of}"))?;
+            cx.print(&format!("Revoked {of}{}", in_brackets(&ledger, &of)))?;
         }
         revoked.push(RevokedOne { id: id.to_string(), of: of.to_string() });
     }
@@ -57,6 +66,14 @@ pub(super) fn run(cx: &mut Context<'_>, args: &RevokeArgs) -> anyhow::Result<Exi
         cx.print_json(&Revoked { revoked })?;
     }
     Ok(Exit::Done)
+}
+
+/// Says whose a request is and what for.
+pub(super) fn in_brackets(ledger: &Ledger, of: &Hash) -> String {
+    use crate::core::view::View as _;
+    ledger.view.request(of).map_or_else(String::new, |record| {
+        format!(" ({}: {} on {})", record.by, record.request.action, record.request.resource)
+    })
 }
 
 /// Signs and logs the revocation of one request.

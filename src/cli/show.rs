@@ -76,7 +76,13 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ShowArgs) -> anyhow::Result<Exit>
     ];
     match record {
         Some(record) => rows.extend(request_rows(cx, &ledger, record)),
-        None => rows.extend(super::audit::field_rows(body)),
+        None => {
+            rows.extend(super::audit::field_rows(body));
+            if let Some(lockdown) = ledger.view.lockdown(&id) {
+                let state = lockdown.lifted.map_or("holds".to_owned(), |index| format!("lifted by line {index}"));
+                rows.push(("state", state));
+            }
+        }
     }
     cx.print(&render::details(&rows))?;
     if let Body::Statement(_) | Body::Genesis(_) = body
@@ -110,7 +116,7 @@ fn request_rows(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord) -> Ve
     let mut rows = vec![
         ("what", format!("{} on {}", request.action, request.resource)),
         ("how long", request.duration.to_string()),
-        ("why", render::quoted(&request.reason)),
+        ("why", super::verdict::why(&request.reason)),
     ];
     if let Some(time) = request.not_before {
         rows.push(("not before", render::both_times(cx.world, time)));
@@ -119,21 +125,13 @@ fn request_rows(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord) -> Ve
         rows.push(("bound to", bind.to_string()));
     }
     rows.push(("state", if left.is_empty() { state } else { format!("{state}, {left} left") }));
-    rows.push(("because", super::verdict::describe_reasons(&decision.reasons).trim_start().to_owned()));
+    rows.push(("because", super::verdict::dedented(&super::verdict::describe_reasons(&decision.reasons))));
     if let Some(grant) = record.grant() {
         rows.push(("from", render::both_times(cx.world, grant.start)));
         rows.push(("until", render::both_times(cx.world, grant.end)));
         rows.push(("rules", grant.rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
     }
-    for approval in &record.approvals {
-        let narrowed = approval.duration.map(|duration| format!(" for {duration}")).unwrap_or_default();
-        let comment = if approval.comment.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", render::quoted(&approval.comment))
-        };
-        rows.push(("approved", format!("{} at {}{narrowed}{comment}", approval.by, approval.at)));
-    }
+    rows.extend(super::verdict::approval_rows(record));
     if let Status::Denied(ending) = &record.status {
         rows.push(("denied", format!("{} at {}: {}", ending.by, ending.at, render::quoted(&ending.reason))));
     }
@@ -142,8 +140,8 @@ fn request_rows(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord) -> Ve
     }
     if matches!(record.status, Status::Pending) {
         rows.push((
-            "missing",
-            super::verdict::describe_needs(&super::verdict::needs(&ledger.view, record)).trim_start().to_owned(),
+            "needs",
+            super::verdict::dedented(&super::verdict::describe_needs(&super::verdict::needs(&ledger.view, record))),
         ));
     }
     rows

@@ -5,7 +5,8 @@ use serde::Serialize;
 use super::context::{Context, Ledger, Me};
 use super::exit::{Exit, Failure};
 use super::id;
-use super::json;
+use super::json::{self, ReasonJson};
+use super::render::{self, Role};
 use super::request::check_text;
 use super::statement;
 use crate::core::decide::{self, Answer};
@@ -32,8 +33,9 @@ pub(super) struct TokenArgs {
 
 #[derive(Serialize)]
 struct TokenJson {
-    token: String,
-    expires: String,
+    token: Option<String>,
+    expires: Option<String>,
+    reasons: Vec<ReasonJson>,
 }
 
 pub(super) fn run(cx: &mut Context<'_>, args: &TokenArgs) -> anyhow::Result<Exit> {
@@ -47,17 +49,20 @@ pub(super) fn run(cx: &mut Context<'_>, args: &TokenArgs) -> anyhow::Result<Exit
     let mut me = cx.me(&ledger)?;
     if record.by != me.name {
         let text = format!("{} is `{}`'s, and only they can present it; you are `{}`", id.short(), record.by, me.name);
-        return Err(Failure::denied(text).into());
+        return Err(Failure::denied(text).help("`jit list --active --mine` shows yours").into());
     }
     let now = cx.world.now();
     let decision = decide::stand(&ledger.view, &record, now);
     let early = decision.reasons.iter().all(|reason| reason.code == Code::NotYetValid);
     if decision.answer != Answer::Allow && !early {
         if cx.json() {
-            cx.print_json(&serde_json::json!({ "token": null, "reasons": json::reasons(&decision.reasons) }))?;
+            let reasons = json::reasons(&decision.reasons);
+            cx.print_json(&TokenJson { token: None, expires: None, reasons })?;
         }
-        let text = format!("{} is no live grant\n{}", id.short(), super::verdict::describe_reasons(&decision.reasons));
-        cx.world.warn(&text);
+        let title = render::paint(cx.coloured_talk(), Role::Bad, "error:");
+        let reasons = super::verdict::describe_reasons(&decision.reasons);
+        cx.world.warn(&format!("{title} {} is no live grant\n{reasons}", id.short()));
+        cx.world.warn(&format!("  help: `jit show {}` shows what came of it", id.short()));
         return Ok(Exit::of(decision.answer, &decision.reasons));
     }
     let expires = args.duration.map(|length| now.after(length));
@@ -65,7 +70,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &TokenArgs) -> anyhow::Result<Exit
     let end = record.grant().map_or(now, |grant| grant.end);
     if cx.json() {
         let expires = expires.map_or(end, |time| time.min(end)).to_string();
-        cx.print_json(&TokenJson { token, expires })?;
+        cx.print_json(&TokenJson { token: Some(token), expires: Some(expires), reasons: Vec::new() })?;
     } else {
         cx.print(&token)?;
     }

@@ -8,7 +8,10 @@ use super::request::check_text;
 use super::statement::{self, Insist};
 use crate::core::evaluate::{self, Need};
 use crate::core::hash::Hash;
-use crate::core::ledger::{Entry, EntryKind, LiftRecord, Loaded, ProposalRecord, RequestRecord, Status, foresee};
+use crate::core::ledger::{
+    ApprovalRecord, Change, Delta, Entry, EntryKind, LiftRecord, Loaded, ProposalRecord, RequestRecord, Status, Tally,
+    foresee, tally,
+};
 use crate::core::reason::{Code, Reason};
 use crate::core::statement::{Approval, Verdict, What};
 use crate::core::time::Duration;
@@ -50,12 +53,36 @@ pub(super) fn run(cx: &mut Context<'_>, say: &Say<'_>) -> anyhow::Result<Exit> {
     let mut me = cx.me(&ledger)?;
     let mut said = Vec::new();
     for (of, entry) in found {
-        said.push(one(cx, &mut ledger, &mut me, say, of, entry)?);
+        match one(cx, &mut ledger, &mut me, say, of, entry) {
+            Ok(one) => said.push(one),
+            Err(why) => {
+                if cx.json() {
+                    warn_of_done(cx, said.iter().map(|one| one.of.as_str()));
+                }
+                return Err(why);
+            }
+        }
     }
     if cx.json() {
         cx.print_json(&SaidJson { said })?;
     }
     Ok(Exit::Done)
+}
+
+/// What to look at where a policy can't be approved.
+const STATUS_HELP: &str = "`jit policy status` shows what is in force and what is proposed";
+/// The same for a lift.
+const LOCKDOWNS_HELP: &str = "`jit list` shows the lockdowns that hold";
+
+/// Names and values.
+type Rows = Vec<(&'static str, String)>;
+
+/// Says what stands in the log already, where a command over several ids breaks off.
+pub(super) fn warn_of_done<'a>(cx: &mut Context<'_>, done: impl Iterator<Item = &'a str>) {
+    let done: Vec<&str> = done.collect();
+    if !done.is_empty() {
+        cx.world.warn(&format!("Signed and logged before that: {}", done.join(", ")));
+    }
 }
 
 fn one(
@@ -67,48 +94,91 @@ fn one(
     entry: Entry,
 ) -> anyhow::Result<SaidOne> {
     let now = cx.world.now();
-    let (kind, shown, at) = match entry.kind {
-        EntryKind::Request => {
-            let record = ledger.view.request(&of).ok_or_else(|| Failure::denied("that request is not on record"))?;
-            // Signed before the request it would not count; clocks differ by a little.
-            ("request", describe_request(cx, ledger, record, say), now.max(record.at))
-        }
-        EntryKind::Policy => {
-            let proposal = ledger
-                .view
-                .proposal(&of)
-                .ok_or_else(|| Failure::denied("that policy is in force already, or can't come into force any more"))?;
-            check_date(cx, proposal)?;
-            ("policy", describe_proposal(cx, ledger, proposal)?, now)
-        }
-        EntryKind::Lift => {
-            let lift = ledger
-                .view
-                .lift(&of)
-                .ok_or_else(|| Failure::denied("that lift has taken effect already, or never can"))?;
-            ("lift", describe_lift(cx, ledger, lift), now)
-        }
-        EntryKind::Lockdown | EntryKind::Other => {
-            let text = format!("{} is no request, policy or lift", of.short());
-            return Err(Failure::denied(text).help(format!("`jit show {}` shows what it is", of.short())).into());
-        }
-    };
+    // Signed before the request it would not count; clocks differ by a little.
+    let at = ledger.view.request(&of).map_or(now, |record| now.max(record.at));
+    let (kind, mut rows, changes) = describe(cx, ledger, say, &of, entry.kind)?;
     let approval = Approval { of, verdict: say.verdict, comment: say.comment.to_owned() };
     let statement = statement::compose(cx, ledger, me, at, What::Approval(approval))?;
-    statement::demand_effect(&foresee(&ledger.view, &statement, me.signer.public_key(), None))?;
+    let foreseen = foresee(&ledger.view, &statement, me.signer.public_key(), None);
+    if let Err(why) = statement::demand_effect(&foreseen) {
+        let help = match ledger.view.request(&of) {
+            Some(record) if record.by == me.name => format!("`jit revoke {} --reason T` takes it back", of.short()),
+            Some(_) => format!("`jit show {}` shows how it stands", of.short()),
+            None if entry.kind == EntryKind::Policy => STATUS_HELP.to_owned(),
+            None => LOCKDOWNS_HELP.to_owned(),
+        };
+        return Err(Failure::from_error(&why).help(help).into());
+    }
+    if !say.comment.is_empty() {
+        rows.push(("your comment", render::quoted(say.comment)));
+    }
+    rows.push(("then", then(cx, &foreseen)));
+    let shown = format!("{}{changes}", render::details(&rows));
     let (word, past) = match say.verdict {
         Verdict::Approve(_) => ("approve", "Approved"),
         Verdict::Deny => ("deny", "Denied"),
     };
-    cx.world.say(&format!("You ({}, {}) are about to {word} this {kind}:\n{shown}", me.name, me.signer.describe()));
+    cx.show_before_signing(&format!("About to {word} this {kind} as {}:\n{shown}", me.describe()), say.yes);
     cx.confirm(&format!("Sign and log that you {word} it?"), say.yes)?;
     let message = format!("{} {}s {kind} {}", me.name, if word == "deny" { "denie" } else { word }, of.short());
     let logged = statement::say(cx, ledger, me, statement, &message, Insist::OnEffect)?;
-    let state = state_after(ledger, &of, entry.kind);
+    let state = state_after(cx, ledger, &of, entry.kind);
     if !cx.json() {
-        cx.print(&format!("{past}: {state}"))?;
+        cx.print(&format!("{past}. {state}"))?;
     }
     Ok(SaidOne { id: logged.id.to_string(), of: of.to_string(), kind, verdict: word, state })
+}
+
+/// Describes what is about to be approved or denied: what it is called, its fields, and for a policy what changes.
+fn describe(
+    cx: &Context<'_>,
+    ledger: &Ledger,
+    say: &Say<'_>,
+    of: &Hash,
+    kind: EntryKind,
+) -> anyhow::Result<(&'static str, Rows, String)> {
+    match kind {
+        EntryKind::Request => {
+            let record = ledger.view.request(of).ok_or_else(|| Failure::denied("that request is not on record"))?;
+            Ok(("request", request_rows(cx, ledger, record, say), String::new()))
+        }
+        EntryKind::Policy => {
+            let proposal = ledger.view.proposal(of).ok_or_else(|| {
+                Failure::denied("that policy is in force already, or can't come into force any more").help(STATUS_HELP)
+            })?;
+            check_date(cx, proposal)?;
+            let changes = super::policy::describe_changes(ledger, &proposal.policy)?;
+            Ok(("policy", proposal_rows(cx, ledger, proposal), format!("\n{changes}")))
+        }
+        EntryKind::Lift => {
+            let lift = ledger.view.lift(of).ok_or_else(|| {
+                Failure::denied("that lift has taken effect already, or never can").help(LOCKDOWNS_HELP)
+            })?;
+            Ok(("lift", lift_rows(cx, ledger, lift), String::new()))
+        }
+        EntryKind::Lockdown | EntryKind::Other => {
+            let text = format!("{} is no request, policy or lift", of.short());
+            Err(Failure::denied(text).help(format!("`jit show {}` shows what it is", of.short())).into())
+        }
+    }
+}
+
+/// Says what will have become of it, if nobody else is first.
+fn then(cx: &Context<'_>, foreseen: &Delta) -> String {
+    let settled = foreseen.changes.iter().find_map(|change| match change {
+        Change::Request(record) => match &record.status {
+            Status::Complete(grant) => {
+                let (start, end) = (render::both_times(cx.world, grant.start), render::both_times(cx.world, grant.end));
+                Some(format!("it is granted, from {start} until {end}"))
+            }
+            Status::Denied(_) => Some("it has ended".to_owned()),
+            Status::Pending | Status::WithoutEffect(_) => None,
+        },
+        Change::PolicyInForce(_) => Some("it is in force".to_owned()),
+        Change::LiftDone(_) => Some("the lockdown is lifted; what it ended stays ended".to_owned()),
+        Change::Genesis(_) | Change::Entry(..) | Change::Proposal(_) | Change::Lockdown(_) | Change::Lift(_) => None,
+    });
+    settled.unwrap_or_else(|| "it waits for others".to_owned())
 }
 
 /// A policy dated ahead of this clock could hold gates up until then: it is not approved.
@@ -126,31 +196,57 @@ fn check_date(cx: &Context<'_>, proposal: &ProposalRecord) -> anyhow::Result<()>
 }
 
 /// Says what the statement is now, in a few words.
-fn state_after(ledger: &Ledger, of: &Hash, kind: EntryKind) -> String {
+fn state_after(cx: &Context<'_>, ledger: &Ledger, of: &Hash, kind: EntryKind) -> String {
     let view = &ledger.view;
     match kind {
-        EntryKind::Request => match view.request(of).map(|record| (&record.status, needs(view, record))) {
-            Some((Status::Complete(grant), _)) => format!("granted until {}", grant.end),
-            Some((Status::Denied(_), _)) => "it is denied".to_owned(),
-            Some((_, needs)) => format!("it still waits for\n{}", describe_needs(&needs)),
-            None => "it is not on record".to_owned(),
+        EntryKind::Request => match view.request(of).map(|record| (record, &record.status, needs(view, record))) {
+            Some((record, Status::Complete(grant), _)) => {
+                let (start, end) = (grant.start, render::both_times(cx.world, grant.end));
+                let from = if start > cx.world.now() { format!(" from {start}") } else { String::new() };
+                let request = &record.request;
+                format!("{} may {} {}{from} until {end}", record.by, request.action, request.resource)
+            }
+            Some((_, Status::Denied(_), _)) => "The request has ended.".to_owned(),
+            Some((_, _, needs)) => format!("It still waits for approvals:\n{}", describe_needs(&needs)),
+            None => "It is not on record.".to_owned(),
         },
         EntryKind::Policy => match view.proposal(of) {
-            Some(proposal) => format!("it has {} of {} signatures", signed_for(ledger, proposal), view.threshold()),
-            None => "it is in force".to_owned(),
+            Some(proposal) => format!("It still waits for signatures: {}.", describe_tally(&tally(view, proposal))),
+            None => "It is in force.".to_owned(),
         },
         EntryKind::Lift => match view.lift(of) {
-            Some(lift) => format!("it has {} of {} signatures", lift_signers(ledger, lift), view.threshold()),
-            None => "the lockdown is lifted".to_owned(),
+            Some(lift) => {
+                format!(
+                    "It still waits for signatures: {} there, {} needed.",
+                    lift_signers(ledger, lift),
+                    view.threshold()
+                )
+            }
+            None => "The lockdown is lifted.".to_owned(),
         },
         EntryKind::Lockdown | EntryKind::Other => String::new(),
     }
 }
 
-/// Counts the maintainers of the policy in force who signed for a proposal.
-pub(super) fn signed_for(ledger: &Ledger, proposal: &ProposalRecord) -> usize {
-    let names = proposal.signatures.iter().map(|(name, _)| name).filter(|name| ledger.view.is_maintainer(name));
-    names.collect::<std::collections::BTreeSet<_>>().len()
+/// Says who decides now, and how many of them it takes.
+pub(super) fn deciders(view: &impl View) -> String {
+    let names: Vec<String> = match (view.roster(), view.genesis()) {
+        (Some(policy), _) => policy.maintainers().iter().map(ToString::to_string).collect(),
+        (None, Some(genesis)) => genesis.maintainers.iter().map(|founder| founder.name.to_string()).collect(),
+        (None, None) => Vec::new(),
+    };
+    format!("{} of {}", view.threshold(), names.join(", "))
+}
+
+/// Says how many have signed for a proposal.
+pub(super) fn describe_tally(tally: &Tally) -> String {
+    let now = format!("{} there, {} needed", tally.signed, tally.threshold);
+    match tally.own {
+        Some((signed, threshold)) => {
+            format!("{now}; of the maintainers that it names {signed} there, {threshold} needed")
+        }
+        None => now,
+    }
 }
 
 fn lift_signers(ledger: &Ledger, lift: &LiftRecord) -> usize {
@@ -164,25 +260,19 @@ pub(super) fn needs(view: &impl View, record: &RequestRecord) -> Vec<Need> {
     evaluate::needs(policy, &record.ask(), &people)
 }
 
-/// Describes what is missing, a line a rule's entry.
+/// Describes what the rules demand and who has signed, a line a rule; any one of them is enough.
 pub(super) fn describe_needs(needs: &[Need]) -> String {
-    let mut lines = Vec::new();
-    let mut rule = None;
-    for need in needs {
-        if rule == Some(&need.rule) {
-            lines.push("  and".to_owned());
-        } else if rule.is_some() {
-            lines.push("  or".to_owned());
-        }
-        rule = Some(&need.rule);
-        let from = need.from.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let have = match need.have.as_slice() {
-            [] => "nobody yet".to_owned(),
-            names => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    let by_rule = needs.chunk_by(|one, next| one.rule == next.rule).map(|entries| {
+        let entry = |need: &Need| {
+            let from = need.from.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let have = need.have.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            format!("{} of {from} (so far {})", need.count, if have.is_empty() { "nobody" } else { &have })
         };
-        lines.push(format!("  {} of {from} (rule {}; so far: {have})", need.count, need.rule));
-    }
-    lines.join("\n")
+        let rule = entries.first().map_or_else(String::new, |need| need.rule.to_string());
+        // One person fills one place, however many they could fill.
+        format!("  rule {rule}: {}", entries.iter().map(entry).collect::<Vec<_>>().join(" and, by others, "))
+    });
+    by_rule.collect::<Vec<_>>().join("\n  or\n")
 }
 
 /// Describes reasons, a line each.
@@ -191,7 +281,7 @@ pub(super) fn describe_reasons(reasons: &[Reason]) -> String {
 }
 
 /// Describes a request to whoever is about to judge it: everything in it that is signed, and what the policy says.
-fn describe_request(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord, say: &Say<'_>) -> String {
+fn request_rows(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord, say: &Say<'_>) -> Rows {
     let request = &record.request;
     let mut rows = vec![
         ("id", record.id.to_string()),
@@ -199,7 +289,7 @@ fn describe_request(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord, s
         ("what", request.resource.to_string()),
         ("action", request.action.to_string()),
         ("how long", format!("{}{}", request.duration, narrowed(say, request.duration))),
-        ("why", render::quoted(&request.reason)),
+        ("why", why(&request.reason)),
         ("asked at", render::both_times(cx.world, record.at)),
         ("waits until", render::both_times(cx.world, record.lapses_at())),
     ];
@@ -208,13 +298,43 @@ fn describe_request(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord, s
     }
     rows.push(("bound to", request.bind.map_or_else(|| "nothing".to_owned(), |bind| bind.to_string())));
     if let Some(policy) = ledger.view.policy_record() {
-        rows.push(("policy", format!("version {} ({})", policy.version, policy.id.short())));
+        let asked_under = if policy.id == request.policy {
+            String::new()
+        } else {
+            format!("; it was asked for under an earlier one, {}", request.policy)
+        };
+        rows.push(("policy", format!("version {}, {}{asked_under}", policy.version, policy.id)));
     }
-    rows.push(("still missing", describe_needs(&needs(&ledger.view, record)).trim_start().to_owned()));
-    if !say.comment.is_empty() {
-        rows.push(("your comment", render::quoted(say.comment)));
-    }
-    render::details(&rows)
+    rows.extend(approval_rows(record));
+    rows.push(("needs", dedented(&describe_needs(&needs(&ledger.view, record)))));
+    rows
+}
+
+/// Describes the approvals of a request, one a row.
+pub(super) fn approval_rows(record: &RequestRecord) -> Rows {
+    let counted = record.grant().map(|grant| grant.counted.as_slice());
+    let row = |approval: &ApprovalRecord| {
+        let narrowed = approval.duration.map(|duration| format!(" for {duration}")).unwrap_or_default();
+        // Until it is complete, what counts is judged at each further approval.
+        let is_counted = counted.is_none_or(|counted| counted.iter().any(|other| other.id == approval.id));
+        let worth = if is_counted { "" } else { " (did not count)" };
+        let comment = match approval.comment.as_str() {
+            "" => String::new(),
+            comment => format!(": {}", render::quoted(comment)),
+        };
+        ("approved", format!("{} at {}{narrowed}{worth}{comment}", approval.by, approval.at))
+    };
+    record.approvals.iter().map(row).collect()
+}
+
+/// Quotes a reason; an empty one says so.
+pub(super) fn why(reason: &str) -> String {
+    if reason.is_empty() { "no reason given".to_owned() } else { render::quoted(reason) }
+}
+
+/// Returns lines without the two spaces before each, for a column of details.
+pub(super) fn dedented(lines: &str) -> String {
+    lines.lines().map(|line| line.strip_prefix("  ").unwrap_or(line)).collect::<Vec<_>>().join("\n")
 }
 
 fn narrowed(say: &Say<'_>, asked: Duration) -> String {
@@ -225,7 +345,7 @@ fn narrowed(say: &Say<'_>, asked: Duration) -> String {
     }
 }
 
-fn describe_proposal(cx: &Context<'_>, ledger: &Ledger, proposal: &ProposalRecord) -> anyhow::Result<String> {
+fn proposal_rows(cx: &Context<'_>, ledger: &Ledger, proposal: &ProposalRecord) -> Rows {
     let policy = &proposal.policy;
     let signers = proposal.signatures.iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>().join(", ");
     let mut rows = vec![
@@ -235,7 +355,7 @@ fn describe_proposal(cx: &Context<'_>, ledger: &Ledger, proposal: &ProposalRecor
         ("commit", policy.commit.iter().map(|byte| format!("{byte:02x}")).collect()),
         ("dated", render::both_times(cx.world, policy.at)),
         ("signed by", signers),
-        ("signatures", format!("{} of {}", signed_for(ledger, proposal), ledger.view.threshold())),
+        ("signatures", describe_tally(&tally(&ledger.view, proposal))),
     ];
     match &policy.loaded {
         Loaded::Policy(next) => {
@@ -247,16 +367,15 @@ fn describe_proposal(cx: &Context<'_>, ledger: &Ledger, proposal: &ProposalRecor
             rows.push(("DOES NOT LOAD", format!("format {} is above this program's", policy.format)))
         }
     }
-    let changes = super::policy::describe_changes(ledger, policy)?;
-    Ok(format!("{}\n{changes}", render::details(&rows)))
+    rows
 }
 
-fn describe_lift(cx: &Context<'_>, ledger: &Ledger, lift: &LiftRecord) -> String {
+fn lift_rows(cx: &Context<'_>, ledger: &Ledger, lift: &LiftRecord) -> Rows {
     let mut rows = vec![
         ("id", lift.id.to_string()),
         ("why", render::quoted(&lift.reason)),
         ("signed by", lift.signatures.iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>().join(", ")),
-        ("signatures", format!("{} of {}", lift_signers(ledger, lift), ledger.view.threshold())),
+        ("signatures", format!("{} there, needs {}", lift_signers(ledger, lift), deciders(&ledger.view))),
         ("lockdown", lift.of.to_string()),
     ];
     if let Some(lockdown) = ledger.view.lockdown(&lift.of) {
@@ -264,5 +383,5 @@ fn describe_lift(cx: &Context<'_>, ledger: &Ledger, lift: &LiftRecord) -> String
         rows.push(("by", format!("{} at {}", lockdown.by, render::both_times(cx.world, lockdown.at))));
         rows.push(("because", render::quoted(&lockdown.reason)));
     }
-    render::details(&rows)
+    rows
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::context::Context;
 use super::exit::Exit;
 use super::render;
+use crate::core::decide;
 use crate::core::name::Name;
 use crate::core::policy::{Effect, Policy, Rule, Selector};
 use crate::core::view::ViewExt;
@@ -67,8 +68,12 @@ pub(super) fn run(cx: &mut Context<'_>, _args: &WhoamiArgs) -> anyhow::Result<Ex
         ("roles", or_none(&roles.join(", "))),
     ];
     cx.print(&render::details(&rows))?;
+    if let Some(obstacle) = decide::obstacle(view, cx.world.now()) {
+        cx.print(&format!("Nothing can be asked for now: {}", obstacle.message))?;
+        return Ok(Exit::Done);
+    }
     if whoami.may_ask_for.is_empty() {
-        cx.print("No rule lets you ask for anything")?;
+        cx.print("No rule lets you ask for anything.")?;
         return Ok(Exit::Done);
     }
     let rows: Vec<[String; 5]> = whoami
@@ -85,7 +90,7 @@ pub(super) fn run(cx: &mut Context<'_>, _args: &WhoamiArgs) -> anyhow::Result<Ex
             ]
         })
         .collect();
-    cx.print("You may ask for")?;
+    cx.print("You may ask for:")?;
     cx.print(&render::table(["RULE", "ACTIONS", "RESOURCES", "UP TO", "APPROVALS"], &rows))?;
     Ok(Exit::Done)
 }

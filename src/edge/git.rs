@@ -117,9 +117,9 @@ impl Repo {
         self.git.workdir()
     }
 
-    /// Returns what people call this repository: its work tree, else its own folder.
+    /// Returns what people call this repository: its work tree, else its own folder; without a slash at the end.
     pub fn shown_path(&self) -> PathBuf {
-        self.git.workdir().unwrap_or_else(|| self.git.path()).to_owned()
+        self.git.workdir().unwrap_or_else(|| self.git.path()).components().collect()
     }
 
     /// Tells whether history is cut off, so that nothing can be verified from the first commit.
@@ -346,6 +346,7 @@ impl GitError {
                 let branch = other.strip_prefix("refs/heads/")?;
                 Some(format!("rename that branch: git branch -m {branch} {}-old", branch.replace('/', "-")))
             }
+            GitError::NoRepo(_) => Some("name another with -C DIR, or make one with `jit init`".to_owned()),
             GitError::Detached(_) => Some("switch to a branch: git switch main".to_owned()),
             _ => None,
         }

@@ -60,6 +60,10 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LogArgs) -> anyhow::Result<Exit> 
         cx.print_json(&Log { lines: rows })?;
         return Ok(Exit::Done);
     }
+    if rows.is_empty() {
+        cx.print("No such lines.")?;
+        return Ok(Exit::Done);
+    }
     let cells: Vec<[String; 6]> = rows
         .into_iter()
         .map(|row| {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::render;
 use crate::core::policy::Diagnostic;
 use crate::edge::git::Repo;
 use crate::edge::policy_tree;
@@ -29,6 +30,11 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LintArgs) -> anyhow::Result<Exit>
         Some(folder) => cx.world.cwd().join(folder),
         None => work_tree(cx)?,
     };
+    if !folder.is_dir() {
+        return Err(
+            Failure::unavailable(format!("there is no folder `{}`", crate::cli::context::shown(&folder))).into()
+        );
+    }
     let files = policy_tree::read_folder(&folder)?;
     let (policy, findings) = super::check(&files);
     if cx.json() {
@@ -38,12 +44,18 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LintArgs) -> anyhow::Result<Exit>
             let text = super::render_finding(&files, finding);
             cx.print(&format!("{}\n", text.trim_end()))?;
         }
+        let count = |number: usize, thing| render::count(number as u64, thing);
         let errors = super::errors_in(&findings);
         let warnings = findings.len() - errors;
         let rules = policy.as_ref().map(|policy| policy.rules().len());
+        let files = count(files.iter().count(), "file");
         cx.print(&match rules {
-            Some(rules) => format!("{} files, {rules} rules: no errors, {warnings} warnings", files.iter().count()),
-            None => format!("{} files: {errors} errors", files.iter().count()),
+            Some(rules) if warnings == 0 => format!("{files}, {}: nothing to complain of.", count(rules, "rule")),
+            Some(rules) => {
+                let warnings = count(warnings, "warning");
+                format!("{files}, {}: it loads, with {warnings}.", count(rules, "rule"))
+            }
+            None => format!("{files}: it does not load, for {}.", count(errors, "error")),
         })?;
     }
     Ok(if policy.is_some() { Exit::Done } else { Exit::Denied })

@@ -6,11 +6,12 @@ use crate::cli::context::{Context, Ledger, Me};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::render;
 use crate::cli::statement::{self, Insist};
+use crate::cli::verdict::deciders;
 use crate::core::history::object::Oid;
-use crate::core::ledger::foresee;
-use crate::core::policy;
+use crate::core::ledger::{changes_deciders, foresee};
+use crate::core::policy::{self, Policy};
 use crate::core::statement::{PolicyProposal, What};
-use crate::core::view::{View, ViewExt};
+use crate::core::view::View;
 use crate::edge::policy_tree::{dirty_policy_paths, read_policy_tree};
 
 /// Publish the policy that is committed: checks it, shows what changes, asks, signs, logs
@@ -71,7 +72,7 @@ pub(in crate::cli) fn publish(
         if cx.json() {
             cx.print_json(&published)?;
         } else {
-            cx.print(&format!("Nothing to publish: version {} with just these files is in force", before.version))?;
+            cx.print(&format!("Nothing to publish: version {} with just these files is in force.", before.version))?;
         }
         return Ok(Exit::Done);
     }
@@ -90,15 +91,11 @@ pub(in crate::cli) fn publish(
         ("commit", commit.to_string()),
         ("dated", render::both_times(cx.world, now)),
         ("maintainers", format!("{maintainers}; threshold {}", policy.threshold())),
-        ("needs", format!("{} of those that were maintainers before", ledger.view.threshold())),
+        ("needs", describe_threshold(&ledger.view, &policy)),
     ];
     let changes = super::describe_difference(ledger, &files)?;
-    cx.world.say(&format!(
-        "You ({}, {}) are about to publish:\n{}\n{changes}",
-        me.name,
-        me.signer.describe(),
-        render::details(&rows)
-    ));
+    let text = format!("About to publish this policy as {}:\n{}\n{changes}", me.describe(), render::details(&rows));
+    cx.show_before_signing(&text, yes);
     cx.confirm("Sign and log this policy?", yes)?;
     let message = format!("{} publishes policy version {version}", me.name);
     let logged = statement::say_with_files(cx, ledger, me, statement, Some(&files), &message, Insist::OnEffect)?;
@@ -106,12 +103,22 @@ pub(in crate::cli) fn publish(
     if cx.json() {
         cx.print_json(&Published { id: Some(logged.id.to_string()), version, digest: digest.to_string(), in_force })?;
     } else if in_force {
-        cx.print(&format!("Policy version {version} is in force"))?;
+        cx.print(&format!("Policy version {version} is in force."))?;
     } else {
         cx.print(&format!(
-            "Policy version {version} waits for more signatures: each says `jit approve {}`",
+            "Policy version {version} waits for more signatures; each maintainer says `jit approve {}`",
             logged.id
         ))?;
     }
     Ok(if in_force { Exit::Done } else { Exit::Pending })
+}
+
+/// Says whose signatures a proposal needs.
+fn describe_threshold(view: &impl View, next: &Policy) -> String {
+    let now = deciders(view);
+    if !changes_deciders(view, next) {
+        return now;
+    }
+    let own = next.maintainers().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    format!("{now}; and, since it changes who decides, {} of {own}", next.threshold())
 }

@@ -5,8 +5,10 @@ use serde::Serialize;
 use crate::cli::context::{Context, Ledger};
 use crate::cli::exit::Exit;
 use crate::cli::render;
-use crate::cli::verdict::signed_for;
-use crate::core::ledger::{Loaded, PolicyRecord, no_rules};
+use crate::cli::verdict::describe_tally;
+use crate::core::history::object::Oid;
+use crate::core::ledger::{Loaded, PolicyRecord, Tally, no_rules, tally};
+use crate::core::time::Timestamp;
 use crate::core::view::{View, ViewExt};
 use crate::edge::policy_tree::read_policy_tree;
 
@@ -29,6 +31,8 @@ struct Policy {
     digest: String,
     commit: String,
     at: String,
+    #[serde(skip)]
+    dated: Timestamp,
     signed_by: Vec<String>,
     loads: bool,
     fault: Option<String>,
@@ -40,6 +44,11 @@ struct Proposed {
     policy: Policy,
     signatures: usize,
     threshold: usize,
+    /// Where it changes who decides: signatures of those that it names, and how many it takes.
+    own_signatures: Option<usize>,
+    own_threshold: Option<usize>,
+    #[serde(skip)]
+    tally: Tally,
 }
 
 #[derive(Serialize)]
@@ -62,10 +71,16 @@ pub(super) fn run(cx: &mut Context<'_>, _args: &StatusArgs) -> anyhow::Result<Ex
     proposed.sort_by_key(|proposal| proposal.policy.index);
     let proposed: Vec<Proposed> = proposed
         .into_iter()
-        .map(|proposal| Proposed {
-            policy: describe(&proposal.policy, proposal.signatures.iter().map(|(name, _)| name)),
-            signatures: signed_for(&ledger, proposal),
-            threshold: ledger.view.threshold(),
+        .map(|proposal| {
+            let tally = tally(&ledger.view, proposal);
+            Proposed {
+                policy: describe(&proposal.policy, proposal.signatures.iter().map(|(name, _)| name)),
+                signatures: tally.signed,
+                threshold: tally.threshold,
+                own_signatures: tally.own.map(|(signed, _)| signed),
+                own_threshold: tally.own.map(|(_, threshold)| threshold),
+                tally,
+            }
         })
         .collect();
     let status = Status { in_force, proposed, head: head(&ledger) };
@@ -78,22 +93,24 @@ pub(super) fn run(cx: &mut Context<'_>, _args: &StatusArgs) -> anyhow::Result<Ex
         return Ok(exit);
     }
     match &status.in_force {
-        None => cx.print("No policy is in force yet")?,
-        Some(policy) => cx.print(&format!("In force\n{}", render::details(&rows(policy))))?,
+        None => cx.print("No policy is in force yet.")?,
+        Some(policy) => cx.print(&format!("In force:\n{}", render::details(&rows(cx, policy))))?,
     }
     for proposed in &status.proposed {
-        let signatures = format!("{} of {}", proposed.signatures, proposed.threshold);
-        let mut rows = rows(&proposed.policy);
-        rows.push(("signatures", signatures));
-        cx.print(&format!("Proposed, for maintainers to `jit approve`\n{}", render::details(&rows)))?;
+        let mut rows = rows(cx, &proposed.policy);
+        rows.push(("signatures", describe_tally(&proposed.tally)));
+        cx.print(&format!("Proposed, for maintainers to `jit approve`:\n{}", render::details(&rows)))?;
     }
     match &status.head {
         Some(Head { fault: Some(fault), commit, .. }) => {
             cx.print(&format!("HEAD ({commit}) holds no policy: {}", render::safe(fault)))?
         }
-        Some(Head { in_force: true, .. }) => cx.print("HEAD holds the policy in force")?,
+        Some(Head { in_force: true, .. }) => cx.print("HEAD holds the policy in force.")?,
+        Some(Head { digest: Some(digest), .. }) if status.proposed.iter().any(|one| one.policy.digest == *digest) => {
+            cx.print("HEAD holds a proposed policy.")?;
+        }
         Some(Head { commit, .. }) => {
-            cx.print(&format!("HEAD ({commit}) holds another policy: `jit policy publish` proposes it"))?;
+            cx.print(&format!("HEAD ({commit}) holds another policy: `jit policy publish` proposes it."))?;
         }
         None => {}
     }
@@ -115,21 +132,20 @@ fn describe<'a>(policy: &PolicyRecord, signers: impl Iterator<Item = &'a crate::
         digest: policy.digest.to_string(),
         commit: Oid(policy.commit).to_string(),
         at: policy.at.to_string(),
+        dated: policy.at,
         signed_by: names,
         loads: fault.is_none(),
         fault,
     }
 }
 
-use crate::core::history::object::Oid;
-
-fn rows(policy: &Policy) -> Vec<(&'static str, String)> {
+fn rows(cx: &Context<'_>, policy: &Policy) -> Vec<(&'static str, String)> {
     let mut rows = vec![
         ("id", policy.id.clone()),
         ("version", policy.version.to_string()),
         ("digest", policy.digest.clone()),
         ("commit", policy.commit.clone()),
-        ("dated", policy.at.clone()),
+        ("dated", render::both_times(cx.world, policy.dated)),
         ("signed by", policy.signed_by.join(", ")),
     ];
     if let Some(fault) = &policy.fault {

@@ -22,6 +22,7 @@ use std::fmt;
 pub use attribution::Inert;
 pub(in crate::core) use attribution::check_author;
 pub use lockdown::signers as lift_signers;
+pub use policy::{Tally, changes_deciders, tally};
 pub use record::{
     ApprovalRecord, Ending, Entry, EntryKind, GenesisRecord, Grant, LiftRecord, Loaded, LockdownRecord, PolicyRecord,
     ProposalRecord, RequestRecord, Status,

@@ -118,22 +118,38 @@ fn settle(view: &impl View, at: &Placed<'_>, mut record: ProposalRecord) -> Vec<
 
 /// Tells whether a proposal has the threshold of the policy before it, and its own where it changes who decides.
 pub(crate) fn is_carried(view: &impl View, record: &ProposalRecord) -> bool {
-    let signed_now = record
-        .signatures
-        .iter()
-        .filter(|(name, key)| view.is_maintainer(name) && view.owns_key(name, key))
-        .map(|(name, _)| name)
-        .collect::<BTreeSet<_>>()
-        .len();
-    if signed_now < view.threshold() {
-        return false;
-    }
-    match &record.policy.loaded {
-        Loaded::Policy(policy) if deciders_of(policy) != deciders_now(view) => {
-            own_signatures(policy, record) >= policy.threshold()
+    let tally = tally(view, record);
+    tally.signed >= tally.threshold && tally.own.is_none_or(|(signed, threshold)| signed >= threshold)
+}
+
+/// How many have signed for a proposal, and how many it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// The maintainers under the policy in force who signed.
+    pub signed: usize,
+    /// The threshold of the policy in force.
+    pub threshold: usize,
+    /// Where the proposal changes who decides: its own maintainers who signed, and its own threshold.
+    pub own: Option<(usize, usize)>,
+}
+
+/// Counts the signatures of a proposal.
+pub fn tally(view: &impl View, record: &ProposalRecord) -> Tally {
+    let is_theirs = |name: &Name, key: &PublicKey| view.is_maintainer(name) && view.owns_key(name, key);
+    let signed: BTreeSet<&Name> =
+        record.signatures.iter().filter(|(name, key)| is_theirs(name, key)).map(|(name, _)| name).collect();
+    let own = match &record.policy.loaded {
+        Loaded::Policy(policy) if changes_deciders(view, policy) => {
+            Some((own_signatures(policy, record), policy.threshold()))
         }
-        Loaded::Policy(_) | Loaded::Broken(_) | Loaded::Unsupported => true,
-    }
+        Loaded::Policy(_) | Loaded::Broken(_) | Loaded::Unsupported => None,
+    };
+    Tally { signed: signed.len(), threshold: view.threshold(), own }
+}
+
+/// Tells whether a policy changes maintainers, their keys or the threshold, so that it needs its own threshold too.
+pub fn changes_deciders(view: &impl View, policy: &Policy) -> bool {
+    deciders_of(policy) != deciders_now(view)
 }
 
 /// Counts the maintainers that the proposed policy names who signed by a key that it lists for them.

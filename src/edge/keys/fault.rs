@@ -115,6 +115,9 @@ impl KeyFault {
                 FileFault::Cipher(_) | FileFault::Rounds(_) => {
                     Some(format!("`ssh-keygen -p -f {}` encrypts it anew", shown(path)))
                 }
+                FileFault::Read(why) if why.kind() == std::io::ErrorKind::NotFound => {
+                    Some("`ls ~/.ssh` and `ssh-add -l` show the keys that are here; `--key FILE` names one".to_owned())
+                }
                 FileFault::Read(_)
                 | FileFault::NotRegular
                 | FileFault::TooLarge

@@ -1,0 +1,121 @@
+//! `jit init`.
+
+use std::fs;
+
+use insta::assert_snapshot;
+
+use crate::support::Team;
+use crate::support::policy::{edited, policy};
+use crate::support::shape::{Shape, assert_shape, error, object};
+
+/// Names the key, so that what this machine's git says about keys does not matter.
+const KEY: &str = "--key home/alice/.ssh/id_ed25519";
+
+#[test]
+fn a_new_folder_gets_the_starter_pack() {
+    let team = Team::without_repo();
+    team.jit("alice", &format!("init repo --name acme {KEY}")).show();
+    team.jit("alice", "whoami").show();
+    team.jit("alice", "request db/prod/orders read --reason 'INC-1234 orders are stuck in payment'").show();
+    team.jit("alice", "request ssh/prod/web-1 --reason 'INC-1234 disk is full'").show();
+    team.jit("alice", "policy status").show();
+    team.jit("alice", "init").show();
+    assert_snapshot!(team.transcript());
+    assert_eq!(team.git(&["status", "--porcelain"]), "");
+    assert_eq!(team.git(&["log", "--format=%s", "main"]), "Start with a policy");
+}
+
+#[test]
+fn json() {
+    let team = Team::without_repo();
+    let answer = team.jit("alice", &format!("init repo {KEY} --json")).run();
+    let initialised = object(&[
+        ("genesis", Shape::Id),
+        ("repo", Shape::Text),
+        ("name", Shape::Text),
+        ("me", Shape::Text),
+        ("key", Shape::Text),
+        ("policy_in_force", Shape::Bool),
+    ]);
+    assert_eq!(answer.status, 0);
+    assert_shape(&answer.json(), &initialised);
+    assert_eq!(answer.json()["repo"], team.repo().to_str().unwrap());
+    assert_eq!(answer.json()["name"], "repo");
+    let again = team.jit("alice", "init --json").run();
+    assert_eq!(again.status, 1);
+    assert_shape(&again.json(), &error());
+}
+
+#[test]
+fn names_that_can_not_be() {
+    let team = Team::without_repo();
+    for line in [
+        "init repo --as deployer",
+        "init repo --as example-contractor",
+        "init repo --as 'Dr. No'",
+        "init repo --name 'No Name'",
+        "init repo --template large-team",
+        "init 'No Name'",
+    ] {
+        assert_eq!(team.jit("alice", &format!("{line} {KEY}")).show().status, 2, "{line}");
+    }
+    for user in ["deployer", "No One", ""] {
+        team.note(&format!("USER={user}"));
+        assert_eq!(team.jit("alice", &format!("init repo {KEY}")).var("USER", user).show().status, 2, "{user}");
+    }
+    assert_snapshot!(team.transcript());
+    for folder in ["repo", "No Name"] {
+        let log = team.path(folder).join(".git/refs/heads");
+        assert!(fs::read_dir(log).map_or(true, |mut refs| refs.next().is_none()), "{folder} has commits");
+    }
+}
+
+#[test]
+fn a_policy_that_is_committed_is_taken() {
+    let team = Team::without_log();
+    team.commit(&policy(1));
+    team.jit("alice", "init").show();
+    team.jit("alice", "audit log").show();
+    assert_snapshot!(team.transcript());
+}
+
+#[test]
+fn a_policy_that_needs_two_waits_for_the_other() {
+    let team = Team::without_log();
+    team.commit(&policy(2));
+    let ran = team.jit("alice", "init").show();
+    assert_eq!(ran.status, 3);
+    team.jit("alice", "request db/staging/x read").show();
+    team.jit("alice", "check db/staging/x read").show();
+    team.jit("alice", "policy status").show();
+    let id = ran.out.split("jit approve ").nth(1).unwrap().split('`').next().unwrap().to_owned();
+    team.jit("bob", &format!("approve {id} --yes")).show();
+    assert_snapshot!(team.transcript());
+}
+
+#[test]
+fn what_can_not_start_a_log() {
+    let team = Team::without_log();
+    team.commit(&policy(1));
+    team.note("carol is no maintainer, and mallory nobody");
+    assert_eq!(team.jit("carol", "init").show().status, 1);
+    assert_eq!(team.jit("mallory", "init").show().status, 1);
+    team.note("a policy that does not load");
+    team.commit(&edited(policy(1), "policies/all.toml", "\"db/prod/orders\"", "\"db//orders\""));
+    assert_eq!(team.jit("alice", "init").show().status, 1);
+    assert_snapshot!(team.transcript());
+    assert!(!team.git(&["branch", "--list", "jit/audit"]).contains("jit/audit"));
+}
+
+#[test]
+fn what_was_cut_off_is_finished() {
+    let team = Team::new();
+    let genesis = team.git(&["rev-list", "--max-parents=0", "jit/audit"]);
+    team.git(&["update-ref", "refs/heads/jit/audit", &genesis]);
+    fs::remove_dir_all(team.home("alice").join(".config")).unwrap();
+    team.jit("bob", "whoami").show();
+    team.jit("mallory", "init").show();
+    team.jit("alice", "init").show();
+    team.jit("alice", "check db/staging/x read").show();
+    assert_snapshot!(team.transcript());
+}

@@ -1,0 +1,166 @@
+//! `jit policy lint`, `publish` and `status`.
+
+use std::fs;
+
+use insta::assert_snapshot;
+
+use super::approve::said;
+use crate::support::Team;
+use crate::support::policy::{edited, policy};
+use crate::support::shape::{Shape, assert_shape, error, list, object, or_null, with};
+
+#[test]
+fn lint() {
+    let team = Team::new();
+    team.jit("alice", "policy lint").show();
+    team.note("every error of every file at once");
+    team.write("repo/policies/more.toml", "[rule.x]\nsubjects = [\"group:onca11\"]\nresources = [\"db/***\"]\nactions = [\"read\"]\nduration = { max = \"1h\" }\ncolour = \"red\"\n");
+    team.write("repo/identities/more.toml", "[identity.alice]\nkind = \"robot\"\n");
+    assert_eq!(team.jit("alice", "policy lint").show().status, 1);
+    team.note("a folder by name");
+    team.write("other/jit.toml", "format = 1\n");
+    assert_eq!(team.jit("alice", "policy lint ../other").show().status, 1);
+    assert_eq!(team.jit("alice", "policy lint ../home").show().status, 1);
+    assert_eq!(team.jit("alice", "policy lint ../nowhere").show().status, 5);
+    assert_snapshot!(team.transcript());
+}
+
+#[test]
+fn publish_shows_what_changes() {
+    let team = Team::new();
+    team.note("nothing new");
+    team.jit("alice", "policy publish").show();
+    let mut files = edited(policy(1), "policies/all.toml", "max = \"4h\"", "max = \"8h\"");
+    files.push(("tests/some.toml".to_owned(), "# \u{202e} hidden\n".to_owned()));
+    team.commit(&files);
+    team.jit("alice", "policy status").show();
+    team.note("no; no terminal; quiet");
+    assert_eq!(team.jit("alice", "policy publish").answer("n").show().status, 1);
+    assert_eq!(team.jit("alice", "policy publish -q").show().status, 2);
+    team.note("yes");
+    team.jit("alice", "policy publish").answer("y").show();
+    team.jit("alice", "policy status").show();
+    assert_snapshot!(team.transcript());
+}
+
+#[test]
+fn two_are_needed_where_two_are() {
+    let team = Team::new();
+    team.note("alice alone makes it two; from then on carol decides too");
+    team.commit(&edited(policy(2), "jit.toml", "[\"alice\", \"bob\"]", "[\"alice\", \"carol\"]"));
+    let ran = team.jit("alice", "policy publish").answer("y").show();
+    assert_eq!(ran.status, 3);
+    team.jit("alice", "policy status").show();
+    let id = ran.out.split('`').nth(1).unwrap().split(' ').nth(2).unwrap().to_owned();
+    team.note("who has no say, and who has");
+    assert_eq!(team.jit("erin", &format!("approve {id} --yes")).show().status, 1);
+    assert_eq!(team.jit("alice", &format!("approve {id} --yes")).show().status, 1);
+    assert_eq!(team.jit("bob", &format!("deny {id} --yes")).show().status, 1);
+    assert_eq!(team.jit("bob", &format!("approve {id} --for 1h --yes")).show().status, 1);
+    team.jit("bob", &format!("approve {} ", &id[..8])).answer("y").show();
+    team.jit("carol", &format!("approve {} ", &id[..8])).answer("y").show();
+    team.jit("alice", "policy status").show();
+    assert_eq!(team.jit("carol", &format!("approve {id} --yes")).show().status, 1);
+    assert_snapshot!(team.transcript());
+}
+
+#[test]
+fn refusals() {
+    let team = Team::new();
+    team.note("what is not committed");
+    team.write("repo/policies/new.toml", "\n");
+    assert_eq!(team.jit("alice", "policy publish --yes").show().status, 1);
+    fs::remove_file(team.repo().join("policies/new.toml")).unwrap();
+    team.note("what does not load");
+    team.commit(&edited(policy(1), "policies/all.toml", "db/prod/orders\"", "db//orders\""));
+    assert_eq!(team.jit("alice", "policy publish --yes").show().status, 1);
+    team.jit("alice", "policy status").show();
+    team.note("no commit");
+    assert_eq!(team.jit("alice", "policy publish nowhere --yes").show().status, 5);
+    team.note("no maintainer");
+    team.commit(&edited(policy(1), "policies/all.toml", "max = \"4h\"", "max = \"8h\""));
+    assert_eq!(team.jit("carol", "policy publish --yes").show().status, 1);
+    team.note("what is no policy file");
+    team.write("repo/policies/README.md", "read me\n");
+    team.git(&["add", "-A"]);
+    team.git(&["commit", "-q", "-m", "x"]);
+    assert_eq!(team.jit("alice", "policy publish --yes").show().status, 5);
+    assert_snapshot!(team.transcript());
+}
+
+#[test]
+fn json() {
+    let team = Team::new();
+    let finding = object(&[
+        ("path", Shape::Text),
+        ("line", or_null(Shape::Number)),
+        ("column", or_null(Shape::Number)),
+        ("severity", Shape::Word(&["error", "warning"])),
+        ("message", Shape::Text),
+        ("help", or_null(Shape::Text)),
+    ]);
+    let lint = object(&[("ok", Shape::Bool), ("findings", list(finding))]);
+    let ran = team.jit("alice", "policy lint --json").run();
+    assert_eq!((ran.status, &ran.json()["ok"]), (0, &true.into()));
+    assert_shape(&ran.json(), &lint);
+    team.write("repo/policies/more.toml", "[rule.x]\n");
+    let ran = team.jit("alice", "policy lint --json").run();
+    assert_eq!((ran.status, &ran.json()["ok"]), (1, &false.into()));
+    assert_shape(&ran.json(), &lint);
+
+    let published = object(&[
+        ("id", or_null(Shape::Id)),
+        ("version", Shape::Number),
+        ("digest", Shape::Id),
+        ("in_force", Shape::Bool),
+    ]);
+    let ran = team.jit("alice", "policy publish --yes --json").run();
+    assert_eq!(ran.status, 1);
+    assert_shape(&ran.json(), &error());
+    fs::remove_file(team.repo().join("policies/more.toml")).unwrap();
+    let ran = team.jit("alice", "policy publish --yes --json").run();
+    assert_eq!((ran.status, &ran.json()["id"]), (0, &serde_json::Value::Null));
+    assert_shape(&ran.json(), &published);
+    team.commit(&policy(2));
+    let ran = team.jit("alice", "policy publish --yes --json").run();
+    assert_eq!((ran.status, &ran.json()["in_force"]), (3, &false.into()));
+    assert_shape(&ran.json(), &published);
+
+    let policy = object(&[
+        ("id", Shape::Id),
+        ("version", Shape::Number),
+        ("format", Shape::Number),
+        ("digest", Shape::Id),
+        ("commit", Shape::Commit),
+        ("at", Shape::Time),
+        ("signed_by", list(Shape::Text)),
+        ("loads", Shape::Bool),
+        ("fault", or_null(Shape::Text)),
+    ]);
+    let proposed = with(
+        policy.clone(),
+        &[
+            ("signatures", Shape::Number),
+            ("threshold", Shape::Number),
+            ("own_signatures", or_null(Shape::Number)),
+            ("own_threshold", or_null(Shape::Number)),
+        ],
+    );
+    let head = object(&[
+        ("commit", Shape::Commit),
+        ("digest", or_null(Shape::Id)),
+        ("in_force", Shape::Bool),
+        ("fault", or_null(Shape::Text)),
+    ]);
+    let status = object(&[("in_force", or_null(policy)), ("proposed", list(proposed)), ("head", or_null(head))]);
+    let ran = team.jit("alice", "policy status --json").run();
+    assert_eq!(ran.status, 0);
+    let answer = ran.json();
+    assert_shape(&answer, &status);
+    let proposal = &answer["proposed"][0];
+    assert_eq!((&proposal["own_signatures"], &proposal["own_threshold"]), (&1.into(), &2.into()));
+    let ran = team.jit("bob", &format!("approve {} --yes --json", proposal["id"].as_str().unwrap())).run();
+    assert_eq!(ran.status, 0);
+    assert_shape(&ran.json(), &said());
+    assert_eq!(ran.json()["said"][0]["kind"], "policy");
+}

@@ -1,0 +1,179 @@
+//! `jit request`.
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::support::Team;
+use crate::support::shape::{Shape, assert_shape, decision, grant, needs, object, or_null, reasons, request, with};
+
+const REASON: &str = "--reason 'INC-1234 orders are stuck'";
+
+#[test]
+fn granted_at_once() {
+    let team = Team::new();
+    team.jit("alice", &format!("request db/prod/orders read {REASON}")).show();
+    team.jit("alice", "request db/staging/x write --for 8h").show();
+    team.note("for later");
+    team.jit("alice", "request db/staging/x write --for 1h --not-before +2h").show();
+    team.jit("alice", "request db/staging/x write --for 1h --not-before 2026-01-14T08:00:00+01:00").show();
+    team.note("not before a time that is past");
+    team.jit("alice", "request db/staging/x write --for 1h --not-before 2026-01-01T00:00:00Z").show();
+    assert_snapshot!(team.transcript());
+}
+
+#[test]
+fn waits_for_approvals() {
+    let team = Team::new();
+    assert_eq!(team.jit("alice", "request ssh/prod/web-1").show().status, 3);
+    assert_eq!(team.jit("alice", &format!("request db/prod/orders read --for 2h {REASON}")).show().status, 3);
+    assert_eq!(team.jit("alice", &format!("request db/prod/orders read --for 2h1s {REASON}")).show().status, 3);
+    assert_eq!(team.jit("deployer", "request deploy/api/prod deploy").show().status, 3);
+    assert_snapshot!(team.transcript());
+}
+
+#[test]
+fn denied() {
+    let team = Team::new();
+    let table = [
+        ("alice", "request db/prod/orders write"),
+        ("alice", "request db/prod/orders write --for 1h"),
+        ("alice", "request db/prod/orders read --for 4h1s --reason 'INC-1234 orders are stuck'"),
+        ("alice", "request db/prod/orders read --reason 'just looking'"),
+        ("alice", "request db/prod/orders read --reason 'INC-1'"),
+        ("erin", "request db/staging/pii/x read"),
+        ("erin", "request ssh/prod/web-1"),
+    ];
+    for (who, line) in table {
+        assert_eq!(team.jit(who, line).show().status, 1, "{line}");
+    }
+    assert_snapshot!(team.transcript());
+}
+
+#[test]
+fn dry_runs_log_nothing() {
+    let team = Team::new();
+    let before = team.git(&["rev-parse", "jit/audit"]);
+    let table = [
+        (format!("request db/prod/orders read {REASON} --dry-run"), 0),
+        (format!("request db/prod/orders read --for 2h {REASON} --dry-run"), 3),
+        ("request db/prod/orders read --dry-run".to_owned(), 1),
+        ("request db/prod/nothing --dry-run".to_owned(), 1),
+    ];
+    for (line, status) in table {
+        assert_eq!(team.jit("alice", &line).show().status, status, "{line}");
+        let answer = team.jit("alice", &format!("{line} --json")).run().json();
+        assert_eq!(answer["request"]["id"], Value::Null, "{line}");
+        assert_eq!(answer["request"]["resource"], line.split(' ').nth(1).unwrap());
+    }
+    assert_snapshot!(team.transcript());
+    assert_eq!(team.git(&["rev-parse", "jit/audit"]), before);
+}
+
+#[test]
+fn tokens_go_to_standard_output_and_nothing_else() {
+    let team = Team::new();
+    let ran = team.jit("alice", "request db/staging/x read --token").show();
+    assert!(ran.out.starts_with("jit1.") && ran.out.lines().count() == 1, "{}", ran.out);
+    assert!(!ran.err.contains("jit1."));
+    let check = team.jit("bob", &format!("check db/staging/x read --token - --genesis {}", team.genesis()));
+    assert_eq!(check.stdin(ran.out).run().status, 0);
+    let ran = team.jit("alice", "request ssh/prod/web-1 --token").show();
+    assert_eq!((ran.status, ran.out.as_str()), (3, ""));
+    let ran = team.jit("alice", "request db/prod/orders read --token").show();
+    assert_eq!((ran.status, ran.out.as_str()), (1, ""));
+    team.note("quiet: the token alone");
+    team.jit("alice", "request db/staging/x read --token -q").show();
+    assert_eq!(team.jit("alice", "request db/staging/x read --token --dry-run").show().status, 2);
+    assert_snapshot!(team.transcript());
+}
+
+#[test]
+fn json() {
+    let team = Team::new();
+    let unlogged = object(&[
+        ("id", or_null(Shape::Id)),
+        ("index", or_null(Shape::Number)),
+        ("subject", Shape::Text),
+        ("key", Shape::Text),
+        ("at", Shape::Time),
+        ("policy", or_null(Shape::Id)),
+        ("resource", Shape::Text),
+        ("action", Shape::Text),
+        ("duration_s", or_null(Shape::Number)),
+        ("not_before", or_null(Shape::Time)),
+        ("bind", or_null(Shape::Bind)),
+        ("reason", Shape::Text),
+        ("lapses_at", or_null(Shape::Time)),
+        ("approvals", request_list()),
+        ("revoked", or_null(Shape::Text)),
+    ]);
+    let answer = |grant: Shape, request: Shape| {
+        object(&[
+            ("decision", decision()),
+            ("grant", grant),
+            ("request", request),
+            ("needs", needs()),
+            ("reasons", reasons()),
+        ])
+    };
+    let none = or_null(Shape::Word(&[]));
+    let bind = format!("--bind sha256:{}", "a".repeat(64));
+    let table = [
+        (format!("request db/prod/orders read {REASON} --json {bind}"), 0, "allow", grant(), request()),
+        ("request db/staging/x read --not-before +1h --json".to_owned(), 0, "allow", grant(), request()),
+        ("request ssh/prod/web-1 --json".to_owned(), 3, "pending", none.clone(), request()),
+        ("request db/prod/orders read --json".to_owned(), 1, "deny", none.clone(), request()),
+        ("request ssh/prod/web-1 --dry-run --json".to_owned(), 3, "pending", none.clone(), unlogged.clone()),
+        ("request db/prod/nothing --json".to_owned(), 1, "deny", none.clone(), unlogged),
+    ];
+    for (line, status, decision, grant, request) in table {
+        let ran = team.jit("alice", &line).run();
+        assert_eq!(ran.status, status, "{line}");
+        assert_shape(&ran.json(), &answer(grant, request));
+        assert_eq!(ran.json()["decision"], decision, "{line}");
+    }
+    let pending = team.jit("alice", "request ssh/prod/web-1 --json").run().json();
+    assert_eq!(
+        pending["needs"],
+        serde_json::json!([{"rule": "ssh-prod", "from": ["group:oncall"], "count": 1, "have": []}])
+    );
+    for (what, grant, token) in
+        [("db/staging/x read", grant(), Shape::Text), ("ssh/prod/web-1", none.clone(), none.clone())]
+    {
+        let ran = team.jit("alice", &format!("request {what} --json --token")).run();
+        assert_shape(&ran.json(), &with(answer(grant, request()), &[("token", token)]));
+    }
+}
+
+fn request_list() -> Shape {
+    crate::support::shape::list(Shape::Text)
+}
+
+#[test]
+fn what_can_not_be_asked() {
+    let team = Team::new();
+    let long = "x".repeat(1025);
+    let table = [
+        "request".to_owned(),
+        "request db//orders".to_owned(),
+        "request db/../orders".to_owned(),
+        "request Db/orders".to_owned(),
+        "request db/orders Read".to_owned(),
+        "request db/orders --for 1".to_owned(),
+        "request db/orders --for 30m1h".to_owned(),
+        "request db/orders --for 366d".to_owned(),
+        "request db/orders --for 0s".to_owned(),
+        "request db/orders --bind sha256:00".to_owned(),
+        "request db/orders --bind md5:00".to_owned(),
+        "request db/orders --not-before tomorrow".to_owned(),
+        "request db/orders --not-before +soon".to_owned(),
+        format!("request db/orders --reason {long}"),
+        "request db/orders --reason 'a\u{1b}[2Jb'".to_owned(),
+        "request db/orders --reason 'two\nlines'".to_owned(),
+    ];
+    for line in table {
+        assert_eq!(team.jit("alice", &line).show().status, 2, "{line}");
+    }
+    assert_eq!(team.jit("mallory", "request db/staging/x").show().status, 5);
+    assert_snapshot!(team.transcript().replace(&long, "xxx…"));
+}
