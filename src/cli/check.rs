@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::context::{Context, Ledger, Me};
+use super::context::{Context, Me};
 use super::exit::{Exit, Failure};
 use super::json::{self, GrantJson, LogJson, PolicyJson, ReasonJson};
+use super::ledger::Ledger;
 use super::render::{self, Role};
-use super::request::check_text;
 use super::statement;
+use super::text::check_text;
 use crate::core::decide::{self, Answer, Decision, Question, Shown};
-use crate::core::key::PublicKey;
+use crate::core::key::{KeyError, PublicKey};
 use crate::core::name::{Name, Resource};
 use crate::core::reason::{Code, Reason};
 use crate::core::statement::{Bind, Body, Presentation, What};
@@ -146,9 +147,11 @@ fn read_token(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Option<S
             }
         })?
     } else if args.subject.is_none() && args.ssh_key.is_none() {
-        match cx.world.var_checked("JIT_TOKEN").map_err(|why| Failure::usage(why.to_string()))? {
-            Some(token) => token.into_bytes(),
-            None => return Ok(None),
+        match cx.world.var_checked("JIT_TOKEN") {
+            Ok(Some(token)) => token.into_bytes(),
+            Ok(None) => return Ok(None),
+            // Not UTF-8: no token.
+            Err(_) => Vec::new(),
         }
     } else {
         return Ok(None);
@@ -174,8 +177,14 @@ fn read_key(cx: &Context<'_>, text: &str) -> anyhow::Result<PublicKey> {
             .map_err(|fault| Failure::usage(fault.to_string()).help("give it as `TYPE BASE64`, or name a .pub file"))?;
         String::from_utf8(file).map_err(|_| Failure::usage(format!("{shown} is no text file")))?
     };
-    let (key, _) = PublicKey::parse_openssh(&line).map_err(|why| Failure::usage(format!("--ssh-key: {why}")))?;
-    Ok(key)
+    match PublicKey::parse_openssh(&line) {
+        Ok((key, _)) => Ok(key),
+        Err(why @ KeyError::Form) => Err(Failure::usage(format!("--ssh-key: {why}")).into()),
+        // sshd asks about whatever a client offers. A key that no identity can have is nobody's.
+        Err(why @ (KeyError::Certificate | KeyError::Kind(_) | KeyError::Weak | KeyError::Application)) => {
+            Err(Failure { code: Some(Code::UnknownSubject), ..Failure::denied(why.to_string()) }.into())
+        }
+    }
 }
 
 /// Shows that the caller holds their key: signs a presentation of nothing, valid for no time, and checks it.

@@ -3,7 +3,13 @@
 use std::fmt;
 
 use crate::core::decide::Answer;
+use crate::core::escape::hide_tokens;
+use crate::core::history::chain::ChainError;
 use crate::core::reason::{Code, Reason, Weight};
+use crate::edge::config::ConfigError;
+use crate::edge::git::GitError;
+use crate::edge::keys::KeyFault;
+use crate::edge::log::{AppendError, WalkError};
 
 /// What the process ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,3 +107,60 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+impl Failure {
+    /// Returns the failure that an error is, or stands for: what the edge can't do is unavailable. No token is in it.
+    pub(super) fn from_error(error: &anyhow::Error) -> Failure {
+        let failure = Failure::found_in(error);
+        let hidden = |text: &str| hide_tokens(text).into_owned();
+        Failure { message: hidden(&failure.message), help: failure.help.as_deref().map(hidden), ..failure }
+    }
+
+    fn found_in(error: &anyhow::Error) -> Failure {
+        for cause in error.chain() {
+            if let Some(failure) = cause.downcast_ref::<Failure>() {
+                return failure.clone();
+            }
+        }
+        // Most errors say what caused them; what they left out follows. What libgit2 says is in the error that holds it.
+        let causes = error.chain().filter(|cause| !cause.is::<git2::Error>());
+        let message = causes.fold(String::new(), |message, cause| match cause.to_string() {
+            cause if message.is_empty() => cause,
+            cause if message.contains(&cause) => message,
+            cause => format!("{message}: {cause}"),
+        });
+        let failure = Failure::unavailable(message);
+        let help = error.chain().find_map(|cause| {
+            cause
+                .downcast_ref::<GitError>()
+                .and_then(GitError::help)
+                .or_else(|| cause.downcast_ref::<KeyFault>().and_then(KeyFault::help))
+                .or_else(|| cause.downcast_ref::<ConfigError>().and_then(ConfigError::help))
+        });
+        if error.downcast_ref::<ConfigError>().is_some_and(ConfigError::is_untrusted) {
+            return Failure { help, exit: Exit::Untrusted, code: Some(Code::LogRewritten), ..failure };
+        }
+        Failure { help, ..failure }
+    }
+
+    /// What keeps a log from being walked.
+    pub(super) fn of_walk(error: WalkError) -> anyhow::Error {
+        let forked = matches!(&error, WalkError::Chain(ChainError::Forked(_)));
+        if error.is_untrusted() {
+            let code = if forked { Code::LogRewritten } else { Code::PolicyUnverified };
+            return Failure::untrusted(code, error.to_string()).into();
+        }
+        let help = error.git().and_then(GitError::help);
+        Failure { help, ..Failure::unavailable(error.to_string()) }.into()
+    }
+
+    /// What keeps a line from being appended.
+    pub(super) fn of_append(error: AppendError<anyhow::Error>) -> anyhow::Error {
+        match error {
+            AppendError::Judge(error) => error,
+            AppendError::Walk(error) => Failure::of_walk(error),
+            AppendError::Git(error) => error.into(),
+            other => Failure::unavailable(other.to_string()).into(),
+        }
+    }
+}

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::context::{self, Context, Ledger, Me};
+use super::context::{Context, Me, shown};
 use super::exit::{Exit, Failure};
+use super::ledger;
+use super::ledger::Ledger;
+use super::pin;
 use super::render;
 use super::statement;
 use crate::core::history::append::NewLine;
@@ -81,9 +84,9 @@ pub(super) fn run(cx: &mut Context<'_>, args: &InitArgs) -> anyhow::Result<Exit>
     }
     // A second log where a first one was lost would have its people believe that all is well.
     let config = Config::open(cx.world);
-    if let Some(mut gone) = context::gone_log(&config, &repo)? {
-        if let Some(file) = context::home_id(&config, &repo)?.map(|id| config.trust_file(&id)).transpose()?.flatten() {
-            let file = context::shown(&file);
+    if let Some(mut gone) = pin::gone_log(&config, &repo)? {
+        if let Some(file) = pin::home_id(&config, &repo)?.map(|id| config.trust_file(&id)).transpose()?.flatten() {
+            let file = shown(&file);
             gone.help = gone.help.map(|help| {
                 format!("{help}; to give that log up for good and start another here, first `rm '{file}'`")
             });
@@ -111,15 +114,14 @@ pub(super) fn run(cx: &mut Context<'_>, args: &InitArgs) -> anyhow::Result<Exit>
     let mut random = [0; 16];
     cx.world.random(&mut random);
     let context = log::Context {
-        rules: context::rules(),
+        rules: ledger::rules(),
         pin: None,
         identity: Author { name: name.to_string(), email: format!("{name}@jit.invalid") },
         now: now.unix(),
         random,
     };
     let message = format!("{name} starts the log {log_name}");
-    log::start::<anyhow::Error>(&repo, &context, NewLine::plain(line.as_str()), message)
-        .map_err(context::append_failure)?;
+    log::start::<anyhow::Error>(&repo, &context, NewLine::plain(line.as_str()), message).map_err(Failure::of_append)?;
     trust(cx, &repo)?;
     let mut me = Me { name, signer };
     cx.use_repo(&repo);
@@ -132,7 +134,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &InitArgs) -> anyhow::Result<Exit>
 /// `init`'s.
 fn finish(cx: &mut Context<'_>, repo: Repo) -> anyhow::Result<Exit> {
     let exists = || {
-        let text = format!("`{}` has a log already", context::shown(&repo.shown_path()));
+        let text = format!("`{}` has a log already", shown(&repo.shown_path()));
         Failure::denied(text).help("`jit audit verify` checks it; to use it as it is, name its genesis: --genesis ID")
     };
     cx.use_repo(&repo);
@@ -163,7 +165,7 @@ fn answer(cx: &mut Context<'_>, repo: &Repo, ledger: &Ledger, me: &Me, exit: Exi
         cx.print_json(&initialised)?;
         return Ok(exit);
     }
-    cx.print(&format!("Made the policy repo {}", context::shown(&repo.shown_path())))?;
+    cx.print(&format!("Made the policy repo {}", shown(&repo.shown_path())))?;
     cx.print(&render::details(&[
         ("log", initialised.name.clone()),
         ("genesis", initialised.genesis.clone()),

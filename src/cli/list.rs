@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::context::{Context, Ledger};
+use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::json::{self, GrantJson, NeedJson, ReasonJson, RequestJson};
+use super::ledger::Ledger;
 use super::render;
 use crate::core::decide::{self, Answer, Decision};
 use crate::core::evaluate;

@@ -9,8 +9,9 @@ pub(super) use publish::publish;
 use clap::Subcommand;
 use similar::{ChangeTag, TextDiff};
 
-use super::context::{Context, Ledger};
+use super::context::Context;
 use super::exit::{Exit, Failure};
+use super::ledger::Ledger;
 use super::render;
 use crate::core::history::policy_folder::read_policy;
 use crate::core::ledger::PolicyRecord;

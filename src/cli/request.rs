@@ -1,20 +1,21 @@
 //! `jit request`: ask for access.
 
-use chrono::DateTime;
 use serde::Serialize;
 
-use super::context::{Context, Ledger};
+use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::json::{self, GrantJson, NeedJson, ReasonJson, RequestJson};
+use super::ledger::Ledger;
 use super::render::{self, Role};
 use super::statement::{self, Insist};
+use super::text::{check_text, parse_time};
 use crate::core::decide::{self, Answer, Decision};
 use crate::core::evaluate;
 use crate::core::ledger::{Change, RequestRecord, foresee};
 use crate::core::name::{Name, Resource};
 use crate::core::reason::{Code, Reason};
-use crate::core::statement::{Bind, MAX_TEXT_LEN, Request, What, is_text};
-use crate::core::time::{Duration, Timestamp};
+use crate::core::statement::{Bind, Request, What};
+use crate::core::time::Duration;
 use crate::core::view::{View, ViewExt};
 
 /// Ask for access: signs a request, logs it, and shows the grant or what it waits for
@@ -145,34 +146,6 @@ enum Asked<'a> {
 fn default_duration(ledger: &Ledger, subject: &Name, args: &RequestArgs) -> Option<Duration> {
     let policy = ledger.view.rules()?;
     evaluate::default_duration(policy, subject, &args.resource, &args.action)
-}
-
-/// Refuses free text that no statement may hold.
-pub(super) fn check_text(option: &str, text: &str) -> anyhow::Result<()> {
-    if text.len() > MAX_TEXT_LEN {
-        return Err(
-            Failure::usage(format!("{option} has {} bytes, at most {MAX_TEXT_LEN} are kept", text.len())).into()
-        );
-    }
-    if !is_text(text) {
-        let text = format!("{option} holds a control character: {}", render::safe(text));
-        return Err(Failure::usage(text).help("write it on one line, in plain text").into());
-    }
-    Ok(())
-}
-
-/// Reads a time as people write it: RFC 3339, or `+` and a duration from now.
-pub(super) fn parse_time(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
-    if let Some(length) = text.strip_prefix('+') {
-        let length: Duration =
-            length.parse().map_err(|why| Failure::usage(format!("`{}`: {why}", render::safe(text))))?;
-        return Ok(now.after(length));
-    }
-    let time = DateTime::parse_from_rfc3339(text).map_err(|_| {
-        Failure::usage(format!("`{}` is no time", render::safe(text)))
-            .help("write it like 2026-01-31T08:00:00Z, 2026-01-31T09:00:00+01:00 or +2h")
-    })?;
-    Ok(Timestamp::from(time.to_utc()))
 }
 
 /// Shows what came of a request, or would.

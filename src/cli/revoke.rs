@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::context::{Context, Ledger, Me};
+use super::context::{Context, Me};
 use super::exit::{Exit, Failure};
 use super::id;
-use super::request::check_text;
+use super::ledger::Ledger;
 use super::statement::{self, Insist};
+use super::text::check_text;
 use super::verdict::warn_of_done;
 use crate::core::hash::Hash;
 use crate::core::ledger::foresee;

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use super::context::{Context, Ledger};
+use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::id;
 use super::json::{self, GrantJson, NeedJson, ReasonJson, RequestJson};
+use super::ledger::Ledger;
 use super::render;
 use crate::core::decide;
 use crate::core::ledger::{RequestRecord, Status};

@@ -2,8 +2,9 @@
 
 use anyhow::Context as _;
 
-use super::context::{Context, Ledger, Me};
+use super::context::{Context, Me};
 use super::exit::Failure;
+use super::ledger::Ledger;
 use crate::core::hash::Hash;
 use crate::core::ledger::{self, Delta, Verdict};
 use crate::core::policy::PolicyFiles;

@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 
-use super::context::{Context, Ledger, Me};
+use super::context::{Context, Me};
 use super::exit::{Exit, Failure};
 use super::id;
 use super::json::{self, ReasonJson};
+use super::ledger::Ledger;
 use super::render::{self, Role};
-use super::request::check_text;
 use super::statement;
+use super::text::check_text;
 use crate::core::decide::{self, Answer};
 use crate::core::ledger::RequestRecord;
 use crate::core::reason::Code;

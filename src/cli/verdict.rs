@@ -1,17 +1,19 @@
 //! Saying yes or no to what others signed: what `approve` and `deny` share, and how requests are described.
 
-use super::context::{Context, Ledger, Me};
+use super::context::{Context, Me};
 use super::exit::{Exit, Failure};
 use super::id;
+use super::ledger::Ledger;
 use super::render;
-use super::request::check_text;
 use super::statement::{self, Insist};
+use super::text::check_text;
 use crate::core::evaluate::{self, Need};
 use crate::core::hash::Hash;
 use crate::core::ledger::{
     ApprovalRecord, Change, Delta, Entry, EntryKind, LiftRecord, Loaded, ProposalRecord, RequestRecord, Status, Tally,
     foresee, tally,
 };
+use crate::core::name::Name;
 use crate::core::reason::{Code, Reason};
 use crate::core::statement::{Approval, Verdict, What};
 use crate::core::time::Duration;
@@ -103,6 +105,9 @@ fn one(
     if let Err(why) = statement::demand_effect(&foreseen) {
         let help = match ledger.view.request(&of) {
             Some(record) if record.by == me.name => format!("`jit revoke {} --reason T` takes it back", of.short()),
+            Some(record) if owns(&ledger.view, &me.name, &record.by) => {
+                format!("an owner of `{}` can't judge its requests: somebody else must", record.by)
+            }
             Some(_) => format!("`jit show {}` shows how it stands", of.short()),
             None if entry.kind == EntryKind::Policy => STATUS_HELP.to_owned(),
             None => LOCKDOWNS_HELP.to_owned(),
@@ -127,6 +132,11 @@ fn one(
         cx.print(&format!("{past}. {state}"))?;
     }
     Ok(SaidOne { id: logged.id.to_string(), of: of.to_string(), kind, verdict: word, state })
+}
+
+/// Tells whether somebody is an owner of a service.
+fn owns(view: &impl View, owner: &Name, service: &Name) -> bool {
+    view.roster().and_then(|policy| policy.identity(service)).is_some_and(|service| service.owners.contains(owner))
 }
 
 /// Describes what is about to be approved or denied: what it is called, its fields, and for a policy what changes.

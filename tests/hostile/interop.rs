@@ -120,7 +120,7 @@ fn lines_made_wholly_by_ssh_keygen_take_effect() {
 fn the_program_goes_on_after_lines_made_by_hand() {
     let lab = Lab::new();
     let by_hand = lab.say_request("dave", "ssh/prod/web-1", "access", 600);
-    lab.jit("carol", &["approve", &by_hand, "--yes"]).exits(0).says("granted until");
+    lab.jit("carol", &["approve", &by_hand, "--yes"]).exits(0).says("Approved. dave may ");
     let by_jit = lab.request("dave", &["ssh/prod/web-2"], 3);
     let line = lab.sign("carol", &lab.head("carol").body("approval", &approval_fields(&by_jit, "approve", "null", "")));
     lab.push(&[&line]);

@@ -56,7 +56,7 @@ fn one_person_fills_one_place() {
     lab.jit("carol2", &["approve", &request, "--yes"]).exits(0);
     approve_by_hand(&lab, "carol2", "carol", &request, "approve", "null");
     lab.check("dave", "vault/root", "open").exits(3);
-    lab.jit("bob", &["approve", &request, "--yes"]).exits(0).says("granted until");
+    lab.jit("bob", &["approve", &request, "--yes"]).exits(0).says("Approved. dave may ");
     let said = lab.check("dave", "vault/root", "open").exits(0).json();
     assert_eq!(said["grant"]["approved_by"], serde_json::json!(["carol", "bob"]));
 }
@@ -114,7 +114,7 @@ fn a_narrowing_approval_does_not_lower_the_tier() {
     lab.jit("bob", &["approve", &request, "--yes", "--for", "10m"]).exits(0).says("still waits for");
     lab.jit("carol", &["approve", &request, "--yes", "--for", "20m"]).exits(0).says("still waits for");
     lab.check("dave", "db/prod/orders", "read").exits(3);
-    lab.jit("alice", &["approve", &request, "--yes", "--for", "1h"]).exits(0).says("granted until");
+    lab.jit("alice", &["approve", &request, "--yes", "--for", "1h"]).exits(0).says("Approved. dave may ");
     let granted = lab.check("dave", "db/prod/orders", "read").exits(0);
     let (start, end) = times(&granted);
     let read = |time: &Value| chrono::DateTime::parse_from_rfc3339(time.as_str().unwrap()).unwrap();

@@ -6,8 +6,9 @@ use serde_json::value::RawValue;
 
 use super::log::worth;
 use super::summary;
-use crate::cli::context::{Context, Ledger};
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
+use crate::cli::ledger::Ledger;
 use crate::core::escape::csv_safe;
 use crate::core::ledger::Verdict;
 use crate::core::merkle::leaf_hash;

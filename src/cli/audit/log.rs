@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::summary;
-use crate::cli::context::{Context, describe_verdict};
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
+use crate::cli::ledger::describe_verdict;
 use crate::cli::render;
 use crate::core::ledger::Verdict;
 use crate::core::name::Name;

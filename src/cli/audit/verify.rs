@@ -6,9 +6,11 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::cli::context::{self, Context, Ledger};
+use crate::cli::context::{Context, shown};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::json::PolicyJson;
+use crate::cli::ledger::Ledger;
+use crate::cli::pin;
 use crate::cli::render;
 use crate::core::ledger::Verdict;
 use crate::core::statement::Line;
@@ -55,7 +57,7 @@ struct VoidJson {
 pub(super) fn run(cx: &mut Context<'_>, args: &VerifyArgs) -> anyhow::Result<Exit> {
     let known = match &args.known {
         Some(text) => {
-            let minimum = text.split_once(':').and_then(|(size, root)| context::parse_minimum(size, root));
+            let minimum = text.split_once(':').and_then(|(size, root)| pin::parse_minimum(size, root));
             let wrong = || Failure::usage(format!("`{}` is no SIZE:ROOT", render::safe(text)));
             Some(minimum.ok_or_else(wrong)?)
         }
@@ -69,7 +71,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &VerifyArgs) -> anyhow::Result<Exi
     bar.finish_and_clear();
     let ledger = ledger?;
     if let Some(minimum) = known {
-        context::check_minimum(&ledger.view, &minimum, "the one that --known names")?;
+        pin::check_minimum(&ledger.view, &minimum, "the one that --known names")?;
     }
     let verified = report(&ledger);
     let exit =
@@ -85,6 +87,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &VerifyArgs) -> anyhow::Result<Exi
         |policy| format!("version {}, digest {}", policy.version, policy.digest),
     );
     let rows = [
+        ("repo", shown(&ledger.repo.shown_path())),
         ("log", ledger.view.genesis().map_or_else(String::new, |genesis| genesis.name.to_string())),
         ("genesis", verified.genesis.clone()),
         ("size", verified.size.to_string()),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::cli::context::Context;
+use crate::cli::context::{Context, shown};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::render;
 use crate::core::policy::Diagnostic;
@@ -31,9 +31,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LintArgs) -> anyhow::Result<Exit>
         None => work_tree(cx)?,
     };
     if !folder.is_dir() {
-        return Err(
-            Failure::unavailable(format!("there is no folder `{}`", crate::cli::context::shown(&folder))).into()
-        );
+        return Err(Failure::unavailable(format!("there is no folder `{}`", shown(&folder))).into());
     }
     let files = policy_tree::read_folder(&folder)?;
     let (policy, findings) = super::check(&files);
@@ -72,7 +70,7 @@ fn work_tree(cx: &Context<'_>) -> anyhow::Result<PathBuf> {
         _ => cx.repo()?,
     };
     let folder = repo.work_dir().ok_or_else(|| {
-        Failure::usage(format!("`{}` has no work tree", crate::cli::context::shown(&repo.shown_path())))
+        Failure::usage(format!("`{}` has no work tree", shown(&repo.shown_path())))
             .help("name a folder with jit.toml: jit policy lint DIR")
     })?;
     Ok(folder.to_owned())

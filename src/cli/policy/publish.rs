@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use crate::cli::context::{Context, Ledger, Me};
+use crate::cli::context::{Context, Me};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::ledger::Ledger;
 use crate::cli::render;
 use crate::cli::statement::{self, Insist};
 use crate::cli::verdict::deciders;

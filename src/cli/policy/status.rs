@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use crate::cli::context::{Context, Ledger};
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
+use crate::cli::ledger::Ledger;
 use crate::cli::render;
 use crate::cli::verdict::describe_tally;
 use crate::core::history::object::Oid;
