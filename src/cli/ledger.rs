@@ -281,7 +281,7 @@ impl Context<'_> {
         let mut before = None;
         let mut put = |walked: &Walked| -> anyhow::Result<Draft> {
             // If nobody was first, what is known already is the log that the line goes into.
-            let raced = if walked.size() == ledger.view.size() { None } else { Some(ledger.catch_up(walked)?) };
+            let raced = if walked.tail == ledger.tail { None } else { Some(ledger.catch_up(walked)?) };
             let delta = judge(raced.as_ref().map_or(&ledger.view, |raced| &raced.view))?;
             before = Some((walked.clone(), raced, delta));
             let new = NewLine { line: bytes.to_vec(), files: files.cloned().unwrap_or_default() };
