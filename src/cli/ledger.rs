@@ -24,7 +24,7 @@ use crate::core::reason::Code;
 use crate::core::statement::{Line, policy_digest};
 use crate::core::time::Duration;
 use crate::core::view::{Memory, View, ViewExt};
-use crate::edge::config::{Config, ConfigError, Minimum, Pin};
+use crate::edge::config::{Config, ConfigError, Minimum, Origin, Pin};
 use crate::edge::git::Repo;
 use crate::edge::log::{self, BRANCH, Draft, Walked};
 use crate::edge::remote::{self, Fetched, Remote};
@@ -115,15 +115,18 @@ enum Unfetched {
 }
 
 /// What a log has to be for this machine to believe it.
-struct Expected {
-    genesis: Option<Hash>,
-    pin: Option<Pin>,
-    minimums: Vec<Minimum>,
+pub(super) struct Expected {
+    /// Its id.
+    pub(super) genesis: Option<Hash>,
+    /// What this machine last accepted of it.
+    pub(super) pin: Option<Pin>,
+    /// Prefixes that it must have.
+    pub(super) minimums: Vec<Minimum>,
 }
 
 impl Expected {
     /// Walks and folds the log up to a commit, and holds it against what it has to be.
-    fn open_at(&self, repo: &Repo, tip: Oid, progress: &mut dyn FnMut(u64, u64)) -> anyhow::Result<Opened> {
+    pub(super) fn open_at(&self, repo: &Repo, tip: Oid, progress: &mut dyn FnMut(u64, u64)) -> anyhow::Result<Opened> {
         let walked = log::walk(repo, tip, self.pin.map(|pin| pin.commit), &rules()).map_err(Failure::of_walk)?;
         let replayed = replay::replay(repo, &walked, progress)?;
         check_pin(&walked, &replayed.view, self.pin)?;
@@ -145,6 +148,14 @@ impl Expected {
             tail: walked.tail,
         })
     }
+}
+
+/// Tells whether `jit clone` made this repo.
+fn is_clone(config: &Config, genesis: Option<Hash>, repo: &Repo) -> anyhow::Result<bool> {
+    let Some(genesis) = genesis else { return Ok(false) };
+    let trust = config.trust_in(&genesis)?;
+    let cloned = trust.is_some_and(|trust| trust.origin == Some(Origin::Clone));
+    Ok(cloned && config.is_home_of(&genesis, &repo.shown_path())?)
 }
 
 fn describe_age(seconds: Option<u64>) -> String {
@@ -316,8 +327,13 @@ impl Context<'_> {
         let expected = Expected { genesis, pin, minimums };
         let remote = remote.filter(|_| is_remote);
         let (opened, age) = match &remote {
-            // A repo without a remote is its own truth.
-            None => (expected.open_at(&repo, tip, progress)?, Age::OwnTruth),
+            // A repo without a remote is its own truth, unless it was cloned: then nobody knows what it lacks.
+            None => {
+                let opened = expected.open_at(&repo, tip, progress)?;
+                let reason = "it was cloned, and has no remote any more".to_owned();
+                let stale = Age::Stale { seconds: None, reason };
+                (opened, if is_clone(config, genesis, &repo)? { stale } else { Age::OwnTruth })
+            }
             Some(remote) => self.open_fresh(&repo, remote, tip, &expected, fresh, progress)?,
         };
         let ledger = Ledger { repo, remote, opened, pin, moves_pin, age };
@@ -367,7 +383,15 @@ impl Context<'_> {
         match self.fetch(repo, remote, tip, expected, progress) {
             Ok(fetched) => Ok((fetched, Age::Fetched(0))),
             Err(Unfetched::Unreachable(why) | Unfetched::Untrusted(why)) => {
-                let opened = known?;
+                // A `git fetch` by hand may have brought what is not believed: the last good state is where the pin is.
+                let opened = match (known, expected.pin) {
+                    (Err(_), Some(pin)) => expected.open_at(repo, pin.commit, progress)?,
+                    (known, _) => known?,
+                };
+                if age.is_some_and(|age| age <= limit_of(&opened)) {
+                    self.world.warn(&format!("warning: answering from what was last good: {why}"));
+                    return Ok((opened, age.map_or(Age::Unknown, Age::Fetched)));
+                }
                 let reason = format!("the log here is {}, and {why}", describe_age(age));
                 Ok((opened, Age::Stale { seconds: age, reason }))
             }
@@ -452,11 +476,12 @@ impl Context<'_> {
     ) -> anyhow::Result<()> {
         let mut random = [0; 16];
         self.world.random(&mut random);
+        let started = self.world.now();
         let context = log::Context {
             rules: rules(),
             pin: ledger.pin.map(|pin| pin.commit),
             identity: Author { name: author.to_string(), email: format!("{author}@jit.invalid") },
-            now: self.world.now().unix(),
+            now: started.unix(),
             random,
         };
         let bytes = line.as_str().as_bytes();
@@ -475,6 +500,10 @@ impl Context<'_> {
         };
         let logged = logged.map_err(Failure::of_append)?;
         let (mut walked, raced, delta) = before.ok_or_else(|| anyhow!("a line went in that nobody judged"))?;
+        if ledger.remote.is_some() {
+            // What was pushed to is what is known, as of before the push.
+            remote::stamp(&ledger.repo, started)?;
+        }
         let opened = &mut ledger.opened;
         if let Some(raced) = raced {
             opened.view = raced.view;

@@ -53,13 +53,14 @@ impl Walked {
         self.tail.size
     }
 
-    /// Returns the number of the first of `lines` if they stand in the log, one after another.
-    fn find(&self, lines: &[NewLine]) -> Option<u64> {
-        let first = lines.first()?;
-        let place = self.lines.iter().rposition(|line| *line == first.line)?;
-        let stand = self.lines.get(place..)?.iter().zip(lines).all(|(line, new)| *line == new.line);
-        let whole = self.lines.len() - place >= lines.len();
-        (stand && whole).then_some(place as u64)
+    /// Tells whether `lines` stand in the log, one after another.
+    fn holds(&self, lines: &[NewLine]) -> bool {
+        !lines.is_empty()
+            && self
+                .lines
+                .windows(lines.len())
+                .rev()
+                .any(|stand| stand.iter().zip(lines).all(|(line, new)| *line == new.line))
     }
 
     /// Reads the files of the policy that line number `line` proposes; none if it has none in the log's tree.
@@ -241,24 +242,25 @@ pub fn append_remote<E>(
     context: &Context<'_>,
     judge: &mut dyn FnMut(&Walked) -> Result<Draft, E>,
 ) -> Result<Logged, AppendError<E>> {
-    let mut sent: Option<(Draft, RemoteError)> = None;
+    let mut sent: Option<(Draft, Logged, RemoteError)> = None;
     for round in 0..MOST_ROUNDS {
         let tip = match remote::fetch(world, repo, remote) {
             Ok(Fetched::Tip(tip)) => tip,
             Ok(Fetched::NoBranch) => return Err(AppendError::NoLog),
             Err(error) => {
                 return Err(match sent {
-                    Some((_, lost)) => AppendError::Unknown(lost),
+                    Some((.., lost)) => AppendError::Unknown(lost),
                     None => AppendError::Remote(error),
                 });
             }
         };
         let walked = walk(repo, tip, context.pin, &context.rules).map_err(AppendError::Walk)?;
-        if let Some((draft, _)) = &sent
-            && let Some(first) = walked.find(&draft.lines)
+        if let Some((draft, logged, _)) = &sent
+            && walked.holds(&draft.lines)
         {
+            // Only this very commit could have brought them.
             remote::accept(repo, remote, tip, context.random)?;
-            return Ok(Logged { commit: walked.last_valid_commit, first, tail: walked.tail });
+            return Ok(*logged);
         }
         let draft = judge(&walked).map_err(AppendError::Judge)?;
         let logged = propose(repo, context, Some(&walked), &draft)?;
@@ -269,11 +271,11 @@ pub fn append_remote<E>(
             }
             Ok(Pushed::Raced) => world.sleep(jitter(context.random, round)),
             Ok(Pushed::Refused(why)) => return Err(AppendError::Refused(why)),
-            Err(error) => sent = Some((draft, error)),
+            Err(error) => sent = Some((draft, logged, error)),
         }
     }
     match sent {
-        Some((_, lost)) => Err(AppendError::Unknown(lost)),
+        Some((.., lost)) => Err(AppendError::Unknown(lost)),
         None => Err(AppendError::Contended),
     }
 }

@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -54,6 +54,23 @@ pub fn find(repo: &Repo) -> Result<Option<Remote>, GitError> {
     Ok(Some(Remote { name, tracking }))
 }
 
+/// Clones a repository by the user's own git, which shows on a terminal how far it is. The folder must not be there.
+///
+/// # Errors
+/// The remote can't be reached, or the folder can't be made.
+pub fn clone(world: &World, url: &str, folder: &Path, bare: bool) -> Result<(), RemoteError> {
+    let mut args: Vec<OsString> = ["clone", "--no-tags", "--origin", "origin"].map(OsString::from).to_vec();
+    if bare {
+        args.push("--bare".into());
+    }
+    args.extend(["--".into(), url.into(), folder.into()]);
+    let said = run(world, None, &args)?;
+    if said.status.success() {
+        return Ok(());
+    }
+    Err(RemoteError::Failed { doing: "cloning", remote: url.to_owned(), said: said.err })
+}
+
 /// What a fetch found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fetched {
@@ -74,7 +91,7 @@ pub fn fetch(world: &World, repo: &Repo, remote: &Remote) -> Result<Fetched, Rem
     let mut args: Vec<OsString> = vec!["-c".into(), format!("transfer.maxPackSize={MAX_FETCH}").into()];
     args.extend(options.map(OsString::from));
     args.extend(["--".into(), remote.name.clone().into(), refspec.into()]);
-    let said = run(world, repo, &args)?;
+    let said = run(world, Some(repo), &args)?;
     if !said.status.success() {
         // The one refusal that is an answer: git asks for a ref by name, and the host has none.
         let missing = format!("couldn't find remote ref {BRANCH}");
@@ -125,7 +142,7 @@ pub fn push(world: &World, repo: &Repo, remote: &Remote, commit: Oid) -> Result<
     let refspec = format!("{commit}:{BRANCH}");
     let args: Vec<OsString> =
         ["push", "--porcelain", "--no-verify", "--", &remote.name, &refspec].map(OsString::from).to_vec();
-    let said = run(world, repo, &args)?;
+    let said = run(world, Some(repo), &args)?;
     if said.status.success() {
         return Ok(Pushed::Done);
     }
@@ -187,9 +204,12 @@ struct Said {
 }
 
 /// Runs the user's git in the repository, with a limit on time and on words.
-fn run(world: &World, repo: &Repo, args: &[OsString]) -> Result<Said, RemoteError> {
+fn run(world: &World, repo: Option<&Repo>, args: &[OsString]) -> Result<Said, RemoteError> {
     let mut command: Command = world.command("git");
-    command.arg("--git-dir").arg(repo.common_dir()).args(args);
+    if let Some(repo) = repo {
+        command.arg("--git-dir").arg(repo.common_dir());
+    }
+    command.args(args);
     command.env("LC_ALL", "C").env("LANGUAGE", "C").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for variable in ["JIT_TOKEN", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_TRACE"] {
         command.env_remove(variable);
@@ -295,9 +315,4 @@ impl std::error::Error for RemoteError {
             RemoteError::TooSlow(_) | RemoteError::Failed { .. } => None,
         }
     }
-}
-
-/// A folder that a clone is made in, for messages.
-pub fn shown(path: &std::path::Path) -> String {
-    PathBuf::from(path).display().to_string()
 }
