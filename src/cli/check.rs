@@ -138,22 +138,27 @@ fn read_token(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Option<S
                 .help("give it on standard input with `--token -`, or in a file with --token-file")
                 .into());
         }
-        cx.world.read_stdin(MAX_TOKEN_LEN + 1).map_err(|why| match why.kind() {
-            std::io::ErrorKind::FileTooLarge => too_long(),
-            _ => Failure::unavailable(format!("can't read the token from standard input: {why}")),
-        })?
-    } else if let Some(path) = &args.token_file {
-        secret_file::read(&cx.world.cwd().join(path), MAX_TOKEN_LEN as u64 + 1).map_err(|fault| {
-            match fault.is_too_large() {
-                true => too_long(),
-                false => Failure { help: fault.help(), ..Failure::unavailable(fault.to_string()) },
+        match cx.world.read_stdin(MAX_TOKEN_LEN + 1) {
+            Ok(bytes) => bytes,
+            Err(why) if why.kind() == std::io::ErrorKind::FileTooLarge => too_long(),
+            Err(why) => {
+                let text = format!("can't read the token from standard input: {why}");
+                return Err(Failure::unavailable(text).into());
             }
-        })?
+        }
+    } else if let Some(path) = &args.token_file {
+        match secret_file::read(&cx.world.cwd().join(path), MAX_TOKEN_LEN as u64 + 1) {
+            Ok(bytes) => bytes,
+            Err(fault) if fault.is_too_large() => too_long(),
+            Err(fault) => {
+                return Err(Failure { help: fault.help(), ..Failure::unavailable(fault.to_string()) }.into());
+            }
+        }
     } else if args.subject.is_none() && args.ssh_key.is_none() {
         match cx.world.var_checked("JIT_TOKEN") {
             Ok(Some(token)) => token.into_bytes(),
             Ok(None) => return Ok(None),
-            // Not UTF-8: no token.
+            // It is set, to what is no text.
             Err(_) => Vec::new(),
         }
     } else {
@@ -164,10 +169,10 @@ fn read_token(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Option<S
     Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()))
 }
 
-/// A bad token is denied, as any other: its carrier is not the log, and says nothing about the gate.
-fn too_long() -> Failure {
-    let text = format!("the token is malformed: it is longer than {} KiB", MAX_TOKEN_LEN / 1024);
-    Failure { code: Some(Code::Malformed), ..Failure::denied(text) }
+/// Stands for a token that is too long to be read. It is denied like any other bad one, by the decision: a gate that can't
+/// trust its log says so first.
+fn too_long() -> Vec<u8> {
+    vec![b' '; MAX_TOKEN_LEN + 1]
 }
 
 /// Reads the key that a gate has authenticated: as sshd passes it (`%t %k`), or from a file.

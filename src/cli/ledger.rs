@@ -487,8 +487,14 @@ impl Context<'_> {
         let bytes = line.as_str().as_bytes();
         let mut before = None;
         let mut put = |walked: &Walked| -> anyhow::Result<Draft> {
-            // If nobody was first, what is known already is the log that the line goes into.
-            let raced = if walked.tail == ledger.tail { None } else { Some(ledger.catch_up(walked)?) };
+            // If nobody was first, what is known already is the log that the line goes into. Of as many lines is not enough:
+            // whoever rewrites the branch meanwhile may have put others in their place.
+            let raced = if walked.tail == ledger.tail {
+                check_pin(walked, &ledger.view, ledger.pin)?;
+                None
+            } else {
+                Some(ledger.catch_up(walked)?)
+            };
             let delta = judge(raced.as_ref().map_or(&ledger.view, |raced| &raced.view))?;
             before = Some((walked.clone(), raced, delta));
             let new = NewLine { line: bytes.to_vec(), files: files.cloned().unwrap_or_default() };
@@ -525,6 +531,7 @@ pub(super) fn rules() -> Rules<'static> {
     Rules { is_genesis: &is_genesis, named_digest: &policy_digest }
 }
 
-fn is_genesis(line: &[u8]) -> bool {
+/// Tells whether a line can be the first of a log.
+pub(super) fn is_genesis(line: &[u8]) -> bool {
     ledger::apply(&Memory::new(), &ledger::examine(line), None).is_ok()
 }

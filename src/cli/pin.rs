@@ -2,6 +2,7 @@
 
 use super::context::shown;
 use super::exit::Failure;
+use super::ledger::{is_genesis, rules};
 use crate::core::hash::Hash;
 use crate::core::history::object::Oid;
 use crate::core::ledger;
@@ -27,7 +28,11 @@ pub(super) fn log_ref(repo: &Repo, remote: Option<&Remote>) -> Result<Option<(Oi
 pub(super) fn first_id(repo: &Repo) -> Option<Hash> {
     let remote = remote::find(repo).ok()?;
     let (tip, _) = log_ref(repo, remote.as_ref()).ok().flatten()?;
-    let line = log::first_line(repo, tip).ok().flatten()?;
+    // The first parents tell quickly, unless one of a merge is no log at all: then the whole walk does.
+    let line = match log::first_line(repo, tip).ok().flatten().filter(|line| is_genesis(line)) {
+        Some(line) => line,
+        None => log::walk(repo, tip, None, &rules()).ok()?.lines.into_iter().next()?,
+    };
     let outcome = ledger::examine(&line).outcome;
     outcome.ok().map(|signed| signed.get().id)
 }

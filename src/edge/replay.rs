@@ -8,7 +8,6 @@ use super::git::Repo;
 use super::log::{WalkError, Walked};
 use crate::core::ledger::{self, Examined, NoLog, Verdict};
 use crate::core::policy::PolicyFiles;
-use crate::core::statement::policy_digest;
 use crate::core::view::Memory;
 
 /// How many lines are examined between two words of progress.
@@ -35,10 +34,10 @@ pub fn replay(repo: &Repo, walked: &Walked, progress: &mut dyn FnMut(u64, u64)) 
     let mut index = 0;
     for batch in walked.lines.chunks(BATCH) {
         progress(index, total);
-        for (line, examined) in batch.iter().zip(examine_all(batch)) {
-            let files = match policy_digest(line) {
-                Some(_) => read_files(repo, walked, index)?,
-                None => None,
+        for examined in examine_all(batch) {
+            let files = match ledger::needs_files(&replayed.view, &examined) {
+                true => read_files(repo, walked, index)?,
+                false => None,
             };
             let delta = ledger::apply(&replayed.view, &examined, files.as_ref()).map_err(ReplayError::NoLog)?;
             replayed.verdicts.push(delta.verdict.clone());

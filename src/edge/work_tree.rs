@@ -39,7 +39,7 @@ pub fn commit_files(
         }
     }
     for (place, bytes) in missing {
-        write_new(&place, bytes).map_err(GitError::io("writing", &place))?;
+        write_new(repo, &place, bytes).map_err(GitError::io("writing", &place))?;
     }
     let mut index = repo.git.index().map_err(|error| GitError::git("reading the index", error))?;
     let added = files.iter().try_for_each(|(path, _)| index.add_path(Path::new(path))).and_then(|()| index.write());
@@ -60,7 +60,7 @@ pub fn write_new_file(repo: &Repo, path: &str, bytes: &[u8]) -> Result<(), GitEr
     if fs::symlink_metadata(&place).is_ok() {
         return Err(GitError::FileInTheWay(place));
     }
-    write_new(&place, bytes).map_err(GitError::io("writing", &place))
+    write_new(repo, &place, bytes).map_err(GitError::io("writing", &place))
 }
 
 /// Returns where a file stands; none of the folders on the way may be something else, such as a symbolic link.
@@ -98,13 +98,33 @@ fn holds(place: &Path, bytes: &[u8]) -> Result<bool, GitError> {
     }
 }
 
-/// Writes a new file whole, or leaves none.
-fn write_new(place: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a new file whole, or leaves none, whenever this program or the machine stops: it is written inside the
+/// repository's own folder first. The link then never replaces what is there, as a rename would.
+fn write_new(repo: &Repo, place: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(folder) = place.parent() {
         fs::create_dir_all(folder)?;
     }
+    let draft = repo.git.path().join(format!("jit-new-{}", std::process::id()));
+    match fs::remove_file(&draft) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
+        // One that is there was left by a process of the same number, which has gone.
+        Ok(()) | Err(_) => {}
+    }
+    write_file(&draft, bytes)?;
+    let linked = match fs::hard_link(&draft, place) {
+        Err(why) if why.kind() == io::ErrorKind::AlreadyExists => Err(why),
+        // The work tree is on another disk, or on one without links.
+        Err(_) => write_file(place, bytes),
+        Ok(()) => Ok(()),
+    };
+    fs::remove_file(&draft)?;
+    linked
+}
+
+/// Writes a new file and flushes it; removes it again where that fails.
+fn write_file(place: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(place)?;
-    let written = file.write_all(bytes);
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
     if written.is_err() {
         fs::remove_file(place)?;
     }

@@ -499,8 +499,37 @@ fn an_approval_by_a_key_that_is_gone() {
     let counted: Vec<Hash> = grant.counted.iter().map(|approval| approval.id).collect();
     assert_eq!(counted, [second, daves]);
     // Her last word counts, too, though it fills no place: it narrows, and does not move the start.
-    assert_eq!(grant.start, log.record(request).approvals[3].at);
+    assert_eq!(grant.start, grant.counted[1].at);
     assert_eq!(grant.end, grant.start.after(parse("50m")));
+}
+
+/// Whoever may approve may do so a thousand times: the fold keeps of each key the first and the shortest, so that its work
+/// grows with the lines and not with their square.
+#[test]
+fn approvals_without_end() {
+    let Scene { mut log, org, request, .. } = scene();
+    let first = log.approve("carol", request);
+    for seconds in (1..=50).rev() {
+        let narrow = log.approve_for("carol", request, &format!("{seconds}m"));
+        assert_eq!(log.last(), "effect");
+        log.approve("carol", request);
+        log.approve_for("carol", request, "55m");
+        assert_eq!(log.last(), "effect");
+        let kept: Vec<Hash> = log.record(request).approvals.iter().map(|approval| approval.id).collect();
+        assert_eq!(kept, [first, narrow]);
+    }
+    // Each key has its own, since each may be gone at completion.
+    let second = log.by_key(key2("carol")).approve_for("carol", request, "2m");
+    assert_eq!(log.record(request).approvals.len(), 3);
+    let mut without_first = log.clone();
+    without_first.policy("alice", &org.keys("carol", &[key2("carol")]));
+    for (mut log, counted, end) in [(log, first, "1m"), (without_first, second, "2m")] {
+        let daves = log.approve("dave", request);
+        let grant = log.grant(request);
+        let ids: Vec<Hash> = grant.counted.iter().map(|approval| approval.id).collect();
+        assert_eq!(ids, [counted, daves]);
+        assert_eq!(grant.end, grant.start.after(parse(end)));
+    }
 }
 
 /// Tiers look at the duration asked: who narrows a long request does not make it a short one.

@@ -299,11 +299,20 @@ fn a_merge_with_what_is_no_log_is_only_void() {
     let (one, two) = (orphan(b"no genesis"), orphan(b""));
     let foreign = lab.lines()[0].clone();
     let other = orphan(&foreign[..foreign.len() - 1]);
-    for parents in [&[&*one, &tip][..], &[&tip, &one], &[&one, &two, &other, &tip], &[&tip, &tip]] {
+    // Signed well, and no genesis.
+    let request = orphan(&lab.lines()[2]);
+    for parents in [&[&*one, &tip][..], &[&tip, &one], &[&one, &two, &other, &tip], &[&tip, &tip], &[&request, &tip]] {
         let merge = lab.commit(BRANCH, parents, &[], &[]);
         let verified = lab.verify();
         assert_eq!((verified["void"][0]["commit"].as_str(), verified["size"].as_u64()), (Some(&*merge), Some(5)));
         assert_gates_hold(&lab);
+        // A machine that knows no more than the log's name, or not even that, follows the same parent.
+        let fresh = |args: &[&str]| -> Said {
+            lab.jit_command("carol", args).env("HOME", lab.path("elsewhere")).output().unwrap().into()
+        };
+        let ask = ["check", "db/prod/orders", "read", "--subject", "carol", "--genesis", &lab.genesis, "--json"];
+        fresh(&ask).exits(0);
+        fresh(&["audit", "verify"]).exits(0);
     }
     lab.request("carol", &["db/prod/orders", "read"], 0);
     assert_gates_hold(&lab);

@@ -1,12 +1,13 @@
 //! Tokens that somebody found, changed, or put together from the public log.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::forge::{Head, approval_fields, hex, merkle_root, request_fields};
+use crate::forge::{BRANCH, Head, approval_fields, hex, merkle_root, request_fields, segments};
 use crate::lab::{Lab, Said, feed};
 
 fn token(lines: &[&str]) -> String {
@@ -274,6 +275,12 @@ fn a_token_is_taken_where_others_can_not_read_it() {
     // Empty is as if not set: the caller asks for themselves.
     with("", &[]).exits(1).because("unknown-subject");
     with("jit1.x", &[]).exits(1).because("malformed");
+    let not_text = |lab: &Lab| {
+        let mut command = lab.jit_command("mallory", &["check", "db/prod/orders", "read", "--json"]);
+        let value = std::ffi::OsStr::from_bytes(b"jit1.\xff");
+        Said::from(command.env("JIT_TOKEN", value).output().unwrap())
+    };
+    not_text(&lab).exits(1).because("malformed");
     with("jit1.x", &["--token-file", named]).exits(0);
     with(secret, &["--subject", "dave"]).exits(1).because("no-grant");
     with(secret, &["--token-file", named, "--subject", "carol"]).exits(2);
@@ -282,4 +289,10 @@ fn a_token_is_taken_where_others_can_not_read_it() {
     // No command shows a token unasked.
     let said = lab.jit("carol", &["request", "db/prod/orders", "read"]).exits(0);
     assert!(!said.stdout.contains("jit1.") && !said.stderr.contains("jit1."));
+    // A gate that can't trust its log says so first, whatever is wrong with the token.
+    lab.commit(BRANCH, &[], &segments(&[b"no genesis".to_vec()], 0), &[]);
+    present(&lab, &format!("jit1.{}", "A".repeat(1 << 20)), &ORDERS).exits(4);
+    ask(&["--token-file", large.to_str().unwrap(), "--json"]).exits(4);
+    not_text(&lab).exits(4);
+    with("jit1.x", &[]).exits(4);
 }

@@ -49,6 +49,18 @@ fn files_are_committed_on_a_branch_without_commits() {
 }
 
 #[test]
+fn a_file_is_never_half_there() {
+    let temp = Temp::new();
+    let repo = new_repo(&temp);
+    // What a process of this number would leave if it were killed while it writes.
+    let draft = temp.path(&format!("repo/.git/jit-new-{}", std::process::id()));
+    fs::write(&draft, "form").unwrap();
+    commit(&repo, &STARTER).unwrap();
+    assert_eq!(fs::read_to_string(temp.path("repo/jit.toml")).unwrap(), "format = 1\n");
+    assert!(!draft.exists());
+}
+
+#[test]
 fn only_the_files_given_are_committed() {
     let temp = Temp::new();
     let repo = new_repo(&temp);

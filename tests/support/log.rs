@@ -35,7 +35,9 @@ use chrono::TimeDelta;
 use jit::core::decide::{Decision, Question, Shown, decide};
 use jit::core::hash::Hash;
 use jit::core::key::PublicKey;
-use jit::core::ledger::{Delta, Examined, Grant, Inert, RequestRecord, Status, Verdict, apply, examine, foresee};
+use jit::core::ledger::{
+    Delta, Examined, Grant, Inert, RequestRecord, Status, Verdict, apply, examine, foresee, needs_files,
+};
 use jit::core::name::{Name, Resource};
 use jit::core::policy::PolicyFiles;
 use jit::core::reason::{Code, Reason};
@@ -241,6 +243,10 @@ impl Log {
         if let Some((statement, key)) = statement_of(&examined) {
             // What a program says before it asks for a signature must be what everybody says of the line then.
             assert_eq!(foresee(&self.view, statement, key, files).verdict, delta.verdict, "foreseen, and then seen");
+        }
+        if files.is_some() && !needs_files(&self.view, &examined) {
+            let without = apply(&self.view, &examined, None).expect("the first line is a genesis");
+            assert_eq!(without, delta, "files that need not be read change nothing");
         }
         self.view.commit(delta.clone());
         let id = id.unwrap_or_else(|| Hash::of(&line));

@@ -19,8 +19,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::judge::{NamedDigest, judge_append, judge_first};
+use super::judge::{NamedDigest, judge_append_with, judge_first};
 use super::object::{CommitHead, Objects, Oid};
+use super::policy_folder::Sums;
 use super::segment::{Tail, TreeError, is_prefix, measure};
 use super::void::Void;
 
@@ -99,7 +100,8 @@ pub fn follow<O: Objects + ?Sized>(
         Some(Commit { head: Some(head), .. }) => measure(objects, head.tree).map_err(ChainError::Objects)?,
         _ => None,
     };
-    let mut walk = Walk { objects, rules, commits: &commits, states: Vec::with_capacity(commits.len()) };
+    let states = Vec::with_capacity(commits.len());
+    let mut walk = Walk { objects, rules, commits: &commits, states, sums: Sums::default() };
     for (commit, before_pin) in commits.iter().zip(before_pin) {
         let pinned = pinned.as_ref().filter(|_| before_pin);
         let log = walk.judge(commit, pinned)?;
@@ -201,6 +203,7 @@ struct Walk<'a, O: ?Sized> {
     commits: &'a [Commit],
     /// One for each commit judged so far, in the same order.
     states: Vec<State>,
+    sums: Sums,
 }
 
 impl<O: Objects + ?Sized> Walk<'_, O> {
@@ -216,7 +219,7 @@ impl<O: Objects + ?Sized> Walk<'_, O> {
         }
     }
 
-    fn judge(&self, commit: &Commit, pinned: Option<&Tail>) -> Result<Log, ChainError<O::Error>> {
+    fn judge(&mut self, commit: &Commit, pinned: Option<&Tail>) -> Result<Log, ChainError<O::Error>> {
         let Some(head) = &commit.head else {
             return Ok(Log::Broken(Break::Unreadable));
         };
@@ -247,11 +250,11 @@ impl<O: Objects + ?Sized> Walk<'_, O> {
         Ok(Log::Broken(Break::First(why)))
     }
 
-    fn judge_append(&self, oid: Oid, tree: Oid, parent: usize) -> Result<Log, ChainError<O::Error>> {
-        let Some((old, _)) = self.log(parent) else {
+    fn judge_append(&mut self, oid: Oid, tree: Oid, parent: usize) -> Result<Log, ChainError<O::Error>> {
+        let Some(old) = self.log(parent).map(|(old, _)| *old) else {
             return Ok(self.after(parent, None));
         };
-        match judge_append(self.objects, old, tree, self.rules.named_digest) {
+        match judge_append_with(self.objects, &old, tree, self.rules.named_digest, &mut self.sums) {
             Ok(new) => Ok(Log::Some { tail: new.tail, last_valid: oid, void: None, parent: Some(parent) }),
             Err(error) => Ok(self.after(parent, Some(void_or_error(oid, error)?))),
         }
@@ -355,7 +358,7 @@ mod tests {
 
     use super::*;
     use crate::core::history::append::build;
-    use crate::core::history::append::tests::{named, plain};
+    use crate::core::history::append::tests::{named, plain, policy};
     use crate::core::history::object::memory::{MemoryObjects, Missing};
     use crate::core::history::segment::read_lines;
 
@@ -408,6 +411,30 @@ mod tests {
         assert_eq!(chain.voids, [(dropped, Void::Drops(1)), (again, Void::Missing("audit".into()))]);
         let at_void = repo.follow(again, Some(healed)).unwrap();
         assert_eq!((at_void.tail.size, at_void.last_valid, at_void.holds_pin), (2, second, false));
+    }
+
+    /// Whoever pushes may put one large folder under many lines.
+    #[test]
+    fn files_are_summed_up_once() {
+        let mut repo = Repo::new();
+        let first = repo.commit(&[0], &[]);
+        let names: Vec<String> = (0..500).map(|name| format!("tests/{name}.toml")).collect();
+        let mut files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "large")).collect();
+        let mut lines = plain(0..1);
+        let mut tip = first;
+        for commit in 0..10_u32 {
+            // The same once more, three times in this commit; then with one file that is another.
+            lines.extend((0..3).map(|_| policy(&files)));
+            files.push(("jit.toml", if commit % 2 == 0 { "even" } else { "odd" }));
+            lines.push(policy(&files));
+            files.pop();
+            let tree = build(&repo.store, None, &lines, &named).unwrap().tree;
+            tip = repo.store.put_commit(tree, &[tip], &commit.to_string());
+        }
+        repo.store.reads.set(0);
+        let chain = repo.follow(tip, None).unwrap();
+        assert_eq!((chain.tail.size, chain.voids), (41, Vec::new()));
+        assert!(repo.store.reads.get() < 400, "{}", repo.store.reads.get());
     }
 
     #[test]

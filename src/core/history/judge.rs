@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::object::{MODE_FOLDER, Objects, Oid, TreeEntry};
-use super::policy_folder::read_policy_folder;
+use super::policy_folder::{Sums, digest_policy_folder};
 use super::segment::{
     AUDIT, Level, MAX_LINE_SIZE, MAX_LINES_IN_MEMORY, POLICY, SEGMENT_LINES, Tail, TreeError, policy_folder_name,
     read_folder, read_root, read_segment, split_lines,
@@ -36,7 +36,7 @@ pub struct Appended {
 /// # Errors
 /// The commit is void, or an object is missing or damaged.
 pub fn judge_first<O: Objects + ?Sized>(objects: &O, tree: Oid) -> Result<Appended, TreeError<O::Error>> {
-    let appended = judge(objects, None, tree, &|_| None)?;
+    let appended = judge(objects, None, tree, &|_| None, &mut Sums::default())?;
     if appended.tail.size == 1 { Ok(appended) } else { Err(Void::NotAlone.into()) }
 }
 
@@ -50,10 +50,21 @@ pub fn judge_append<O: Objects + ?Sized>(
     new_tree: Oid,
     named_digest: NamedDigest<'_>,
 ) -> Result<Appended, TreeError<O::Error>> {
+    judge_append_with(objects, old, new_tree, named_digest, &mut Sums::default())
+}
+
+/// As [`judge_append`], for one commit of many: what is summed up already is not read again.
+pub(crate) fn judge_append_with<O: Objects + ?Sized>(
+    objects: &O,
+    old: &Tail,
+    new_tree: Oid,
+    named_digest: NamedDigest<'_>,
+    sums: &mut Sums,
+) -> Result<Appended, TreeError<O::Error>> {
     if old.tree == new_tree {
         return Err(Void::NothingNew.into());
     }
-    judge(objects, Some(old), new_tree, named_digest)
+    judge(objects, Some(old), new_tree, named_digest, sums)
 }
 
 fn judge<O: Objects + ?Sized>(
@@ -61,6 +72,7 @@ fn judge<O: Objects + ?Sized>(
     old: Option<&Tail>,
     tree: Oid,
     named_digest: NamedDigest<'_>,
+    sums: &mut Sums,
 ) -> Result<Appended, TreeError<O::Error>> {
     let (old_audit, old_policies) = match old {
         None => (None, None),
@@ -72,7 +84,7 @@ fn judge<O: Objects + ?Sized>(
     let (audit, policies) = read_root(objects, tree)?;
     let mut judge = Judge { objects, named_digest, lines: Vec::new(), bytes: 0, digests: Vec::new() };
     let size = judge.folder(Level::TOP, 0, AUDIT, old_audit, audit)?;
-    judge.policies(old_policies, policies)?;
+    judge.policies(old_policies, policies, sums)?;
     if judge.lines.is_empty() {
         return Err(Void::NothingNew.into());
     }
@@ -174,7 +186,7 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
     }
 
     /// Judges `policy/`: what stood there still does, and each new line that names a digest has its files there.
-    fn policies(&self, old: Option<Oid>, new: Option<Oid>) -> Result<(), TreeError<O::Error>> {
+    fn policies(&self, old: Option<Oid>, new: Option<Oid>, sums: &mut Sums) -> Result<(), TreeError<O::Error>> {
         if old == new && self.digests.is_empty() {
             return Ok(());
         }
@@ -196,7 +208,7 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
                 (Some(_), _) => return Err(Void::PolicyChanged(path).into()),
                 (None, Some(_)) if entry.mode != MODE_FOLDER => return Err(Void::Mode(path, entry.mode).into()),
                 (None, Some(digest)) => {
-                    if read_policy_folder(self.objects, entry.oid, &path)?.digest() != digest {
+                    if digest_policy_folder(self.objects, entry.oid, &path, sums)? != digest {
                         return Err(Void::PolicyDigest(path).into());
                     }
                 }

@@ -4,10 +4,13 @@
 //! 100644, every path segment a name. The digest is the SHA-256 of what `sha256sum` would print over them, sorted by
 //! the bytes of their paths.
 
+use std::collections::BTreeMap;
+
 use super::object::{MODE_FILE, MODE_FOLDER, Objects, Oid};
 use super::segment::{POLICY, Tail, TreeError, policy_folder_name, read_folder, read_root};
 use super::void::Void;
-use crate::core::policy::{FOLDERS, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, SETTINGS, is_policy_path};
+use crate::core::hash::Hash;
+use crate::core::policy::{FOLDERS, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, SETTINGS, digest_of, is_policy_path};
 
 /// Returns the files of the policy that line number `line` of a log proposes; none if it has no folder.
 ///
@@ -38,8 +41,52 @@ pub fn read_policy_tree<O: Objects + ?Sized>(objects: &O, tree: Oid) -> Result<P
     read_files(objects, list(objects, tree, "", Others::MayStandBeside)?, "")
 }
 
+/// The digests of folders and the sums of files that are known already. One folder may stand under any number of policy
+/// lines, and one file in any number of folders, though whoever pushed them made it once; so each is summed up once.
+#[derive(Default)]
+pub(crate) struct Sums {
+    folders: BTreeMap<Oid, Hash>,
+    files: BTreeMap<Oid, (u64, Hash)>,
+}
+
+/// Returns the digest of a folder of policy files and nothing but policy files; `at` is its path.
+pub(crate) fn digest_policy_folder<O: Objects + ?Sized>(
+    objects: &O,
+    oid: Oid,
+    at: &str,
+    sums: &mut Sums,
+) -> Result<Hash, TreeError<O::Error>> {
+    if let Some(digest) = sums.folders.get(&oid) {
+        return Ok(*digest);
+    }
+    let mut left = MAX_TOTAL_BYTES as u64;
+    let mut files = Vec::new();
+    for (path, oid) in list(objects, oid, at, Others::None)? {
+        let known = sums.files.get(&oid).copied();
+        let size = match known {
+            Some((size, _)) => Some(size),
+            None => objects.blob_size(oid).map_err(TreeError::Objects)?,
+        };
+        let size = size.ok_or_else(|| Void::Unreadable(join(at, &path)))?;
+        left = left.checked_sub(size).ok_or_else(|| Void::PolicySize(at.to_owned()))?;
+        let sum = match known {
+            Some((_, sum)) => sum,
+            None => {
+                let bytes = objects.blob(oid, MAX_TOTAL_BYTES as u64).map_err(TreeError::Objects)?;
+                let sum = Hash::of(&bytes.ok_or_else(|| Void::Unreadable(join(at, &path)))?);
+                sums.files.insert(oid, (size, sum));
+                sum
+            }
+        };
+        files.push((path, sum));
+    }
+    let digest = digest_of(files.iter().map(|(path, sum)| (path.as_str(), *sum)));
+    sums.folders.insert(oid, digest);
+    Ok(digest)
+}
+
 /// Reads a folder of policy files and nothing but policy files; `at` is its path.
-pub(crate) fn read_policy_folder<O: Objects + ?Sized>(
+fn read_policy_folder<O: Objects + ?Sized>(
     objects: &O,
     oid: Oid,
     at: &str,

@@ -36,7 +36,7 @@ use super::merkle::leaf_hash;
 use super::policy::PolicyFiles;
 use super::signature::{SignatureError, Verified};
 use super::statement::{Body, Line, Malformed, Signed, Statement, What, encode};
-use super::view::View;
+use super::view::{View, ViewExt};
 
 /// A line, read and its signature checked; nothing yet about whose key it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +134,16 @@ pub fn apply(view: &impl View, line: &Examined, files: Option<&PolicyFiles>) -> 
     Ok(match attribution::read(line) {
         Ok((statement, id, key)) => judge(view, line.leaf, id, key, statement, files),
         Err(inert) => Delta { leaf: line.leaf, verdict: Verdict::Inert(inert), changes: Vec::new() },
+    })
+}
+
+/// Tells whether the files that stand in the log's tree beside a line bear on what [`apply`] says of it. Anybody with push
+/// rights may log lines that bring thousands of files along; only a maintainer's are worth reading.
+pub fn needs_files(view: &impl View, line: &Examined) -> bool {
+    attribution::read(line).is_ok_and(|(statement, id, key)| {
+        matches!(statement.what, What::Policy(_))
+            && view.is_maintainer(&statement.by)
+            && attribution::check_place(view, statement, id, key).is_ok()
     })
 }
 

@@ -133,7 +133,8 @@ pub struct RequestRecord {
     pub request: Request,
     /// How long it may wait, as the policy at its line said.
     pub pending_for: Duration,
-    /// The approvals with effect, in log order.
+    /// The approvals with effect, in log order: of each person and key the first and, if a later one is for less time,
+    /// the shortest. The rest could change nothing, and whoever may approve may do so any number of times.
     pub approvals: Vec<ApprovalRecord>,
     /// What came of it.
     pub status: Status,
@@ -150,6 +151,20 @@ impl RequestRecord {
     /// Tells whether it had to be complete before `now`, and is not.
     pub fn has_lapsed(&self, now: Timestamp) -> bool {
         matches!(self.status, Status::Pending) && now > self.lapses_at()
+    }
+
+    /// Takes in an approval with effect.
+    pub(super) fn take_in(&mut self, approval: ApprovalRecord) {
+        let same = |other: &ApprovalRecord| other.by == approval.by && other.key == approval.key;
+        if self.approvals.iter().any(same) {
+            let shortest = self.approvals.iter().filter(|other| same(other)).filter_map(|other| other.duration).min();
+            if approval.duration.is_none_or(|length| shortest.is_some_and(|shortest| shortest <= length)) {
+                return;
+            }
+            let mut is_first = true;
+            self.approvals.retain(|other| !same(other) || std::mem::take(&mut is_first));
+        }
+        self.approvals.push(approval);
     }
 
     /// Returns the grant that came of it.

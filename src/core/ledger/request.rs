@@ -121,7 +121,7 @@ pub(super) fn approve(view: &impl View, at: &Placed<'_>, approval: &Approval) ->
     if at.statement.at > record.lapses_at() {
         return Err(format!("it was signed after the request lapsed at {}", record.lapses_at()));
     }
-    record.approvals.push(ApprovalRecord {
+    record.take_in(ApprovalRecord {
         id: at.id,
         index: at.index,
         leaf: at.leaf,

@@ -58,11 +58,7 @@ impl PolicyFiles {
     /// Returns the SHA-256 of what `sha256sum` prints over the files, sorted by path bytes: of each file its SHA-256
     /// in lower-case hex, two spaces, its path, a line feed.
     pub fn digest(&self) -> Hash {
-        let mut sums = Sha256::new();
-        for (path, content) in &self.0 {
-            sums.update(format!("{}  {path}\n", Hash::of(content)));
-        }
-        Hash(sums.finalize().into())
+        digest_of(self.0.iter().map(|(path, content)| (path.as_str(), Hash::of(content))))
     }
 
     /// Tells whether there is no file.
@@ -79,6 +75,15 @@ impl PolicyFiles {
     pub fn get(&self, path: &str) -> Option<&[u8]> {
         self.0.get(path).map(Vec::as_slice)
     }
+}
+
+/// Returns the digest of the files with these paths, sorted by their bytes, and these SHA-256.
+pub(crate) fn digest_of<'a>(files: impl Iterator<Item = (&'a str, Hash)>) -> Hash {
+    let mut sums = Sha256::new();
+    for (path, sum) in files {
+        sums.update(format!("{sum}  {path}\n"));
+    }
+    Hash(sums.finalize().into())
 }
 
 /// Tells whether a file at `path` (segments joined by `/`) is part of a policy.
