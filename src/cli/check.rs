@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::context::{Context, Me};
 use super::exit::{Exit, Failure};
 use super::json::{self, GrantJson, LogJson, PolicyJson, ReasonJson};
-use super::ledger::Ledger;
+use super::ledger::{Age, Ledger};
 use super::render::{self, Role};
 use super::statement;
 use super::text::check_text;
@@ -100,7 +100,7 @@ fn ask(cx: &mut Context<'_>, args: &CheckArgs, now: Timestamp) -> anyhow::Result
     }
     let token = read_token(cx, args)?;
     let key = args.ssh_key.as_deref().map(|text| read_key(cx, text)).transpose()?;
-    let ledger = cx.gate_ledger(args.genesis.as_deref())?;
+    let ledger = cx.gate_ledger(args.genesis.as_deref(), args.max_age)?;
     let mut question = Question {
         resource: &args.resource,
         action: &args.action,
@@ -122,7 +122,10 @@ fn ask(cx: &mut Context<'_>, args: &CheckArgs, now: Timestamp) -> anyhow::Result
             Shown::Key(&own)
         }
     };
-    let decision = decide::decide(&ledger.view, &question, now);
+    let decision = match &ledger.age {
+        Age::Stale { reason, .. } => Decision::deny(Reason::new(Code::Stale, reason.clone())),
+        Age::OwnTruth | Age::Fetched(_) | Age::Unknown => decide::decide(&ledger.view, &question, now),
+    };
     Ok((ledger, decision))
 }
 
@@ -237,7 +240,7 @@ fn answer(
             valid_until: decision.valid_until.map(|time| time.to_string()),
             policy: view.and_then(|view| view.policy_record()).map(PolicyJson::from),
             log: view.and_then(json::log),
-            age_s: ledger.map(|_| 0),
+            age_s: ledger.and_then(|ledger| ledger.age.seconds()),
             checked_at: now.to_string(),
         })?;
     } else {

@@ -8,7 +8,8 @@ use anyhow::anyhow;
 use super::context::{Context, shown};
 use super::exit::Failure;
 use super::pin::{
-    GenesisOption, check_minimum, check_pin, expected_id, first_id, gone_log, home_id, no_log, no_repo, rewritten,
+    GenesisOption, check_minimum, check_pin, expected_id, first_id, gone_log, home_id, log_ref, no_log, no_repo,
+    rewritten,
 };
 use crate::core::hash::Hash;
 use crate::core::history::append::NewLine;
@@ -21,16 +22,30 @@ use crate::core::name::Name;
 use crate::core::policy::PolicyFiles;
 use crate::core::reason::Code;
 use crate::core::statement::{Line, policy_digest};
+use crate::core::time::Duration;
 use crate::core::view::{Memory, View, ViewExt};
-use crate::edge::config::{Config, ConfigError, Pin};
+use crate::edge::config::{Config, ConfigError, Minimum, Origin, Pin};
 use crate::edge::git::Repo;
 use crate::edge::log::{self, BRANCH, Draft, Walked};
+use crate::edge::remote::{self, Fetched, Remote};
 use crate::edge::replay::{self, Replayed};
 
 /// A log, verified, held against this machine's pin, and folded.
 pub(super) struct Ledger {
     /// The repo that it was read from.
     pub(super) repo: Repo,
+    /// The remote that it is a copy of.
+    remote: Option<Remote>,
+    opened: Opened,
+    pin: Option<Pin>,
+    /// Whether this machine's pin follows this repo.
+    moves_pin: bool,
+    /// How old what is known is.
+    pub(super) age: Age,
+}
+
+/// What follows from a log up to one commit.
+pub(super) struct Opened {
     /// All that follows from it.
     pub(super) view: Memory,
     /// Its lines, without their LFs.
@@ -43,9 +58,112 @@ pub(super) struct Ledger {
     pub(super) last_valid_commit: Oid,
     /// Where it ends.
     pub(super) tail: Tail,
-    pin: Option<Pin>,
-    /// Whether this machine's pin follows this repo.
-    moves_pin: bool,
+}
+
+impl std::ops::Deref for Ledger {
+    type Target = Opened;
+
+    fn deref(&self) -> &Opened {
+        &self.opened
+    }
+}
+
+/// How old the data is that a ledger was opened from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Age {
+    /// There is no remote.
+    OwnTruth,
+    /// Fetched so many seconds ago.
+    Fetched(u64),
+    /// Nobody knows when it was fetched.
+    Unknown,
+    /// Older than it may be, and nothing newer could be had.
+    Stale {
+        /// Its age in seconds, if that is known.
+        seconds: Option<u64>,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Age {
+    /// Returns the age in seconds, as `--json` prints it.
+    pub(super) fn seconds(&self) -> Option<u64> {
+        match self {
+            Age::OwnTruth => Some(0),
+            Age::Fetched(seconds) => Some(*seconds),
+            Age::Unknown => None,
+            Age::Stale { seconds, .. } => *seconds,
+        }
+    }
+}
+
+/// How fresh the log has to be.
+enum Fresh {
+    /// As it is now, if the remote can be reached.
+    Now,
+    /// As old as the policy in force allows, or this, if that is shorter.
+    Within(Option<Duration>),
+}
+
+/// Why nothing was fetched.
+enum Unfetched {
+    /// The remote can't be reached, or nothing can be kept.
+    Unreachable(anyhow::Error),
+    /// What it shows is not believed.
+    Untrusted(anyhow::Error),
+}
+
+/// What a log has to be for this machine to believe it.
+pub(super) struct Expected {
+    /// Its id.
+    pub(super) genesis: Option<Hash>,
+    /// What this machine last accepted of it.
+    pub(super) pin: Option<Pin>,
+    /// Prefixes that it must have.
+    pub(super) minimums: Vec<Minimum>,
+}
+
+impl Expected {
+    /// Walks and folds the log up to a commit, and holds it against what it has to be.
+    pub(super) fn open_at(&self, repo: &Repo, tip: Oid, progress: &mut dyn FnMut(u64, u64)) -> anyhow::Result<Opened> {
+        let walked = log::walk(repo, tip, self.pin.map(|pin| pin.commit), &rules()).map_err(Failure::of_walk)?;
+        let replayed = replay::replay(repo, &walked, progress)?;
+        check_pin(&walked, &replayed.view, self.pin)?;
+        let id = replayed.view.genesis().map(|genesis| genesis.id);
+        if id != self.genesis {
+            let name = |id: Option<Hash>| id.map_or_else(|| "no log".to_owned(), |id| format!("log {id}"));
+            let text = format!("the branch jit/audit holds {}, where {} was", name(id), name(self.genesis));
+            return Err(Failure::untrusted(Code::LogRewritten, text).into());
+        }
+        for minimum in &self.minimums {
+            check_minimum(&replayed.view, minimum, "the one that this machine has seen")?;
+        }
+        Ok(Opened {
+            view: replayed.view,
+            lines: walked.lines,
+            verdicts: replayed.verdicts,
+            voids: walked.voids,
+            last_valid_commit: walked.last_valid_commit,
+            tail: walked.tail,
+        })
+    }
+}
+
+/// Tells whether `jit clone` made this repo.
+fn is_clone(config: &Config, genesis: Option<Hash>, repo: &Repo) -> anyhow::Result<bool> {
+    let Some(genesis) = genesis else { return Ok(false) };
+    let trust = config.trust_in(&genesis)?;
+    let cloned = trust.is_some_and(|trust| trust.origin == Some(Origin::Clone));
+    Ok(cloned && config.is_home_of(&genesis, &repo.shown_path())?)
+}
+
+fn describe_age(seconds: Option<u64>) -> String {
+    match seconds.map(Duration::from_secs) {
+        Some(Some(age)) => format!("{age} old"),
+        Some(None) => "just fetched".to_owned(),
+        None => "of an age that nobody knows".to_owned(),
+    }
 }
 
 impl Ledger {
@@ -105,7 +223,7 @@ impl Context<'_> {
         }
         let config = Config::open(self.world);
         if let Some(around) = Repo::discover(self.world.cwd())?
-            && (around.read_ref(BRANCH)?.is_some() || home_id(&config, &around)?.is_some())
+            && (log_ref(&around, remote::find(&around)?.as_ref())?.is_some() || home_id(&config, &around)?.is_some())
         {
             return Ok(around);
         }
@@ -124,20 +242,24 @@ impl Context<'_> {
     pub(super) fn ledger_with_progress(&mut self, progress: &mut dyn FnMut(u64, u64)) -> anyhow::Result<Ledger> {
         let repo = self.repo()?;
         let config = Config::open(self.world);
-        self.open(repo, &config, progress, |genesis, repo| {
+        self.open(repo, &config, &Fresh::Now, progress, |genesis, repo| {
             // A repo that merely stands around never moves a pin; one that was made here does.
             Ok(config.trusts(&genesis)? && config.is_home_of(&genesis, &repo.shown_path())?)
         })
     }
 
     /// Opens, verifies and folds the log for a gate: only one whose genesis this machine trusts, or that is named.
-    pub(super) fn gate_ledger(&mut self, genesis: Option<&str>) -> anyhow::Result<Ledger> {
+    ///
+    /// With a remote its data is fetched if it is older than the policy in force allows, or than `max_age`, if that is
+    /// shorter; [`Ledger::age`] says whether that could be had.
+    pub(super) fn gate_ledger(&mut self, genesis: Option<&str>, max_age: Option<Duration>) -> anyhow::Result<Ledger> {
         let config = Config::open(self.world);
         let from_environment = self.world.var_checked("JIT_GENESIS")?;
         let named = genesis.map(str::to_owned).or(from_environment);
         let named = named.as_deref().map(GenesisOption::parse).transpose()?;
         let (repo, is_chosen) = self.gate_repo(&config, named.as_ref())?;
-        let ledger = self.open(repo, &config, &mut |_, _| {}, |id, repo| match &named {
+        let fresh = Fresh::Within(max_age);
+        let ledger = self.open(repo, &config, &fresh, &mut |_, _| {}, |id, repo| match &named {
             Some(named) if named.id == id => Ok(is_chosen && config.trusts(&id)?),
             Some(named) => Err(Failure::untrusted(
                 Code::UnknownGenesis,
@@ -184,10 +306,12 @@ impl Context<'_> {
         &mut self,
         repo: Repo,
         config: &Config,
+        fresh: &Fresh,
         progress: &mut dyn FnMut(u64, u64),
         moves_pin: impl FnOnce(Hash, &Repo) -> anyhow::Result<bool>,
     ) -> anyhow::Result<Ledger> {
-        if repo.read_ref(BRANCH)?.is_none() {
+        let remote = remote::find(&repo)?;
+        if log_ref(&repo, remote.as_ref())?.is_none() {
             return Err(gone_log(config, &repo)?.unwrap_or_else(|| no_log(&repo)).into());
         }
         let genesis = expected_id(config, &repo)?;
@@ -199,32 +323,114 @@ impl Context<'_> {
         let pin = genesis.map(|genesis| config.pin(&genesis)).transpose()?.flatten();
         let minimums = genesis.map(|genesis| config.minimums(&genesis)).transpose()?.unwrap_or_default();
         // The tip is read after the pin: others move the branch first and the pin after it, so the branch is not behind.
-        let tip = repo.read_ref(BRANCH)?.ok_or_else(|| no_log(&repo))?;
-        let walked = log::walk(&repo, tip, pin.map(|pin| pin.commit), &rules()).map_err(Failure::of_walk)?;
-        let replayed = replay::replay(&repo, &walked, progress)?;
-        check_pin(&walked, &replayed.view, pin)?;
-        let id = replayed.view.genesis().map(|genesis| genesis.id);
-        if id != genesis {
-            let name = |id: Option<Hash>| id.map_or_else(|| "no log".to_owned(), |id| format!("log {id}"));
-            let text = format!("the branch jit/audit holds {}, where {} was", name(id), name(genesis));
-            return Err(Failure::untrusted(Code::LogRewritten, text).into());
-        }
-        for minimum in &minimums {
-            check_minimum(&replayed.view, minimum, "the one that this machine has seen")?;
-        }
-        let ledger = Ledger {
-            repo,
-            view: replayed.view,
-            lines: walked.lines,
-            verdicts: replayed.verdicts,
-            voids: walked.voids,
-            last_valid_commit: walked.last_valid_commit,
-            tail: walked.tail,
-            pin,
-            moves_pin,
+        let (tip, is_remote) = log_ref(&repo, remote.as_ref())?.ok_or_else(|| no_log(&repo))?;
+        let expected = Expected { genesis, pin, minimums };
+        let remote = remote.filter(|_| is_remote);
+        let (opened, age) = match &remote {
+            // A repo without a remote is its own truth, unless it was cloned: then nobody knows what it lacks.
+            None => {
+                let opened = expected.open_at(&repo, tip, progress)?;
+                let reason = "it was cloned, and has no remote any more".to_owned();
+                let stale = Age::Stale { seconds: None, reason };
+                (opened, if is_clone(config, genesis, &repo)? { stale } else { Age::OwnTruth })
+            }
+            Some(remote) => self.open_fresh(&repo, remote, tip, &expected, fresh, progress)?,
         };
+        let ledger = Ledger { repo, remote, opened, pin, moves_pin, age };
         self.advance_pin(config, &ledger)?;
         Ok(ledger)
+    }
+
+    /// Opens the log of a remote from data that is as fresh as it has to be. What the remote shows is taken only if it
+    /// extends what this machine has seen.
+    fn open_fresh(
+        &mut self,
+        repo: &Repo,
+        remote: &Remote,
+        tip: Oid,
+        expected: &Expected,
+        fresh: &Fresh,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> anyhow::Result<(Opened, Age)> {
+        let limit = match fresh {
+            // Whoever reads or writes wants what is there now; where that can't be had, what was there, and its age.
+            Fresh::Now => {
+                return match self.fetch(repo, remote, tip, expected, progress) {
+                    Ok(fetched) => Ok((fetched, Age::Fetched(0))),
+                    Err(Unfetched::Unreachable(why)) => {
+                        let opened = expected.open_at(repo, tip, progress)?;
+                        let age = self.age(repo)?;
+                        self.world.warn(&format!("warning: {why}\n  the log here is {}", describe_age(age)));
+                        Ok((opened, age.map_or(Age::Unknown, Age::Fetched)))
+                    }
+                    Err(Unfetched::Untrusted(why)) => Err(why),
+                };
+            }
+            Fresh::Within(shorter) => *shorter,
+        };
+        // A gate answers from what it has while that is fresh enough.
+        let known = expected.open_at(repo, tip, progress);
+        let limit_of = |opened: &Opened| {
+            let policy = opened.view.rules().map(|policy| policy.max_age());
+            [policy, limit].into_iter().flatten().min().map_or(0, |limit| u64::from(limit.as_secs()))
+        };
+        let age = self.age(repo)?;
+        if let Ok(opened) = &known
+            && age.is_some_and(|age| age <= limit_of(opened))
+        {
+            return known.map(|opened| (opened, age.map_or(Age::Unknown, Age::Fetched)));
+        }
+        match self.fetch(repo, remote, tip, expected, progress) {
+            Ok(fetched) => Ok((fetched, Age::Fetched(0))),
+            Err(Unfetched::Unreachable(why) | Unfetched::Untrusted(why)) => {
+                // A `git fetch` by hand may have brought what is not believed: the last good state is where the pin is.
+                let opened = match (known, expected.pin) {
+                    (Err(_), Some(pin)) => expected.open_at(repo, pin.commit, progress)?,
+                    (known, _) => known?,
+                };
+                if age.is_some_and(|age| age <= limit_of(&opened)) {
+                    self.world.warn(&format!("warning: answering from what was last good: {why}"));
+                    return Ok((opened, age.map_or(Age::Unknown, Age::Fetched)));
+                }
+                let reason = format!("the log here is {}, and {why}", describe_age(age));
+                Ok((opened, Age::Stale { seconds: age, reason }))
+            }
+        }
+    }
+
+    /// Fetches the log, and moves the remote-tracking ref to it if it is what it must be.
+    fn fetch(
+        &mut self,
+        repo: &Repo,
+        remote: &Remote,
+        known: Oid,
+        expected: &Expected,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Opened, Unfetched> {
+        let unreachable = |why: anyhow::Error| Unfetched::Unreachable(why);
+        let started = self.world.now();
+        let tip = match remote::fetch(self.world, repo, remote) {
+            Ok(Fetched::Tip(tip)) => tip,
+            Ok(Fetched::NoBranch) => {
+                let text = format!("the branch jit/audit is gone from the remote `{}`", remote.name);
+                return Err(Unfetched::Untrusted(Failure::untrusted(Code::LogRewritten, text).into()));
+            }
+            Err(why) => return Err(unreachable(why.into())),
+        };
+        let opened = expected.open_at(repo, tip, progress).map_err(Unfetched::Untrusted)?;
+        if tip != known {
+            let mut random = [0; 16];
+            self.world.random(&mut random);
+            remote::accept(repo, remote, tip, random).map_err(|why| unreachable(why.into()))?;
+        }
+        remote::stamp(repo, started).map_err(|why| unreachable(why.into()))?;
+        Ok(opened)
+    }
+
+    /// Returns how many seconds ago the log was fetched; none if nobody knows. A fetch that lies ahead is not known.
+    fn age(&self, repo: &Repo) -> anyhow::Result<Option<u64>> {
+        let stamped = remote::stamped(repo)?;
+        Ok(stamped.and_then(|at| u64::try_from(self.world.now().since(at).num_seconds()).ok()))
     }
 
     /// Moves this machine's pin on, where it follows this repo. A gate that can't write still answers.
@@ -270,11 +476,12 @@ impl Context<'_> {
     ) -> anyhow::Result<()> {
         let mut random = [0; 16];
         self.world.random(&mut random);
+        let started = self.world.now();
         let context = log::Context {
             rules: rules(),
             pin: ledger.pin.map(|pin| pin.commit),
             identity: Author { name: author.to_string(), email: format!("{author}@jit.invalid") },
-            now: self.world.now().unix(),
+            now: started.unix(),
             random,
         };
         let bytes = line.as_str().as_bytes();
@@ -293,19 +500,28 @@ impl Context<'_> {
             let new = NewLine { line: bytes.to_vec(), files: files.cloned().unwrap_or_default() };
             Ok(Draft { lines: vec![new], message: message.to_owned() })
         };
-        let logged = log::append(&ledger.repo, &context, &mut put).map_err(Failure::of_append)?;
+        let logged = match &ledger.remote {
+            None => log::append(&ledger.repo, &context, &mut put),
+            Some(remote) => log::append_remote(self.world, &ledger.repo, remote, &context, &mut put),
+        };
+        let logged = logged.map_err(Failure::of_append)?;
         let (mut walked, raced, delta) = before.ok_or_else(|| anyhow!("a line went in that nobody judged"))?;
-        if let Some(raced) = raced {
-            ledger.view = raced.view;
-            ledger.verdicts = raced.verdicts;
+        if ledger.remote.is_some() {
+            // What was pushed to is what is known, as of before the push.
+            remote::stamp(&ledger.repo, started)?;
         }
-        ledger.verdicts.push(delta.verdict.clone());
-        ledger.view.commit(delta);
+        let opened = &mut ledger.opened;
+        if let Some(raced) = raced {
+            opened.view = raced.view;
+            opened.verdicts = raced.verdicts;
+        }
+        opened.verdicts.push(delta.verdict.clone());
+        opened.view.commit(delta);
         walked.lines.push(bytes.to_vec());
-        ledger.lines = walked.lines;
-        ledger.voids = walked.voids;
-        ledger.last_valid_commit = logged.commit;
-        ledger.tail = logged.tail;
+        opened.lines = walked.lines;
+        opened.voids = walked.voids;
+        opened.last_valid_commit = logged.commit;
+        opened.tail = logged.tail;
         let config = Config::open(self.world);
         self.advance_pin(&config, ledger)
     }

@@ -6,6 +6,7 @@
 mod approve;
 mod audit;
 mod check;
+mod clone;
 mod context;
 mod deny;
 mod done;
@@ -25,6 +26,7 @@ mod request;
 mod revoke;
 mod show;
 mod statement;
+mod sync;
 mod text;
 mod token;
 mod verdict;
@@ -86,6 +88,8 @@ enum Color {
 #[derive(Subcommand, Debug)]
 enum Command {
     Init(init::InitArgs),
+    Clone(clone::CloneArgs),
+    Sync(sync::SyncArgs),
     /// People and services
     #[command(subcommand)]
     Identity(identity::IdentityCommand),
@@ -133,6 +137,8 @@ pub fn run(world: &mut World, args: Vec<OsString>) -> u8 {
     let mut cx = Context::new(world, cli.globals);
     let outcome = match cli.command {
         Command::Init(args) => init::run(&mut cx, &args),
+        Command::Clone(args) => clone::run(&mut cx, &args),
+        Command::Sync(args) => sync::run(&mut cx, &args),
         Command::Identity(command) => identity::run(&mut cx, &command),
         Command::Whoami(args) => whoami::run(&mut cx, &args),
         Command::Request(args) => request::run(&mut cx, &args),

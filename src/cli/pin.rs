@@ -4,16 +4,30 @@ use super::context::shown;
 use super::exit::Failure;
 use super::ledger::{is_genesis, rules};
 use crate::core::hash::Hash;
+use crate::core::history::object::Oid;
 use crate::core::ledger;
 use crate::core::reason::Code;
 use crate::core::view::{Memory, View, ViewExt};
 use crate::edge::config::{Config, Minimum, Pin};
-use crate::edge::git::Repo;
+use crate::edge::git::{GitError, Repo};
 use crate::edge::log::{self, BRANCH, Walked};
+use crate::edge::remote::{self, Remote};
+
+/// Returns the commit that the log stands at, and whether it is a remote's: with a remote it is what was fetched from it,
+/// else the local branch; none if there is neither.
+pub(super) fn log_ref(repo: &Repo, remote: Option<&Remote>) -> Result<Option<(Oid, bool)>, GitError> {
+    if let Some(remote) = remote
+        && let Some(tip) = repo.read_ref(&remote.tracking)?
+    {
+        return Ok(Some((tip, true)));
+    }
+    Ok(repo.read_ref(BRANCH)?.map(|tip| (tip, false)))
+}
 
 /// Returns the id that the first line of a log has; none if there is no log to be read.
 pub(super) fn first_id(repo: &Repo) -> Option<Hash> {
-    let tip = repo.read_ref(BRANCH).ok().flatten()?;
+    let remote = remote::find(repo).ok()?;
+    let (tip, _) = log_ref(repo, remote.as_ref()).ok().flatten()?;
     // The first parents tell quickly, unless one of a merge is no log at all: then the whole walk does.
     let line = match log::first_line(repo, tip).ok().flatten().filter(|line| is_genesis(line)) {
         Some(line) => line,

@@ -72,16 +72,27 @@ impl Repo {
         Ok(GitKeyConfig { format: get("gpg.format")?, signingkey: get("user.signingkey")? })
     }
 
-    /// Returns the host of the remote (`origin`, else the only one) where it is reached by ssh: its section of the ssh
-    /// configuration may name an agent.
-    pub fn remote_host(&self) -> Option<String> {
-        let names = self.git.remotes().ok()?;
-        let names: Vec<&str> = names.iter().filter_map(Result::ok).flatten().collect();
+    /// Returns the name of the remote that holds the log: `origin`, else the only one; none if there is none, or nobody
+    /// can say which.
+    ///
+    /// # Errors
+    /// Git's configuration can't be read.
+    pub fn remote_name(&self) -> Result<Option<String>, GitError> {
+        let failed = |error| GitError::git("listing the remotes", error);
+        let names = self.git.remotes().map_err(failed)?;
+        let names: Vec<&str> =
+            names.iter().collect::<Result<Vec<_>, _>>().map_err(failed)?.into_iter().flatten().collect();
         let name = match names.as_slice() {
-            [only] => only,
-            several => several.iter().find(|name| **name == "origin")?,
+            [only] => Some(*only),
+            several => several.iter().find(|name| **name == "origin").copied(),
         };
-        let remote = self.git.find_remote(name).ok()?;
+        Ok(name.map(str::to_owned))
+    }
+
+    /// Returns the host of the remote where it is reached by ssh: its section of the ssh configuration may name an agent.
+    pub fn remote_host(&self) -> Option<String> {
+        let name = self.remote_name().ok().flatten()?;
+        let remote = self.git.find_remote(&name).ok()?;
         ssh_host(remote.url().ok()?)
     }
 

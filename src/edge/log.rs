@@ -7,10 +7,13 @@
 //! [`propose`] is the middle of such a round, for whoever moves another ref than the local branch.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::git::{GitError, Repo};
 use super::object_writer::ObjectWriter;
 use super::reference::{AppendLock, Moved, advance};
+use super::remote::{self, Fetched, Pushed, Remote, RemoteError};
+use super::world::World;
 use crate::core::history::append::{BuildError, NewLine, build};
 use crate::core::history::chain::{Chain, ChainError, Rules, follow};
 use crate::core::history::object::{Author, CommitHead, Objects as _, Oid};
@@ -48,6 +51,16 @@ impl Walked {
     /// Returns how many lines the log has.
     pub fn size(&self) -> u64 {
         self.tail.size
+    }
+
+    /// Tells whether `lines` stand in the log, one after another.
+    fn holds(&self, lines: &[NewLine]) -> bool {
+        !lines.is_empty()
+            && self
+                .lines
+                .windows(lines.len())
+                .rev()
+                .any(|stand| stand.iter().zip(lines).all(|(line, new)| *line == new.line))
     }
 
     /// Reads the files of the policy that line number `line` proposes; none if it has none in the log's tree.
@@ -216,6 +229,64 @@ pub fn append<E>(
     Err(AppendError::Contended)
 }
 
+/// Appends to the log on a remote: fetches, lets `judge` see the log as it stands there, builds on its tip, and pushes
+/// without force; a push that lost is made anew from the same lines. Where an answer was lost, the log is looked at for
+/// the lines before anything is sent again. In the end the remote-tracking ref stands at the new commit.
+///
+/// # Errors
+/// What `judge` says; and see [`AppendError`]. After [`AppendError::Unknown`] the lines may be in the log.
+pub fn append_remote<E>(
+    world: &World,
+    repo: &Repo,
+    remote: &Remote,
+    context: &Context<'_>,
+    judge: &mut dyn FnMut(&Walked) -> Result<Draft, E>,
+) -> Result<Logged, AppendError<E>> {
+    let mut sent: Option<(Draft, Logged, RemoteError)> = None;
+    for round in 0..MOST_ROUNDS {
+        let tip = match remote::fetch(world, repo, remote) {
+            Ok(Fetched::Tip(tip)) => tip,
+            Ok(Fetched::NoBranch) => return Err(AppendError::NoLog),
+            Err(error) => {
+                return Err(match sent {
+                    Some((.., lost)) => AppendError::Unknown(lost),
+                    None => AppendError::Remote(error),
+                });
+            }
+        };
+        let walked = walk(repo, tip, context.pin, &context.rules).map_err(AppendError::Walk)?;
+        if let Some((draft, logged, _)) = &sent
+            && walked.holds(&draft.lines)
+        {
+            // Only this very commit could have brought them.
+            remote::accept(repo, remote, tip, context.random)?;
+            return Ok(*logged);
+        }
+        let draft = judge(&walked).map_err(AppendError::Judge)?;
+        let logged = propose(repo, context, Some(&walked), &draft)?;
+        match remote::push(world, repo, remote, logged.commit) {
+            Ok(Pushed::Done) => {
+                remote::accept(repo, remote, logged.commit, context.random)?;
+                return Ok(logged);
+            }
+            Ok(Pushed::Raced) => world.sleep(jitter(context.random, round)),
+            Ok(Pushed::Refused(why)) => return Err(AppendError::Refused(why)),
+            Err(error) => sent = Some((draft, logged, error)),
+        }
+    }
+    match sent {
+        Some((.., lost)) => Err(AppendError::Unknown(lost)),
+        None => Err(AppendError::Contended),
+    }
+}
+
+/// A small flat pause, so that those who lost the same race do not meet again: up to 50 ms.
+fn jitter(random: [u8; 16], round: u32) -> Duration {
+    let place = usize::try_from(round).unwrap_or_default() % random.len();
+    let byte = random.get(place).copied().unwrap_or_default();
+    Duration::from_millis(u64::from(byte) * 50 / 255)
+}
+
 /// Starts a log on the local branch with its line 0.
 ///
 /// # Errors
@@ -278,6 +349,12 @@ pub enum AppendError<E> {
     Build(BuildError<GitError>),
     /// Others were first, time and again.
     Contended,
+    /// The remote can't be reached; nothing was sent.
+    Remote(RemoteError),
+    /// The lines were sent and the answer was lost: they may be in the log.
+    Unknown(RemoteError),
+    /// The host refused them, with its words.
+    Refused(String),
     /// The repository can't be read or written to.
     Git(GitError),
 }
@@ -300,6 +377,14 @@ impl<E: fmt::Display> fmt::Display for AppendError<E> {
             AppendError::Contended => {
                 write!(f, "nothing was logged: others were first {MOST_ROUNDS} times in a row")
             }
+            AppendError::Remote(error) => write!(f, "nothing was logged: {error}"),
+            AppendError::Unknown(error) => {
+                write!(f, "nobody knows whether it was logged: it was sent, and the answer was lost: {error}")
+            }
+            AppendError::Refused(why) => {
+                let lines: Vec<String> = why.lines().map(super::git::escaped).collect();
+                write!(f, "the host refused it: {}", lines.join("; "))
+            }
             AppendError::Git(error) => error.fmt(f),
         }
     }
@@ -312,7 +397,12 @@ impl<E: std::error::Error + 'static> std::error::Error for AppendError<E> {
             AppendError::Walk(error) => error.source(),
             AppendError::Build(error) => error.source(),
             AppendError::Git(error) => error.source(),
-            AppendError::NoLog | AppendError::Exists | AppendError::NotGenesis | AppendError::Contended => None,
+            AppendError::Remote(error) | AppendError::Unknown(error) => error.source(),
+            AppendError::NoLog
+            | AppendError::Exists
+            | AppendError::NotGenesis
+            | AppendError::Contended
+            | AppendError::Refused(_) => None,
         }
     }
 }

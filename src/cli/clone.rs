@@ -1,0 +1,162 @@
+//! `jit clone`: get a policy repo, verify its log, and trust it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::context::{Context, shown};
+use super::exit::{Exit, Failure};
+use super::ledger::{Expected, Opened};
+use super::pin::{GenesisOption, check_minimum};
+use super::render;
+use crate::core::hash::Hash;
+use crate::core::reason::Code;
+use crate::core::view::{View, ViewExt};
+use crate::edge::config::{Config, Origin, Pin};
+use crate::edge::git::Repo;
+use crate::edge::log;
+use crate::edge::remote::{self, Fetched};
+
+/// Clone a policy repo, verify its whole log, and trust it on this machine
+///
+/// Shows the genesis id and the maintainers, and asks. Compare the genesis id with the one that a maintainer told you by
+/// another way. Without a terminal, name it with --genesis or JIT_GENESIS.
+#[derive(clap::Args, Debug)]
+pub(super) struct CloneArgs {
+    /// Where it is, as git takes it
+    url: String,
+    /// The folder to make [default: the last part of the URL]
+    #[arg(value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// The log that it must hold, and perhaps a size and root that it must begin with
+    #[arg(long, value_name = "ID[:SIZE:ROOT]")]
+    genesis: Option<String>,
+    /// Make a bare clone, for a gate
+    #[arg(long)]
+    bare: bool,
+    /// Do not ask; trust whatever is there only if --genesis names it
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(Serialize)]
+struct Cloned {
+    genesis: String,
+    repo: String,
+    name: String,
+    size: u64,
+    root: String,
+}
+
+pub(super) fn run(cx: &mut Context<'_>, args: &CloneArgs) -> anyhow::Result<Exit> {
+    let from_environment = cx.world.var_checked("JIT_GENESIS")?;
+    let named = args.genesis.clone().or(from_environment);
+    let named = named.as_deref().map(GenesisOption::parse).transpose()?;
+    if named.is_none() && (args.yes || !cx.can_ask()) {
+        return Err(Failure::usage("there is nobody to look at the genesis id before it is trusted")
+            .help("name the log: --genesis ID, or JIT_GENESIS=ID")
+            .into());
+    }
+    let folder = cx.world.cwd().join(match &args.folder {
+        Some(folder) => folder.clone(),
+        None => last_part(&args.url)?,
+    });
+    let is_free = fs::read_dir(&folder)
+        .map_or_else(|why| why.kind() == std::io::ErrorKind::NotFound, |mut in_it| in_it.next().is_none());
+    if !is_free {
+        return Err(Failure::denied(format!("`{}` is there already, and not empty", shown(&folder))).into());
+    }
+    let was_there = folder.exists();
+    let adopted = remote::clone(cx.world, &args.url, &folder, args.bare)
+        .map_err(anyhow::Error::from)
+        .and_then(|()| adopt(cx, &folder, named.as_ref()));
+    let (genesis, opened) = match adopted {
+        Ok(adopted) => adopted,
+        Err(why) => {
+            // What is not trusted does not stay where the next command could stumble on it.
+            let removed =
+                fs::remove_dir_all(&folder).and_then(|()| if was_there { fs::create_dir(&folder) } else { Ok(()) });
+            return Err(match removed {
+                Err(left) if left.kind() != std::io::ErrorKind::NotFound => {
+                    why.context(format!("`{}` is left behind: {left}", shown(&folder)))
+                }
+                _ => why,
+            });
+        }
+    };
+    let view = &opened.view;
+    let cloned = Cloned {
+        genesis: genesis.to_string(),
+        repo: folder.to_string_lossy().into_owned(),
+        name: view.genesis().map(|genesis| genesis.name.to_string()).unwrap_or_default(),
+        size: view.size(),
+        root: view.root().map(|root| root.to_string()).unwrap_or_default(),
+    };
+    if cx.json() {
+        cx.print_json(&cloned)?;
+    } else {
+        cx.print(&format!("Cloned {} and trusted its log {} ({} lines)", shown(&folder), cloned.name, cloned.size))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Verifies the log of a fresh clone, asks whether it is the right one, and trusts it.
+fn adopt(cx: &mut Context<'_>, folder: &Path, named: Option<&GenesisOption>) -> anyhow::Result<(Hash, Opened)> {
+    let repo = Repo::open(folder)?;
+    let no_log = || Failure::denied("that repository has no branch jit/audit, so it is no policy repo");
+    let remote = remote::find(&repo)?.ok_or_else(no_log)?;
+    let started = cx.world.now();
+    let Fetched::Tip(tip) = remote::fetch(cx.world, &repo, &remote)? else { return Err(no_log().into()) };
+    let config = Config::open(cx.world);
+    let first = log::first_line(&repo, tip)?.ok_or_else(no_log)?;
+    let id = crate::core::ledger::examine(&first).outcome.ok().map(|signed| signed.get().id);
+    let genesis =
+        id.ok_or_else(|| Failure::untrusted(Code::PolicyUnverified, "the first line of its log is no genesis"))?;
+    if let Some(named) = named.filter(|named| named.id != genesis) {
+        let text = format!("the log there is {genesis}, not the {} that was named", named.id);
+        return Err(Failure::untrusted(Code::UnknownGenesis, text).into());
+    }
+    let expected =
+        Expected { genesis: Some(genesis), pin: config.pin(&genesis)?, minimums: config.minimums(&genesis)? };
+    let opened = expected.open_at(&repo, tip, &mut |_, _| {})?;
+    if let Some(minimum) = named.and_then(|named| named.minimum) {
+        check_minimum(&opened.view, &minimum, "the one that --genesis names")?;
+    }
+    let (Some(record), Some(root)) = (opened.view.genesis(), opened.view.root()) else { return Err(no_log().into()) };
+    if named.is_none() {
+        let maintainers = match opened.view.roster() {
+            Some(policy) => policy.maintainers().iter().map(ToString::to_string).collect::<Vec<_>>(),
+            None => record.maintainers.iter().map(|founder| founder.name.to_string()).collect(),
+        };
+        let rows = [
+            ("log", record.name.to_string()),
+            ("genesis", genesis.to_string()),
+            ("started", render::both_times(cx.world, record.at)),
+            ("maintainers", maintainers.join(", ")),
+            ("size", format!("{} lines, root {root}", opened.view.size())),
+        ];
+        cx.world.warn(&format!("Every line of it verifies:\n{}", render::details(&rows)));
+        cx.confirm("Is that the genesis id that a maintainer told you by another way?", false)?;
+    }
+    let mut random = [0; 16];
+    cx.world.random(&mut random);
+    remote::accept(&repo, &remote, tip, random)?;
+    remote::stamp(&repo, started)?;
+    let pin = Pin { commit: opened.last_valid_commit, size: opened.view.size(), root };
+    let extends = |known: &Pin| opened.view.root_at(known.size) == Some(known.root);
+    config.trust(&genesis, &repo.shown_path(), Origin::Clone, started, pin, extends)?;
+    Ok((genesis, opened))
+}
+
+/// Returns the folder that git would choose: the last part of the URL, without `.git`.
+fn last_part(url: &str) -> anyhow::Result<PathBuf> {
+    let last = url.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
+    let name = last.strip_suffix(".git").unwrap_or(last);
+    if name.is_empty() || name == "." || name == ".." {
+        return Err(Failure::usage("that URL names no folder")
+            .help("name the folder to make: jit clone URL DIR")
+            .into());
+    }
+    Ok(PathBuf::from(name))
+}
