@@ -10,6 +10,7 @@ use crate::edge::config::ConfigError;
 use crate::edge::git::GitError;
 use crate::edge::keys::KeyFault;
 use crate::edge::log::{AppendError, WalkError};
+use crate::edge::remote::RemoteError;
 
 /// What the process ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +135,7 @@ impl Failure {
             cause
                 .downcast_ref::<GitError>()
                 .and_then(GitError::help)
+                .or_else(|| cause.downcast_ref::<RemoteError>().and_then(RemoteError::help))
                 .or_else(|| cause.downcast_ref::<KeyFault>().and_then(KeyFault::help))
                 .or_else(|| cause.downcast_ref::<ConfigError>().and_then(ConfigError::help))
         });
@@ -160,7 +162,7 @@ impl Failure {
             AppendError::Judge(error) => error,
             AppendError::Walk(error) => Failure::of_walk(error),
             AppendError::Git(error) => error.into(),
-            other => Failure::unavailable(other.to_string()).into(),
+            other => Failure { help: other.help(), ..Failure::unavailable(other.to_string()) }.into(),
         }
     }
 }

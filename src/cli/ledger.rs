@@ -1,7 +1,7 @@
 //! The log of a policy repo, opened: find the repo, walk `jit/audit` from its first commit, hold it against the pin of
 //! this machine, examine all lines (in parallel), fold them. Where one of these fails nothing is answered from the log.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 
@@ -22,13 +22,16 @@ use crate::core::name::Name;
 use crate::core::policy::PolicyFiles;
 use crate::core::reason::Code;
 use crate::core::statement::{Line, policy_digest};
-use crate::core::time::Duration;
+use crate::core::time::{Duration, Timestamp};
 use crate::core::view::{Memory, View, ViewExt};
 use crate::edge::config::{Config, ConfigError, Minimum, Origin, Pin};
 use crate::edge::git::Repo;
 use crate::edge::log::{self, BRANCH, Draft, Walked};
 use crate::edge::remote::{self, Fetched, Remote};
 use crate::edge::replay::{self, Replayed};
+
+/// By how many seconds a gate's clock may be behind the last fetch.
+const CLOCK_SLACK: i64 = 60;
 
 /// A log, verified, held against this machine's pin, and folded.
 pub(super) struct Ledger {
@@ -158,11 +161,33 @@ fn is_clone(config: &Config, genesis: Option<Hash>, repo: &Repo) -> anyhow::Resu
     Ok(cloned && config.is_home_of(&genesis, &repo.shown_path())?)
 }
 
+/// Says that a remote has lost its log.
+fn gone_from(remote: &Remote, pin: Option<Pin>) -> Failure {
+    let seen = pin.map(|pin| format!(": this machine has seen {} lines of it, root {}", pin.size, pin.root));
+    let seen = seen.unwrap_or_default();
+    let text = format!("the branch jit/audit is gone from the remote `{}`{seen}", shown(Path::new(&remote.name)));
+    Failure::untrusted(Code::LogRewritten, text)
+        .help("restore it from a clone that has the lines, and find out who did")
+}
+
+/// Refuses to answer at a gate whose clock is behind the last fetch: what had ended would be live again.
+fn check_clock(stamped: Option<Timestamp>, now: Timestamp) -> anyhow::Result<()> {
+    match stamped {
+        Some(at) if at.since(now).num_seconds() > CLOCK_SLACK => {
+            let text = format!("this machine's clock is wrong: it says {now}, and the log was fetched here at {at}");
+            let help = "set the clock; if it is right now and was wrong then, `jit sync` notes the time anew";
+            Err(Failure { code: Some(Code::Clock), ..Failure::unavailable(text) }.help(help).into())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn describe_age(seconds: Option<u64>) -> String {
-    match seconds.map(Duration::from_secs) {
-        Some(Some(age)) => format!("{age} old"),
-        Some(None) => "just fetched".to_owned(),
-        None => "of an age that nobody knows".to_owned(),
+    match seconds.map(|seconds| (seconds, Duration::from_secs(seconds))) {
+        Some((_, Some(age))) => format!("the log here was fetched {age} ago"),
+        Some((0, None)) => "the log here was fetched just now".to_owned(),
+        Some((_, None)) => "the log here was fetched more than a year ago".to_owned(),
+        None => "nobody knows how old the log here is".to_owned(),
     }
 }
 
@@ -325,7 +350,9 @@ impl Context<'_> {
         // The tip is read after the pin: others move the branch first and the pin after it, so the branch is not behind.
         let (tip, is_remote) = log_ref(&repo, remote.as_ref())?.ok_or_else(|| no_log(&repo))?;
         let expected = Expected { genesis, pin, minimums };
-        let remote = remote.filter(|_| is_remote);
+        // Where it was fetched once, a remote-tracking ref that is gone does not make this copy the truth.
+        let was_fetched = remote::stamped(&repo)?.is_some();
+        let remote = remote.filter(|_| is_remote || was_fetched);
         let (opened, age) = match &remote {
             // A repo without a remote is its own truth, unless it was cloned: then nobody knows what it lacks.
             None => {
@@ -360,14 +387,16 @@ impl Context<'_> {
                     Err(Unfetched::Unreachable(why)) => {
                         let opened = expected.open_at(repo, tip, progress)?;
                         let age = self.age(repo)?;
-                        self.world.warn(&format!("warning: {why}\n  the log here is {}", describe_age(age)));
-                        Ok((opened, age.map_or(Age::Unknown, Age::Fetched)))
+                        self.world.warn(&format!("warning: {why}\n  {}", describe_age(age)));
+                        // What could not be fetched is never as new as what was.
+                        Ok((opened, age.map_or(Age::Unknown, |age| Age::Fetched(age.max(1)))))
                     }
                     Err(Unfetched::Untrusted(why)) => Err(why),
                 };
             }
             Fresh::Within(shorter) => *shorter,
         };
+        check_clock(remote::stamped(repo)?, self.world.now())?;
         // A gate answers from what it has while that is fresh enough.
         let known = expected.open_at(repo, tip, progress);
         let limit_of = |opened: &Opened| {
@@ -392,7 +421,7 @@ impl Context<'_> {
                     self.world.warn(&format!("warning: answering from what was last good: {why}"));
                     return Ok((opened, age.map_or(Age::Unknown, Age::Fetched)));
                 }
-                let reason = format!("the log here is {}, and {why}", describe_age(age));
+                let reason = format!("{}, and {why}", describe_age(age));
                 Ok((opened, Age::Stale { seconds: age, reason }))
             }
         }
@@ -412,8 +441,7 @@ impl Context<'_> {
         let tip = match remote::fetch(self.world, repo, remote) {
             Ok(Fetched::Tip(tip)) => tip,
             Ok(Fetched::NoBranch) => {
-                let text = format!("the branch jit/audit is gone from the remote `{}`", remote.name);
-                return Err(Unfetched::Untrusted(Failure::untrusted(Code::LogRewritten, text).into()));
+                return Err(Unfetched::Untrusted(gone_from(remote, expected.pin).into()));
             }
             Err(why) => return Err(unreachable(why.into())),
         };
@@ -509,6 +537,22 @@ impl Context<'_> {
         if ledger.remote.is_some() {
             // What was pushed to is what is known, as of before the push.
             remote::stamp(&ledger.repo, started)?;
+        }
+        let size = u64::try_from(walked.lines.len())?;
+        if (logged.first, logged.tail.size) != (size, size + 1) {
+            // It was found in the log after its answer was lost, and more stands there by now.
+            walked = log::walk(&ledger.repo, logged.commit, context.pin, &context.rules).map_err(Failure::of_walk)?;
+            let replayed = ledger.catch_up(&walked)?;
+            ledger.opened = Opened {
+                view: replayed.view,
+                lines: walked.lines,
+                verdicts: replayed.verdicts,
+                voids: walked.voids,
+                last_valid_commit: walked.last_valid_commit,
+                tail: walked.tail,
+            };
+            let config = Config::open(self.world);
+            return self.advance_pin(&config, ledger);
         }
         let opened = &mut ledger.opened;
         if let Some(raced) = raced {

@@ -27,6 +27,8 @@ pub const BRANCH: &str = "refs/heads/jit/audit";
 
 /// How often others may be first before an append gives up.
 const MOST_ROUNDS: u32 = 50;
+/// The same for a log on a remote, where all who write may want to at once and nobody can be kept out.
+const MOST_PUSHES: u32 = 1000;
 /// After how many lost rounds an append keeps other jits out while it walks.
 const POLITE_ROUNDS: u32 = 2;
 
@@ -53,14 +55,12 @@ impl Walked {
         self.tail.size
     }
 
-    /// Tells whether `lines` stand in the log, one after another.
-    fn holds(&self, lines: &[NewLine]) -> bool {
-        !lines.is_empty()
-            && self
-                .lines
-                .windows(lines.len())
-                .rev()
-                .any(|stand| stand.iter().zip(lines).all(|(line, new)| *line == new.line))
+    /// Returns where `lines` stand in the log, one after another; none if they do not.
+    fn place_of(&self, lines: &[NewLine]) -> Option<u64> {
+        let count = lines.len().max(1);
+        let is_here = |stand: &[Vec<u8>]| stand.iter().zip(lines).all(|(line, new)| *line == new.line);
+        let place = self.lines.windows(count).rposition(is_here).filter(|_| !lines.is_empty())?;
+        u64::try_from(place).ok()
     }
 
     /// Reads the files of the policy that line number `line` proposes; none if it has none in the log's tree.
@@ -242,8 +242,8 @@ pub fn append_remote<E>(
     context: &Context<'_>,
     judge: &mut dyn FnMut(&Walked) -> Result<Draft, E>,
 ) -> Result<Logged, AppendError<E>> {
-    let mut sent: Option<(Draft, Logged, RemoteError)> = None;
-    for round in 0..MOST_ROUNDS {
+    let mut sent: Option<(Draft, RemoteError)> = None;
+    for round in 0..MOST_PUSHES {
         let tip = match remote::fetch(world, repo, remote) {
             Ok(Fetched::Tip(tip)) => tip,
             Ok(Fetched::NoBranch) => return Err(AppendError::NoLog),
@@ -255,12 +255,12 @@ pub fn append_remote<E>(
             }
         };
         let walked = walk(repo, tip, context.pin, &context.rules).map_err(AppendError::Walk)?;
-        if let Some((draft, logged, _)) = &sent
-            && walked.holds(&draft.lines)
+        if let Some((draft, _)) = &sent
+            && let Some(first) = walked.place_of(&draft.lines)
         {
-            // Only this very commit could have brought them.
             remote::accept(repo, remote, tip, context.random)?;
-            return Ok(*logged);
+            // Others may be behind them already, and which of our commits arrived is not known: the log as it stands is.
+            return Ok(Logged { commit: walked.last_valid_commit, first, tail: walked.tail });
         }
         let draft = judge(&walked).map_err(AppendError::Judge)?;
         let logged = propose(repo, context, Some(&walked), &draft)?;
@@ -271,7 +271,7 @@ pub fn append_remote<E>(
             }
             Ok(Pushed::Raced) => world.sleep(jitter(context.random, round)),
             Ok(Pushed::Refused(why)) => return Err(AppendError::Refused(why)),
-            Err(error) => sent = Some((draft, logged, error)),
+            Err(error) => sent = Some((draft, error)),
         }
     }
     match sent {
@@ -359,6 +359,31 @@ pub enum AppendError<E> {
     Git(GitError),
 }
 
+impl<E> AppendError<E> {
+    /// Returns a command to type, or a thing to change.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            AppendError::Refused(_) => Some(
+                "whoever may ask or approve must be able to push to jit/audit, directly: see the host's branch rules, \
+                 and who has the right to push"
+                    .to_owned(),
+            ),
+            AppendError::Remote(error) => error.help(),
+            AppendError::Unknown(_) => {
+                Some("before you do it again, look: `jit audit log` once the remote is back".to_owned())
+            }
+            AppendError::Walk(error) => error.git().and_then(GitError::help),
+            AppendError::Git(error) => error.help(),
+            AppendError::Judge(_)
+            | AppendError::NoLog
+            | AppendError::Exists
+            | AppendError::NotGenesis
+            | AppendError::Build(_)
+            | AppendError::Contended => None,
+        }
+    }
+}
+
 impl<E> From<GitError> for AppendError<E> {
     fn from(error: GitError) -> AppendError<E> {
         AppendError::Git(error)
@@ -375,15 +400,14 @@ impl<E: fmt::Display> fmt::Display for AppendError<E> {
             AppendError::Walk(error) => error.fmt(f),
             AppendError::Build(error) => error.fmt(f),
             AppendError::Contended => {
-                write!(f, "nothing was logged: others were first {MOST_ROUNDS} times in a row")
+                write!(f, "nothing was logged: others were first, time and again")
             }
             AppendError::Remote(error) => write!(f, "nothing was logged: {error}"),
             AppendError::Unknown(error) => {
                 write!(f, "nobody knows whether it was logged: it was sent, and the answer was lost: {error}")
             }
             AppendError::Refused(why) => {
-                let lines: Vec<String> = why.lines().map(super::git::escaped).collect();
-                write!(f, "the host refused it: {}", lines.join("; "))
+                write!(f, "nothing was logged: the host refused it: {}", remote::talk(why))
             }
             AppendError::Git(error) => error.fmt(f),
         }

@@ -11,16 +11,19 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::git::{GitError, Repo};
 use super::log::BRANCH;
 use super::reference::{AppendLock, Moved, advance};
 use super::world::World;
-use crate::core::history::object::Oid;
+use crate::core::hash::parse_hex;
+use crate::core::history::object::{Objects as _, Oid};
 use crate::core::time::Timestamp;
 
 /// Where a fetch puts the branch before anybody has walked it.
@@ -31,8 +34,23 @@ const STAMP: &str = "jit/fetched-at";
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The most of git's words that are kept, in bytes.
 const MAX_TALK: u64 = 64 * 1024;
-/// The most bytes that one fetch may bring: a pack this large is refused by git itself.
-const MAX_FETCH: &str = "2g";
+/// The most bytes that one fetch may bring: no file that git writes for us, such as a pack, may grow larger.
+const MAX_FETCH: u64 = 2 << 30;
+
+/// What git would take from whoever runs us, such as a hook, that belongs to another repository; and our own secret.
+const NOT_PASSED_ON: [&str; 11] = [
+    "JIT_TOKEN",
+    "GIT_DIR",
+    "GIT_COMMON_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_QUARANTINE_PATH",
+    "GIT_SHALLOW_FILE",
+    "GIT_TRACE",
+];
 
 /// A remote repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,24 +104,45 @@ pub enum Fetched {
 /// The remote can't be reached, takes too long, or sends what git does not take; with git's words.
 pub fn fetch(world: &World, repo: &Repo, remote: &Remote) -> Result<Fetched, RemoteError> {
     let refspec = format!("+{BRANCH}:{FETCHED}");
-    let options =
-        ["fetch", "--porcelain", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc"];
-    let mut args: Vec<OsString> = vec!["-c".into(), format!("transfer.maxPackSize={MAX_FETCH}").into()];
-    args.extend(options.map(OsString::from));
+    let options = [
+        "fetch",
+        "--porcelain",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--no-recurse-submodules",
+        "--no-auto-gc",
+        "--no-prune",
+        // Else git moves the remote-tracking ref too, to what nobody has walked yet.
+        "--refmap=",
+    ];
+    let mut args: Vec<OsString> = options.map(OsString::from).to_vec();
     args.extend(["--".into(), remote.name.clone().into(), refspec.into()]);
     let said = run(world, Some(repo), &args)?;
+    // Another process may fetch here at the same time and hold the ref, or move it again: what this fetch brought is in
+    // its own words.
+    if let Some(tip) = brought(&said.out)
+        && repo.commit(tip)?.is_some()
+    {
+        return Ok(Fetched::Tip(tip));
+    }
     if !said.status.success() {
         // The one refusal that is an answer: git asks for a ref by name, and the host has none.
         let missing = format!("couldn't find remote ref {BRANCH}");
         if said.err.contains(&missing) {
             return Ok(Fetched::NoBranch);
         }
-        return Err(RemoteError::failed("fetching", remote, said));
+        return Err(RemoteError::failed("fetching from the remote", remote, said));
     }
     match repo.read_ref(FETCHED)? {
         Some(tip) => Ok(Fetched::Tip(tip)),
         None => Ok(Fetched::NoBranch),
     }
+}
+
+/// Reads what a fetch brought to [`FETCHED`]: `<flag> <old> <new> <local ref>`, git-fetch(1) "Output".
+fn brought(out: &str) -> Option<Oid> {
+    let line = out.lines().find(|line| line.ends_with(FETCHED))?;
+    line.split_ascii_whitespace().rev().nth(1).map(str::as_bytes).and_then(parse_hex).map(Oid)
 }
 
 /// Moves the remote-tracking ref to what was fetched, walked and found good. `random` names a file.
@@ -140,8 +179,9 @@ pub enum Pushed {
 /// The remote can't be reached, or its answer was lost: the commit may stand there all the same.
 pub fn push(world: &World, repo: &Repo, remote: &Remote, commit: Oid) -> Result<Pushed, RemoteError> {
     let refspec = format!("{commit}:{BRANCH}");
-    let args: Vec<OsString> =
-        ["push", "--porcelain", "--no-verify", "--", &remote.name, &refspec].map(OsString::from).to_vec();
+    let options = ["push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no"];
+    let mut args: Vec<OsString> = options.map(OsString::from).to_vec();
+    args.extend(["--", &remote.name, &refspec].map(OsString::from));
     let said = run(world, Some(repo), &args)?;
     if said.status.success() {
         return Ok(Pushed::Done);
@@ -162,9 +202,9 @@ pub fn push(world: &World, repo: &Repo, remote: &Remote, commit: Oid) -> Result<
         }
         Some(line) => {
             let why = line.split('\t').nth(2).unwrap_or_default();
-            Ok(Pushed::Refused(format!("{why}\n{}", said.err).trim().to_owned()))
+            Ok(Pushed::Refused(format!("{why}\n{}", said.err)))
         }
-        None => Err(RemoteError::failed("pushing", remote, said)),
+        None => Err(RemoteError::failed("pushing to the remote", remote, said)),
     }
 }
 
@@ -208,17 +248,19 @@ fn run(world: &World, repo: Option<&Repo>, args: &[OsString]) -> Result<Said, Re
     let mut command: Command = world.command("git");
     if let Some(repo) = repo {
         command.arg("--git-dir").arg(repo.common_dir());
+        // A remote may be a path, and then it starts where git itself would stand.
+        command.current_dir(repo.work_dir().unwrap_or(repo.common_dir()));
     }
     command.args(args);
     command.env("LC_ALL", "C").env("LANGUAGE", "C").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for variable in ["JIT_TOKEN", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_TRACE"] {
+    for variable in NOT_PASSED_ON {
         command.env_remove(variable);
     }
     if !(world.stdin_is_terminal() && world.stderr_is_terminal()) {
         // Nobody is there to answer: fail rather than wait.
         command.env("GIT_TERMINAL_PROMPT", "0").env("GCM_INTERACTIVE", "never");
     }
-    let mut child = command.spawn().map_err(RemoteError::NoGit)?;
+    let mut child = spawn_bounded(&mut command).map_err(RemoteError::NoGit)?;
     let out = read_in_background(child.stdout.take());
     let err = read_in_background(child.stderr.take());
     let (ended, end) = mpsc::channel();
@@ -239,6 +281,20 @@ fn run(world: &World, repo: Option<&Repo>, args: &[OsString]) -> Result<Said, Re
     let text =
         |reader: thread::JoinHandle<Vec<u8>>| String::from_utf8_lossy(&reader.join().unwrap_or_default()).into_owned();
     Ok(Said { status, out: text(out), err: text(err) })
+}
+
+/// Starts git, which inherits a limit on how large a file it may write.
+fn spawn_bounded(command: &mut Command) -> io::Result<Child> {
+    let before = getrlimit(Resource::Fsize);
+    let bound = before.current.map_or(MAX_FETCH, |current| current.min(MAX_FETCH));
+    // Where there can be no limit there is still the one on time.
+    let is_bounded = setrlimit(Resource::Fsize, Rlimit { current: Some(bound), ..before.clone() }).is_ok();
+    let child = command.spawn();
+    if is_bounded {
+        // We write no such file: a limit that stays harms nobody.
+        let _ = setrlimit(Resource::Fsize, before);
+    }
+    child
 }
 
 /// Ends git and leaves its helpers to notice that it has gone.
@@ -281,7 +337,33 @@ pub enum RemoteError {
     Git(GitError),
 }
 
+/// Returns what git and the host said, escaped and in one line.
+pub(super) fn talk(said: &str) -> String {
+    let lines = said.lines().map(str::trim).filter(|line| {
+        // What the status says already, and frames without words in them.
+        !line.is_empty() && *line != "remote:" && !line.starts_with("error: failed to push some refs")
+    });
+    let lines: Vec<String> = lines.map(super::git::escaped).collect();
+    if lines.is_empty() { "git does not say why".to_owned() } else { lines.join("; ") }
+}
+
 impl RemoteError {
+    /// Returns a command to type, or a thing to change.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            RemoteError::NoGit(_) => Some("install git, so that it is found in PATH".to_owned()),
+            RemoteError::TooSlow(_) => Some("check the network, and what `git fetch` says by hand".to_owned()),
+            RemoteError::Failed { doing: "cloning", remote, .. } => {
+                Some(format!("check the URL and the network: git ls-remote '{}'", super::git::escaped(remote)))
+            }
+            RemoteError::Failed { remote, .. } => Some(format!(
+                "check its URL (`git remote -v`) and the network: git fetch '{}'",
+                super::git::escaped(remote)
+            )),
+            RemoteError::Git(error) => error.help(),
+        }
+    }
+
     fn failed(doing: &'static str, remote: &Remote, said: Said) -> RemoteError {
         RemoteError::Failed { doing, remote: remote.name.clone(), said: said.err }
     }
@@ -299,8 +381,7 @@ impl fmt::Display for RemoteError {
             RemoteError::NoGit(why) => write!(f, "can't run git: {why}"),
             RemoteError::TooSlow(length) => write!(f, "git did not answer within {} s", length.as_secs()),
             RemoteError::Failed { doing, remote, said } => {
-                let lines: Vec<String> = said.trim().lines().map(super::git::escaped).collect();
-                write!(f, "{doing} with the remote `{}` failed: {}", super::git::escaped(remote), lines.join("; "))
+                write!(f, "{doing} `{}` failed: {}", super::git::escaped(remote), talk(said))
             }
             RemoteError::Git(error) => error.fmt(f),
         }
