@@ -288,7 +288,7 @@ fn spawn_bounded(command: &mut Command) -> io::Result<Child> {
     let before = getrlimit(Resource::Fsize);
     let bound = before.current.map_or(MAX_FETCH, |current| current.min(MAX_FETCH));
     // Where there can be no limit there is still the one on time.
-    let is_bounded = setrlimit(Resource::Fsize, Rlimit { current: Some(bound), ..before.clone() }).is_ok();
+    let is_bounded = setrlimit(Resource::Fsize, Rlimit { current: Some(bound), ..before }).is_ok();
     let child = command.spawn();
     if is_bounded {
         // We write no such file: a limit that stays harms nobody.
