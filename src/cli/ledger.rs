@@ -360,7 +360,10 @@ impl Context<'_> {
                     Err(Unfetched::Unreachable(why)) => {
                         let opened = expected.open_at(repo, tip, progress)?;
                         let age = self.age(repo)?;
-                        self.world.warn(&format!("warning: {why}\n  the log here is {}", describe_age(age)));
+                        self.warn_once(
+                            &format!("warning: {why}"),
+                            &format!("\n  the log here is {}", describe_age(age)),
+                        );
                         Ok((opened, age.map_or(Age::Unknown, Age::Fetched)))
                     }
                     Err(Unfetched::Untrusted(why)) => Err(why),
