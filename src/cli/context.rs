@@ -22,6 +22,8 @@ pub(super) struct Context<'w> {
     pub(super) globals: Globals,
     /// Whether answers are held back.
     is_silent: bool,
+    /// The last warning that could come again and again.
+    last_warning: Option<String>,
 }
 /// The caller: an identity of the log, and the key that shows it.
 pub(super) struct Me {
@@ -40,7 +42,7 @@ impl Me {
 impl<'w> Context<'w> {
     /// Puts a world and the global options together.
     pub(super) fn new(world: &'w mut World, globals: Globals) -> Context<'w> {
-        Context { world, globals, is_silent: false }
+        Context { world, globals, is_silent: false, last_warning: None }
     }
 
     /// Tells whether `--json` was given.
@@ -51,6 +53,15 @@ impl<'w> Context<'w> {
     /// Tells whether `--quiet` was given.
     pub(super) fn quiet(&self) -> bool {
         self.globals.quiet
+    }
+
+    /// Warns of something that may come up at each look of a command that looks again and again: said once, until it is
+    /// something else.
+    pub(super) fn warn_once(&mut self, what: &str, more: &str) {
+        if self.last_warning.as_deref() != Some(what) {
+            self.world.warn(&format!("{what}{more}"));
+            self.last_warning = Some(what.to_owned());
+        }
     }
 
     /// Tells whether the command line or the environment names a repo.

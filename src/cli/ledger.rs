@@ -387,8 +387,7 @@ impl Context<'_> {
                     Err(Unfetched::Unreachable(why)) => {
                         let opened = expected.open_at(repo, tip, progress)?;
                         let age = self.age(repo)?;
-                        self.world.warn(&format!("warning: {why}\n  {}", describe_age(age)));
-                        // What could not be fetched is never as new as what was.
+                        self.warn_once(&format!("warning: {why}"), &format!("\n  {}", describe_age(age)));
                         Ok((opened, age.map_or(Age::Unknown, |age| Age::Fetched(age.max(1)))))
                     }
                     Err(Unfetched::Untrusted(why)) => Err(why),

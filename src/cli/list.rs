@@ -7,6 +7,7 @@ use super::exit::{Exit, Failure};
 use super::json::{self, GrantJson, NeedJson, ReasonJson, RequestJson};
 use super::ledger::Ledger;
 use super::render;
+use super::watch::Patience;
 use crate::core::decide::{self, Answer, Decision};
 use crate::core::evaluate;
 use crate::core::ledger::RequestRecord;
@@ -30,6 +31,10 @@ pub(super) struct ListArgs {
     /// Those that have ended, too
     #[arg(long, conflicts_with_all = ["pending", "active"])]
     all: bool,
+    /// Go on until it is ended: on a terminal draw it anew every few seconds, else print it again when something has
+    /// changed (with --json one object a line)
+    #[arg(long)]
+    watch: bool,
 }
 
 #[derive(Serialize)]
@@ -66,14 +71,40 @@ struct Listed<'a> {
 }
 
 pub(super) fn run(cx: &mut Context<'_>, args: &ListArgs) -> anyhow::Result<Exit> {
-    let ledger = cx.ledger()?;
-    let me = match cx.me(&ledger) {
+    if !args.watch {
+        let ledger = cx.ledger()?;
+        let (_, text) = look(cx, args, &ledger)?;
+        cx.print(&text)?;
+        return Ok(Exit::Done);
+    }
+    let redraws = cx.world.stdout_is_terminal() && !cx.json();
+    let mut last = None;
+    loop {
+        let ledger = cx.ledger()?;
+        let (state, text) = look(cx, args, &ledger)?;
+        if redraws {
+            cx.print(&format!("{CLEAR}{text}"))?;
+        } else if last.as_ref() != Some(&state) {
+            cx.print(&text)?;
+        }
+        last = Some(state);
+        Patience::new(cx, None).pause(cx);
+    }
+}
+
+/// Puts the cursor into the corner and clears what is below it.
+const CLEAR: &str = "\u{1b}[H\u{1b}[J";
+
+/// Returns what there is to list, without times left, and as it is shown.
+fn look(cx: &mut Context<'_>, args: &ListArgs, ledger: &Ledger) -> anyhow::Result<(String, String)> {
+    let me = match cx.me(ledger) {
         Ok(me) => Some(me.name),
         Err(why) if args.mine => return Err(why),
         // The list is for everyone who can read the log; only what they could approve can't be marked then.
         Err(why) => {
             if cx.names_key() {
-                cx.world.warn(&format!("note: nothing is marked as yours to approve: {}", Failure::from_error(&why)));
+                let why = Failure::from_error(&why);
+                cx.warn_once(&format!("note: nothing is marked as yours to approve: {why}"), "");
             }
             None
         }
@@ -85,7 +116,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ListArgs) -> anyhow::Result<Exit>
         .map(|record| Listed {
             record,
             decision: decide::stand(&ledger.view, record, now),
-            mine_to_approve: me.as_ref().is_some_and(|me| may_approve(&ledger, record, me)),
+            mine_to_approve: me.as_ref().is_some_and(|me| may_approve(ledger, record, me)),
         })
         .filter(|listed| {
             let answer = listed.decision.answer;
@@ -102,23 +133,22 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ListArgs) -> anyhow::Result<Exit>
     listed.sort_by_key(|listed| {
         (!(listed.mine_to_approve && listed.decision.answer == Answer::Pending), listed.record.index)
     });
-    if cx.json() {
-        let requests = listed.iter().map(|listed| row(&ledger, listed)).collect();
-        cx.print_json(&ListAnswer { requests, lockdowns: lockdowns(&ledger) })?;
-    } else {
-        let text = if listed.is_empty() { nothing(args).to_owned() } else { table(cx, &listed, now) };
-        cx.print(&text)?;
+    let requests = listed.iter().map(|listed| row(ledger, listed)).collect();
+    let state = render::json(&ListAnswer { requests, lockdowns: lockdowns(ledger) }).trim_end().to_owned();
+    let mut text = state.clone();
+    if !cx.json() {
+        text = if listed.is_empty() { nothing(args).to_owned() } else { table(cx, &listed, now) };
         for lockdown in ledger.view.lockdowns().into_iter().filter(|lockdown| lockdown.lifted.is_none()) {
             let what = super::lockdown::describe(&lockdown.subjects, &lockdown.resources);
-            cx.print(&format!(
-                "Lockdown {}: {what}, by {}: {}",
+            text.push_str(&format!(
+                "\nLockdown {}: {what}, by {}: {}",
                 lockdown.id.short(),
                 lockdown.by,
                 render::quoted(&lockdown.reason)
-            ))?;
+            ));
         }
     }
-    Ok(Exit::Done)
+    Ok((state, text))
 }
 
 fn is_later(decision: &Decision) -> bool {

@@ -30,6 +30,7 @@ mod sync;
 mod text;
 mod token;
 mod verdict;
+mod watch;
 mod whoami;
 
 use std::ffi::OsString;

@@ -9,6 +9,7 @@ use super::ledger::Ledger;
 use super::render::{self, Role};
 use super::statement::{self, Insist};
 use super::text::{check_text, parse_time};
+use super::watch::Patience;
 use crate::core::decide::{self, Answer, Decision};
 use crate::core::evaluate;
 use crate::core::ledger::{Change, RequestRecord, foresee};
@@ -38,6 +39,9 @@ pub(super) struct RequestArgs {
     /// Bind the grant to something the gate knows: sha256: and 64 hex digits
     #[arg(long, value_name = "H")]
     bind: Option<Bind>,
+    /// Wait until it is granted, denied or has lapsed, or until this long has passed; then exit as if asked only then
+    #[arg(long, value_name = "D", num_args = 0..=1, require_equals = true, conflicts_with = "dry_run")]
+    wait: Option<Option<Duration>>,
     /// Print the token of a granted request on standard output, and all else on standard error
     #[arg(long)]
     token: bool,
@@ -127,12 +131,52 @@ pub(super) fn run(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Ex
     let logged = statement::say(cx, &mut ledger, &mut me, statement, &message, Insist::OnRecord)?;
     let record =
         ledger.view.request(&logged.id).cloned().ok_or_else(|| Failure::denied("the request is not on record"))?;
-    let decision = decide::stand(&ledger.view, &record, cx.world.now());
+    let (record, decision) = match args.wait {
+        Some(length) => wait(cx, &mut ledger, record, length)?,
+        None => {
+            let decision = decide::stand(&ledger.view, &record, cx.world.now());
+            (record, decision)
+        }
+    };
     let token = match (args.token, decision.answer) {
         (true, Answer::Allow) => Some(super::token::make(cx, &ledger, &mut me, &record, None, None)?),
         _ => None,
     };
     answer(cx, args, &ledger, Asked::For(&record), decision, token)
+}
+
+/// Looks again and again until a request is pending no more, or time is over.
+fn wait(
+    cx: &mut Context<'_>,
+    ledger: &mut Ledger,
+    mut record: RequestRecord,
+    length: Option<Duration>,
+) -> anyhow::Result<(RequestRecord, Decision)> {
+    let patience = Patience::new(cx, length);
+    let mut is_told = false;
+    loop {
+        let decision = decide::stand(&ledger.view, &record, cx.world.now());
+        if decision.answer != Answer::Pending {
+            return Ok((record, decision));
+        }
+        if !is_told {
+            let needs = super::verdict::describe_needs(&super::verdict::needs(&ledger.view, &record));
+            let until = render::both_times(cx.world, record.lapses_at());
+            cx.world.say(&format!(
+                "It waits for approvals, until {until}:\n{needs}\nEach of them says `jit approve {}`\nWaiting…",
+                record.id
+            ));
+            is_told = true;
+        }
+        if !patience.pause(cx) {
+            return Ok((record, decision));
+        }
+        *ledger = cx.ledger()?;
+        record = ledger.view.request(&record.id).cloned().ok_or_else(|| {
+            // A log that extends what was seen has it; without a pin nobody notices but us.
+            Failure::untrusted(Code::LogRewritten, format!("the request {} is gone from the log", record.id))
+        })?;
+    }
 }
 
 /// What was asked for.

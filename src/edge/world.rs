@@ -6,6 +6,7 @@
 //! [`fixed`] makes one for tests. Files, git and other programs are the business of the other files of the edge; a
 //! program is started through [`World::command`], so that it sees this world's environment.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -51,6 +52,7 @@ enum Source {
         random: fixed::Seeded,
         system: PathBuf,
         zone: FixedOffset,
+        during_sleep: RefCell<Option<Box<dyn FnMut()>>>,
     },
 }
 
@@ -86,7 +88,10 @@ impl World {
     pub fn sleep(&self, length: std::time::Duration) {
         match &self.source {
             Source::Real => std::thread::sleep(length),
-            Source::Fixed { clock, .. } => {
+            Source::Fixed { clock, during_sleep, .. } => {
+                if let Some(others) = during_sleep.borrow_mut().as_mut() {
+                    others();
+                }
                 let mut clock = clock.lock().unwrap_or_else(PoisonError::into_inner);
                 *clock = clock.shifted(TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX));
             }

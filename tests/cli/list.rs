@@ -1,5 +1,7 @@
 //! `jit list`.
 
+use std::rc::Rc;
+
 use insta::assert_snapshot;
 
 use crate::support::Team;
@@ -106,4 +108,31 @@ fn json() {
     let ran = team.jit("mallory", "list --mine --json").run();
     assert_eq!(ran.status, 5);
     assert_shape(&ran.json(), &error());
+}
+
+#[test]
+fn watching_prints_what_has_changed() {
+    for at_terminal in [false, true] {
+        let team = Rc::new(Team::new());
+        let (others, mut looks) = (Rc::clone(&team), 0);
+        let call = team.jit("alice", "list --watch");
+        let call = if at_terminal { call.at_terminal() } else { call };
+        let tape = call.tape();
+        let ran = call
+            .during_sleep(move || {
+                looks += 1;
+                match looks {
+                    2 => drop(others.request("bob", "ssh/prod/web-1")),
+                    4 => tape.close_out(),
+                    // Something more to print, for a reader that has gone.
+                    5 => drop(others.request("carol", "ssh/prod/web-1")),
+                    _ => assert!(looks < 6, "nobody reads it"),
+                }
+            })
+            .run();
+        let (blank, bob) = ("Nothing waits and nothing is live", "bob  access  ssh/prod/web-1");
+        let counts = (ran.out.matches(blank).count(), ran.out.matches(bob).count(), ran.out.matches('\u{1b}').count());
+        let expected = if at_terminal { (2, 2, 8) } else { (1, 1, 0) };
+        assert_eq!((ran.status, counts), (0, expected), "{ran:?}");
+    }
 }

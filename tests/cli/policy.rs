@@ -164,3 +164,24 @@ fn json() {
     assert_shape(&ran.json(), &said());
     assert_eq!(ran.json()["said"][0]["kind"], "policy");
 }
+
+#[test]
+fn a_branch_that_is_ahead_can_be_told_by_its_status() {
+    let team = Team::new();
+    let status = |expected: u8| {
+        assert_eq!(team.jit("alice", "policy status").run().status, 0);
+        assert_eq!(team.jit("alice", "policy status --exit-code").run().status, expected);
+        let ran = team.jit("alice", "policy status --exit-code --json").run();
+        assert_eq!((ran.status, ran.json()["head"]["in_force"].as_bool()), (expected, Some(expected == 0)));
+    };
+    status(0);
+    let mut files = policy(1);
+    files.push(("policies/more.toml".to_owned(), "# more to come\n".to_owned()));
+    team.commit(&files);
+    status(1);
+    assert_eq!(team.jit("alice", "policy publish --yes").run().status, 0);
+    status(0);
+    team.git(&["rm", "-q", "jit.toml"]);
+    team.git(&["commit", "-q", "-m", "No policy"]);
+    status(1);
+}

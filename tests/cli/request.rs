@@ -1,10 +1,13 @@
 //! `jit request`.
 
+use std::rc::Rc;
+
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use crate::support::Team;
+use crate::support::policy::policy;
 use crate::support::shape::{Shape, assert_shape, decision, grant, needs, object, or_null, reasons, request, with};
+use crate::support::{Call, Team};
 
 const REASON: &str = "--reason 'INC-1234 orders are stuck'";
 
@@ -176,4 +179,64 @@ fn what_can_not_be_asked() {
     }
     assert_eq!(team.jit("mallory", "request db/staging/x").show().status, 5);
     assert_snapshot!(team.transcript().replace(&long, "xxx…"));
+}
+
+/// Lets others act each time `call` waits: the n-th of `acts` at the n-th pause.
+fn meanwhile<'t>(call: Call<'t>, acts: Vec<Box<dyn Fn()>>) -> Call<'t> {
+    let mut acts = acts.into_iter();
+    call.during_sleep(move || {
+        if let Some(act) = acts.next() {
+            act();
+        }
+    })
+}
+
+/// The only request that waits.
+fn pending(team: &Team) -> String {
+    let list = team.jit("alice", "list --pending --json").run().json();
+    list["requests"][0]["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn waiting_ends_when_it_is_decided() {
+    let team = Rc::new(Team::new());
+    let act = |line: &'static str, who: &'static str| -> Box<dyn Fn()> {
+        let team = Rc::clone(&team);
+        Box::new(move || {
+            let id = pending(&team);
+            assert_eq!(team.jit(who, &line.replace("ID", &id)).run().status, 0, "{line}");
+        })
+    };
+    let nothing = || -> Box<dyn Fn()> { Box::new(|| ()) };
+    let line = "request ssh/prod/web-1 --wait";
+    team.note("approved at the second look");
+    let call = meanwhile(team.jit("alice", line), vec![nothing(), act("approve ID --yes", "bob")]);
+    assert_eq!(call.show().status, 0);
+    team.note("denied");
+    let call = meanwhile(team.jit("alice", line), vec![act("deny ID --comment 'not now' --yes", "carol")]);
+    assert_eq!(call.show().status, 1);
+    team.note("taken back");
+    let call = meanwhile(team.jit("alice", line), vec![act("revoke ID --reason x", "alice")]);
+    assert_eq!(call.show().status, 1);
+    team.note("with a token, and as JSON");
+    let call = meanwhile(team.jit("alice", &format!("{line} --token --json")), vec![act("approve ID --yes", "bob")]);
+    let answer = call.run();
+    assert_eq!(answer.status, 0);
+    assert!(answer.json()["token"].as_str().unwrap().starts_with("jit1."), "{answer:?}");
+    team.note("nobody answers, and nobody has to");
+    assert_eq!(team.jit("alice", &format!("{line}=10s")).show().status, 3);
+    assert_eq!(team.jit("alice", "request db/staging/x read --wait").show().status, 0);
+    assert_eq!(team.jit("alice", &format!("{line} --dry-run")).show().status, 2);
+    assert_snapshot!(team.transcript());
+}
+
+#[test]
+fn waiting_ends_when_it_has_lapsed() {
+    let mut files = policy(1);
+    for (_, text) in &mut files {
+        *text = text.replace("pending_for = \"24h\"", "pending_for = \"7s\"");
+    }
+    let team = Team::with(&files);
+    let ran = team.jit("alice", "request ssh/prod/web-1 --wait=1h --json").run();
+    assert_eq!((ran.status, ran.json()["reasons"][0]["code"].as_str()), (1, Some("lapsed")));
 }

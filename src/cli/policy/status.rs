@@ -15,7 +15,11 @@ use crate::edge::policy_tree::read_policy_tree;
 
 /// Show the policy in force, those that wait for signatures, and whether HEAD holds another
 #[derive(clap::Args, Debug)]
-pub(in crate::cli) struct StatusArgs {}
+pub(in crate::cli) struct StatusArgs {
+    /// Exit with 1 unless HEAD holds the policy in force
+    #[arg(long)]
+    exit_code: bool,
+}
 
 #[derive(Serialize)]
 struct Status {
@@ -60,7 +64,7 @@ struct Head {
     fault: Option<String>,
 }
 
-pub(super) fn run(cx: &mut Context<'_>, _args: &StatusArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(cx: &mut Context<'_>, args: &StatusArgs) -> anyhow::Result<Exit> {
     let ledger = cx.ledger()?;
     let mut in_force = ledger.view.policy_record().map(|policy| describe(policy, policy.signers.iter()));
     // A policy that loads is of no use to this program either, once one of a newer format was in force.
@@ -86,6 +90,7 @@ pub(super) fn run(cx: &mut Context<'_>, _args: &StatusArgs) -> anyhow::Result<Ex
         .collect();
     let status = Status { in_force, proposed, head: head(&ledger) };
     let exit = match ledger.view.rules() {
+        Some(_) if args.exit_code && !status.head.as_ref().is_some_and(|head| head.in_force) => Exit::Denied,
         Some(_) => Exit::Done,
         None => Exit::Untrusted,
     };

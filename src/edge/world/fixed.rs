@@ -2,6 +2,7 @@
 //!
 //! Nothing that a released program is given (argument, variable, file) leads here: only code that calls [`fixed`] does.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::io;
@@ -23,6 +24,7 @@ pub struct Fixed {
     cwd: PathBuf,
     system: PathBuf,
     zone: FixedOffset,
+    during_sleep: Option<Box<dyn FnMut()>>,
     terminal: Scripted,
 }
 
@@ -37,6 +39,7 @@ impl Fixed {
             cwd: PathBuf::from("/"),
             system: PathBuf::from("/nonexistent/jit"),
             zone: chrono::Offset::fix(&chrono::Utc),
+            during_sleep: None,
             terminal: Scripted {
                 terminals: BTreeSet::new(),
                 answers: VecDeque::new(),
@@ -79,6 +82,13 @@ impl Fixed {
     #[must_use]
     pub fn zone(mut self, seconds_east: i32) -> Fixed {
         self.zone = FixedOffset::east_opt(seconds_east).expect("a zone is less than a day from UTC");
+        self
+    }
+
+    /// Sets what others do each time somebody waits, before the clock moves.
+    #[must_use]
+    pub fn during_sleep(mut self, others: impl FnMut() + 'static) -> Fixed {
+        self.during_sleep = Some(Box::new(others));
         self
     }
 
@@ -128,6 +138,7 @@ pub fn fixed(made_of: Fixed) -> World {
             random,
             system: made_of.system,
             zone: made_of.zone,
+            during_sleep: RefCell::new(made_of.during_sleep),
         },
         cwd: made_of.cwd,
         terminal: Box::new(made_of.terminal),

@@ -14,7 +14,7 @@ use std::process::{Command, Output, Stdio};
 use chrono::TimeDelta;
 use jit::core::escape::escape;
 use jit::core::time::Timestamp;
-use jit::edge::world::{Fixed, Stream, fixed};
+use jit::edge::world::{Fixed, Stream, Tape, fixed};
 use regex::{Captures, Regex};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -322,6 +322,16 @@ impl Call<'_> {
 
     pub(crate) fn cwd(self, folder: &Path) -> Self {
         self.map(|world| world.cwd(folder))
+    }
+
+    /// Others do this each time the command waits.
+    pub(crate) fn during_sleep(self, others: impl FnMut() + 'static) -> Self {
+        self.map(|world| world.during_sleep(others))
+    }
+
+    /// A hold on what the command will see and print.
+    pub(crate) fn tape(&self) -> Tape {
+        self.world.tape()
     }
 
     /// Whoever read standard output has gone.
