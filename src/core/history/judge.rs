@@ -486,6 +486,19 @@ mod tests {
         let deep = hand.put_object("policy/0000000001/tests/x", MODE_FOLDER, Some(folder));
         assert!(matches!(judge_append(&store, &old, deep.tree, &named), Err(TreeError::Void(Void::Stray(_)))));
 
+        // As many files as there may be, all at the end of the same long way.
+        let mut folder = store.write_tree(&[TreeEntry { name: b"a.toml".into(), mode: MODE_FILE, oid: blob }]).unwrap();
+        for _ in 0..400 {
+            folder = store.write_tree(&[TreeEntry { name: b"a".into(), mode: MODE_FOLDER, oid: folder }]).unwrap();
+        }
+        let entry = |i| TreeEntry { name: format!("{i:04}").into_bytes(), mode: MODE_FOLDER, oid: folder };
+        let wide = store.write_tree(&(0..5_000).map(entry).collect::<Vec<_>>()).unwrap();
+        let long = hand.put_object("policy/0000000001/tests/x", MODE_FOLDER, Some(wide));
+        store.reads.set(0);
+        let verdict = judge_append(&store, &old, long.tree, &named);
+        assert_eq!(verdict, Err(Void::PolicyDigest("policy/0000000001".into()).into()));
+        assert!(store.reads.get() < 500, "{}", store.reads.get());
+
         let empty = hand.put_object("policy/0000000001/tests/x", MODE_FOLDER, Some(store.write_tree(&[]).unwrap()));
         let verdict = judge_append(&store, &old, empty.tree, &named);
         assert_eq!(verdict, Err(Void::Empty("policy/0000000001/tests/x/".into()).into()));

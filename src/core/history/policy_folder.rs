@@ -5,12 +5,15 @@
 //! the bytes of their paths.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use super::object::{MODE_FILE, MODE_FOLDER, Objects, Oid};
+use super::object::{MODE_FILE, MODE_FOLDER, Objects, Oid, TreeEntry};
 use super::segment::{POLICY, Tail, TreeError, policy_folder_name, read_folder, read_root};
 use super::void::Void;
 use crate::core::hash::Hash;
-use crate::core::policy::{FOLDERS, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, SETTINGS, digest_of, is_policy_path};
+use crate::core::policy::{
+    FOLDERS, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, SETTINGS, digest_of, is_policy_file, is_policy_folder,
+};
 
 /// Returns the files of the policy that line number `line` of a log proposes; none if it has no folder.
 ///
@@ -128,32 +131,44 @@ enum Others {
 }
 
 /// Lists the files without reading them. Every folder holds a file or is void, and none is deeper than a path may be,
-/// so the work is bounded however often one folder stands in another.
+/// so the work is bounded however often one folder stands in another: each is read once, and of each path only what is
+/// new in it is looked at.
 fn list<O: Objects + ?Sized>(
     objects: &O,
     root: Oid,
     at: &str,
     others: Others,
 ) -> Result<Vec<(String, Oid)>, TreeError<O::Error>> {
+    let mut read: BTreeMap<Oid, Rc<[TreeEntry]>> = BTreeMap::new();
     let mut files = Vec::new();
     let mut folders = vec![(String::new(), root)];
     while let Some((folder, oid)) = folders.pop() {
-        let entries = read_folder(objects, oid, &join(at, &folder))?;
+        let entries = match read.get(&oid) {
+            Some(entries) => Rc::clone(entries),
+            None => {
+                let entries: Rc<[TreeEntry]> = read_folder(objects, oid, &join(at, &folder))?.into();
+                read.insert(oid, Rc::clone(&entries));
+                entries
+            }
+        };
         let skips = folder.is_empty() && others == Others::MayStandBeside;
         if entries.is_empty() && !skips {
             return Err(Void::Empty(join(at, &folder)).into());
         }
         // The last folder found is looked into first: a file is met before many folders wait.
-        for entry in entries {
+        for entry in &*entries {
             let name = String::from_utf8_lossy(&entry.name);
             if skips && name != SETTINGS && !FOLDERS.contains(&&*name) {
                 continue;
             }
-            let path = format!("{folder}{name}");
+            let mut path = String::with_capacity(folder.len() + name.len() + 1);
+            path.push_str(&folder);
+            path.push_str(&name);
             match entry.mode {
-                MODE_FILE if is_policy_path(&path) => files.push((path, entry.oid)),
-                MODE_FOLDER if is_policy_path(&format!("{path}/a.toml")) => {
-                    folders.push((format!("{path}/"), entry.oid));
+                MODE_FILE if is_policy_file(&folder, &name) => files.push((path, entry.oid)),
+                MODE_FOLDER if is_policy_folder(&folder, &name) => {
+                    path.push('/');
+                    folders.push((path, entry.oid));
                 }
                 MODE_FILE | MODE_FOLDER => return Err(Void::Stray(join(at, &path)).into()),
                 mode => return Err(Void::Mode(join(at, &path), mode).into()),

@@ -9,7 +9,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::core::hash::Hash;
-use crate::core::name::{Name, NameError};
+use crate::core::name::{Name, NameError, is_name};
 use crate::core::policy::diagnostic::escape;
 
 /// The most files a policy may have.
@@ -89,6 +89,23 @@ pub(crate) fn digest_of<'a>(files: impl Iterator<Item = (&'a str, Hash)>) -> Has
 /// Tells whether a file at `path` (segments joined by `/`) is part of a policy.
 pub fn is_policy_path(path: &str) -> bool {
     check_path(path).is_ok()
+}
+
+/// Tells whether [`is_policy_path`] takes the file `name` in `folder`, which is empty or ends with `/` and is one that
+/// [`is_policy_folder`] took: what it took is not looked at again.
+pub(crate) fn is_policy_file(folder: &str, name: &str) -> bool {
+    match folder {
+        "" => name == SETTINGS,
+        folder => is_name(name) && name.ends_with(EXTENSION) && folder.len() + name.len() <= MAX_PATH_LEN,
+    }
+}
+
+/// Tells whether files that [`is_policy_path`] takes may stand in the folder `name` in `folder`, given as for
+/// [`is_policy_file`]. There must be room for a name of one letter.
+pub(crate) fn is_policy_folder(folder: &str, name: &str) -> bool {
+    let shortest = folder.len() + name.len() + "/a".len() + EXTENSION.len();
+    let is_named = if folder.is_empty() { FOLDERS.contains(&name) } else { is_name(name) };
+    is_named && shortest <= MAX_PATH_LEN
 }
 
 fn check_path(path: &str) -> Result<(), FilesError> {
@@ -204,6 +221,22 @@ mod tests {
         ] {
             assert!(!is_policy_path(bad), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_path_is_checked_step_by_step_as_it_is_as_a_whole() {
+        let deep = "a/".repeat(505);
+        let names = ["jit.toml", "tests", "a", "a.toml", ".toml", "toml", "A.toml", "a.TOML", "é.toml", "..", ""];
+        let mut taken = 0;
+        for folder in ["", "tests/", "tests/a/", &format!("tests/{deep}"), &format!("tests/{deep}aaa/")] {
+            for name in names.iter().copied().chain(["aaaaaaa.toml", "aaaaaaaa.toml", "aaaaaaaaa.toml"]) {
+                let path = format!("{folder}{name}");
+                assert_eq!(is_policy_file(folder, name), is_policy_path(&path), "{path}");
+                assert_eq!(is_policy_folder(folder, name), is_policy_path(&format!("{path}/a.toml")), "{path}");
+                taken += usize::from(is_policy_file(folder, name));
+            }
+        }
+        assert!(taken > 5, "{taken}");
     }
 
     #[test]

@@ -40,8 +40,8 @@ mod syntax;
 mod tests;
 
 pub use diagnostic::{Diagnostic, Kind, Severity, Span, escape, render};
-pub(crate) use files::digest_of;
 pub use files::{FOLDERS, FilesError, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, SETTINGS, is_policy_path};
+pub(crate) use files::{digest_of, is_policy_file, is_policy_folder};
 pub use lint::lint;
 pub use load::{declared_format, load};
 pub use model::{
