@@ -11,6 +11,7 @@ mod context;
 mod deny;
 mod done;
 mod exit;
+mod hook;
 mod id;
 mod identity;
 mod init;
@@ -113,6 +114,9 @@ enum Command {
     /// For auditors: read, verify and export the log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// For who hosts the repo: hooks of git
+    #[command(subcommand)]
+    Hook(hook::HookCommand),
 }
 
 /// Arguments stand in what clap says of them, and one that holds a line end could add lines of its own: then it is said
@@ -155,6 +159,7 @@ pub fn run(world: &mut World, args: Vec<OsString>) -> u8 {
         Command::Check(args) => check::run(&mut cx, &args),
         Command::Policy(command) => policy::run(&mut cx, &command),
         Command::Audit(command) => audit::run(&mut cx, &command),
+        Command::Hook(command) => hook::run(&mut cx, &command),
     };
     outcome.unwrap_or_else(|error| render::failure(&mut cx, &error)).code()
 }

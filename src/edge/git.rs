@@ -72,6 +72,16 @@ impl Repo {
         Ok(GitKeyConfig { format: get("gpg.format")?, signingkey: get("user.signingkey")? })
     }
 
+    /// Reads objects from this folder too: git keeps apart what is being pushed until it is let in.
+    ///
+    /// # Errors
+    /// It is no folder of objects.
+    pub fn add_objects(&self, folder: &Path) -> Result<(), GitError> {
+        let failed = |error| GitError::git(format!("opening the objects in {}", folder.display()), error);
+        let text = folder.to_str().ok_or_else(|| failed(git2::Error::from_str("its name is not UTF-8")))?;
+        self.git.odb().and_then(|odb| odb.add_disk_alternate(text)).map_err(failed)
+    }
+
     /// Returns the name of the remote that holds the log: `origin`, else the only one; none if there is none, or nobody
     /// can say which.
     ///

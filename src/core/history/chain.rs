@@ -112,8 +112,8 @@ pub fn follow<O: Objects + ?Sized>(
 }
 
 /// A commit of the graph.
-struct Commit {
-    oid: Oid,
+pub(super) struct Commit {
+    pub(super) oid: Oid,
     /// None if the object is no commit.
     head: Option<CommitHead>,
     /// INVARIANT: the places of its parents among all commits, all smaller than its own.
@@ -121,7 +121,7 @@ struct Commit {
 }
 
 /// Returns all commits up to `tip`, parents before children, `tip` last.
-fn discover<O: Objects + ?Sized>(objects: &O, tip: Oid) -> Result<Vec<Commit>, ChainError<O::Error>> {
+pub(super) fn discover<O: Objects + ?Sized>(objects: &O, tip: Oid) -> Result<Vec<Commit>, ChainError<O::Error>> {
     struct Open {
         oid: Oid,
         head: Option<CommitHead>,
@@ -344,7 +344,7 @@ impl<O: Objects + ?Sized> Walk<'_, O> {
 }
 
 /// Tells a void commit from an object that can't be read.
-fn void_or_error<E>(commit: Oid, error: TreeError<E>) -> Result<Void, ChainError<E>> {
+pub(super) fn void_or_error<E>(commit: Oid, error: TreeError<E>) -> Result<Void, ChainError<E>> {
     match error {
         TreeError::Void(void) => Ok(void),
         TreeError::TooLarge => Err(ChainError::TooLarge(commit)),
