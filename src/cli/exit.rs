@@ -10,6 +10,7 @@ use crate::edge::config::ConfigError;
 use crate::edge::git::GitError;
 use crate::edge::keys::KeyFault;
 use crate::edge::log::{AppendError, WalkError};
+use crate::edge::policy_tree::PolicyTreeError;
 use crate::edge::remote::RemoteError;
 
 /// What the process ends with.
@@ -139,6 +140,9 @@ impl Failure {
                 .or_else(|| cause.downcast_ref::<KeyFault>().and_then(KeyFault::help))
                 .or_else(|| cause.downcast_ref::<ConfigError>().and_then(ConfigError::help))
         });
+        if error.downcast_ref::<PolicyTreeError>().is_some_and(PolicyTreeError::is_in_the_files) {
+            return Failure { help, exit: Exit::Denied, code: None, ..failure };
+        }
         if error.downcast_ref::<ConfigError>().is_some_and(ConfigError::is_untrusted) {
             return Failure { help, exit: Exit::Untrusted, code: Some(Code::LogRewritten), ..failure };
         }

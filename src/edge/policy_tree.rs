@@ -122,6 +122,22 @@ pub enum PolicyTreeError {
     Git(GitError),
 }
 
+impl PolicyTreeError {
+    /// Tells whether the files are at fault, rather than something being out of reach.
+    pub fn is_in_the_files(&self) -> bool {
+        match self {
+            PolicyTreeError::Path(_)
+            | PolicyTreeError::Mode(..)
+            | PolicyTreeError::TooLarge
+            | PolicyTreeError::Files(_) => true,
+            PolicyTreeError::NoCommit(_)
+            | PolicyTreeError::Unreadable(_)
+            | PolicyTreeError::Folder(..)
+            | PolicyTreeError::Git(_) => false,
+        }
+    }
+}
+
 impl From<GitError> for PolicyTreeError {
     fn from(error: GitError) -> PolicyTreeError {
         PolicyTreeError::Git(error)
