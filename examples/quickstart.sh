@@ -54,7 +54,7 @@ title "Two people and their keys. In front of each command stands who runs it, w
 run 0 alice "ssh-keygen -q -t ed25519 -N '' -C alice -f .ssh/alice"
 run 0 bob "ssh-keygen -q -t ed25519 -N '' -C bob -f .ssh/bob"
 
-title "Alice makes a policy repo. The warnings are true: while she is alone, nobody can approve what she asks for."
+title "Alice makes a policy repo. While she is alone, nobody can approve what she asks for."
 run 0 alice "git config --global user.name Alice && git config --global user.email alice@example.org"
 run 0 alice "jit --quiet init access --as alice"
 cd access
@@ -68,7 +68,7 @@ run 0 bob "jit whoami"
 
 title "Bob is on call, and asks for half an hour. The policy grants that at once: he waits for nobody."
 run 0 bob "jit request db/prod/orders read --for 30m --reason 'INC-1234 orders are stuck'"
-short=$(sed -n 's/^id //p' "$answer")
+short=$(grep -om1 '[0-9a-f]\{64\}' "$answer")
 
 title "The gate opens for him, for just that. He shows his key, or brings a token where his key is not."
 run 0 bob "jit check db/prod/orders read"
@@ -78,7 +78,7 @@ run 1 gate "jit check db/prod/orders write --token-file ~/token"
 
 title "He asks for three hours. The policy wants a second person for that, and he is not one."
 run 3 bob "jit request db/prod/orders read --for 3h --reason 'INC-1234 orders are still stuck'"
-long=$(sed -n 's/^id //p' "$answer")
+long=$(grep -om1 '[0-9a-f]\{64\}' "$answer")
 run 1 bob "jit approve $long --yes"
 
 title "Alice sees who asks for what and why, and approves. (At a terminal, without --yes, she is asked.)"
