@@ -121,7 +121,8 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ListArgs) -> anyhow::Result<Exit>
     Ok(Exit::Done)
 }
 
-fn is_later(decision: &Decision) -> bool {
+/// Tells whether all that is missing is that it has not started yet.
+pub(super) fn is_later(decision: &Decision) -> bool {
     decision.reasons.iter().all(|reason| reason.code == Code::NotYetValid)
 }
 
