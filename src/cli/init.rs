@@ -133,12 +133,15 @@ pub(super) fn run(cx: &mut Context<'_>, args: &InitArgs) -> anyhow::Result<Exit>
 /// Finishes what was cut off: the log is there, and perhaps neither trust nor a policy. Anything more is no business of
 /// `init`'s.
 fn finish(cx: &mut Context<'_>, repo: Repo) -> anyhow::Result<Exit> {
-    let exists = || {
-        let text = format!("`{}` has a log already", shown(&repo.shown_path()));
-        Failure::denied(text).help("`jit audit verify` checks it; to use it as it is, name its genesis: --genesis ID")
-    };
     cx.use_repo(&repo);
     let mut ledger = cx.ledger()?;
+    let help = if Config::open(cx.world).trusts(&ledger.genesis_id())? {
+        "this machine trusts it: `jit whoami` says what you may ask for there, and `jit audit verify` checks it"
+    } else {
+        "`jit audit verify` checks it; to use it as it is, name its genesis: --genesis ID"
+    };
+    let text = format!("`{}` has a log already", shown(&repo.shown_path()));
+    let exists = || Failure::denied(text.as_str()).help(help);
     if ledger.view.policy_record().is_some() || ledger.view.size() > 1 {
         return Err(exists().into());
     }
@@ -245,6 +248,16 @@ fn starting_policy(
                 Failure::denied(format!("{} is nobody's key in the policy that is committed", key.fingerprint()))
                     .help("name another with --key, or add it to identities/ and commit")
             })?;
+            if let Some(me) = args.me.as_ref().filter(|me| **me != name) {
+                let text = format!("--as {me}: in the policy that is committed this key is `{name}`'s");
+                return Err(Failure::usage(text).help("leave --as out, or name another key with --key").into());
+            }
+            if let Some(named) = args.name.as_ref().filter(|named| named.as_str() != policy.name()) {
+                let text = format!("--name {named}: the policy that is committed is called `{}`", policy.name());
+                return Err(Failure::usage(text)
+                    .help("leave --name out, or change `name` in jit.toml and commit")
+                    .into());
+            }
             return Ok((policy, name, commit));
         }
     }
@@ -291,7 +304,11 @@ fn pack_for(template: &str, me: &Name) -> anyhow::Result<Pack> {
 }
 
 fn login_name(cx: &Context<'_>) -> anyhow::Result<Name> {
-    let login = cx.world.var("USER").or_else(|| cx.world.var("LOGNAME")).unwrap_or_default();
+    let login = cx.world.var("USER").or_else(|| cx.world.var("LOGNAME"));
+    let Some(login) = login else {
+        let failure = Failure::usage("your login name is not known: USER is not set");
+        return Err(failure.help("say who you are: jit init --as NAME").into());
+    };
     login.to_ascii_lowercase().parse().map_err(|_| {
         Failure::usage(format!("your login name `{}` can't be your name here", render::safe(&login)))
             .help("choose one: jit init --as NAME (a-z, 0-9, `.`, `_` and `-`)")

@@ -199,12 +199,10 @@ impl Ledger {
         std::str::from_utf8(line).map_err(|_| anyhow!("line {index} is no text"))
     }
 
-    /// Says what a line is worth.
-    pub(super) fn verdict(&self, index: u64) -> String {
-        match usize::try_from(index).ok().and_then(|index| self.verdicts.get(index)) {
-            Some(verdict) => describe_verdict(verdict),
-            None => String::new(),
-        }
+    /// Returns what a line is worth.
+    pub(super) fn verdict(&self, index: u64) -> anyhow::Result<&Verdict> {
+        let verdict = usize::try_from(index).ok().and_then(|index| self.verdicts.get(index));
+        verdict.ok_or_else(|| anyhow!("the log has no line {index}"))
     }
 
     /// Returns the log's id.
@@ -221,6 +219,15 @@ impl Ledger {
             return Ok(replayed);
         }
         Err(rewritten("the log changed while this command ran", size, root, &replayed.view).into())
+    }
+}
+
+/// Says for programs what a line is worth, in one word, and why where that is not all.
+pub(super) fn verdict_fields(verdict: &Verdict) -> (&'static str, Option<String>) {
+    match verdict {
+        Verdict::Effect => ("effect", None),
+        Verdict::WithoutEffect(why) => ("without-effect", Some(why.clone())),
+        Verdict::Inert(why) => ("inert", Some(why.to_string())),
     }
 }
 

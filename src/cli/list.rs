@@ -151,7 +151,8 @@ fn look(cx: &mut Context<'_>, args: &ListArgs, ledger: &Ledger) -> anyhow::Resul
     Ok((state, text))
 }
 
-fn is_later(decision: &Decision) -> bool {
+/// Tells whether all that is missing is that it has not started yet.
+pub(super) fn is_later(decision: &Decision) -> bool {
     decision.reasons.iter().all(|reason| reason.code == Code::NotYetValid)
 }
 

@@ -4,14 +4,15 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::exit::Exit;
+use super::list::is_later;
 use super::render;
 use super::statement::{self, Insist};
 use super::text::check_text;
 use crate::core::decide::{self, Answer};
-use crate::core::ledger::foresee;
+use crate::core::ledger::{RequestRecord, foresee};
 use crate::core::pattern::Pattern;
 use crate::core::statement::{Lockdown, LockdownSubject, What};
-use crate::core::view::{View, ViewExt};
+use crate::core::view::{Memory, View, ViewExt};
 
 /// End for good all that matches, and hold it back until it is lifted: shows what it ends, asks, signs, logs
 #[derive(clap::Args, Debug)]
@@ -58,21 +59,26 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LockdownArgs) -> anyhow::Result<E
     let statement = statement::compose(cx, &ledger, &me, now, What::Lockdown(lockdown))?;
     let foreseen = foresee(&ledger.view, &statement, me.signer.public_key(), None);
     statement::demand_effect(&foreseen)?;
+    // A grant for later is as good as a live one, and a lockdown ends it for good.
+    let is_open = |view: &Memory, record: &RequestRecord| {
+        let decision = decide::stand(view, record, now);
+        decision.answer != Answer::Deny || is_later(&decision)
+    };
     let mut after = ledger.view.clone();
     after.commit(foreseen);
-    let mut ended: Vec<_> = ledger
-        .view
-        .requests()
-        .filter(|record| decide::stand(&ledger.view, record, now).answer != Answer::Deny)
-        .filter(|record| decide::stand(&after, record, now).answer == Answer::Deny)
-        .collect();
+    let mut ended: Vec<_> =
+        ledger.view.requests().filter(|record| is_open(&ledger.view, record) && !is_open(&after, record)).collect();
     ended.sort_by_key(|record| record.index);
     let rows = [
         ("locks down", shown.clone()),
         ("why", render::quoted(&args.reason)),
         (
             "ends now",
-            if ended.is_empty() { "nothing".to_owned() } else { format!("{}, live or pending:", ended.len()) },
+            if ended.is_empty() {
+                "nothing".to_owned()
+            } else {
+                format!("{}, live, pending or for later:", ended.len())
+            },
         ),
     ];
     let mut text = format!("About to lock down, as {}:\n{}", me.describe(), render::details(&rows));

@@ -132,11 +132,16 @@ fn escaped(args: &[OsString], error: clap::Error) -> clap::Error {
     }
 }
 
+/// Tells whether `--json` stands among arguments that can't be read as a whole.
+fn asks_for_json(args: &[OsString]) -> bool {
+    args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json")
+}
+
 /// Runs one command line, the program's own name first, and returns the status to exit with.
 pub fn run(world: &mut World, args: Vec<OsString>) -> u8 {
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return render::usage(world, &escaped(&args, error)).code(),
+        Err(error) => return render::usage(world, &escaped(&args, error), asks_for_json(&args)).code(),
     };
     world.set_quiet(cli.globals.quiet);
     let mut cx = Context::new(world, cli.globals);

@@ -17,6 +17,7 @@ use crate::core::history::policy_folder::read_policy;
 use crate::core::ledger::PolicyRecord;
 use crate::core::policy::{self, Diagnostic, PolicyFiles, Severity};
 use crate::core::view::View;
+use crate::edge::log::BRANCH;
 
 /// How many lines of changes are shown before the rest is only counted.
 const MOST_CHANGED_LINES: usize = 400;
@@ -79,12 +80,18 @@ pub(super) fn files_of(ledger: &Ledger, index: u64) -> anyhow::Result<PolicyFile
 
 /// Describes how a proposed policy differs from the one in force, from the digested files of both.
 pub(super) fn describe_changes(ledger: &Ledger, next: &PolicyRecord) -> anyhow::Result<String> {
-    describe_difference(ledger, &files_of(ledger, next.index)?)
+    describe_difference(ledger, &files_of(ledger, next.index)?, &tree_of(next.index))
 }
 
-/// Describes how policy files differ from those in force.
-pub(super) fn describe_difference(ledger: &Ledger, next: &PolicyFiles) -> anyhow::Result<String> {
-    let (from, known) = match ledger.view.policy_record() {
+/// Names the folder of a policy line's files, as git takes it.
+fn tree_of(index: u64) -> String {
+    format!("{BRANCH}:policy/{index:010}")
+}
+
+/// Describes how policy files differ from those in force; `tree` is what git calls them.
+pub(super) fn describe_difference(ledger: &Ledger, next: &PolicyFiles, tree: &str) -> anyhow::Result<String> {
+    let in_force = ledger.view.policy_record();
+    let (from, known) = match in_force {
         Some(policy) => (format!("policy version {}", policy.version), files_of(ledger, policy.index)?),
         None => ("nothing".to_owned(), PolicyFiles::default()),
     };
@@ -105,13 +112,19 @@ pub(super) fn describe_difference(ledger: &Ledger, next: &PolicyFiles) -> anyhow
         lines.push(format!("  {word}: {}", render::safe(path)));
         let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
         let (old, new) = (text(old), text(new));
-        for change in TextDiff::from_lines(&old, &new).iter_all_changes() {
-            let sign = match change.tag() {
-                ChangeTag::Equal => continue,
-                ChangeTag::Delete => '-',
-                ChangeTag::Insert => '+',
-            };
-            lines.push(format!("    {sign} {}", render::safe(change.value().trim_end_matches(['\n', '\r']))));
+        let diff = TextDiff::from_lines(&old, &new);
+        for part in diff.grouped_ops(0) {
+            if word == "changed" {
+                lines.extend(part.first().map(|first| place(&new, first.new_range().start)));
+            }
+            for change in part.iter().flat_map(|op| diff.iter_changes(op)) {
+                let sign = match change.tag() {
+                    ChangeTag::Equal => continue,
+                    ChangeTag::Delete => '-',
+                    ChangeTag::Insert => '+',
+                };
+                lines.push(format!("    {sign} {}", render::safe(change.value().trim_end_matches(['\n', '\r']))));
+            }
         }
     }
     if lines.is_empty() {
@@ -120,7 +133,20 @@ pub(super) fn describe_difference(ledger: &Ledger, next: &PolicyFiles) -> anyhow
     let more = lines.len().saturating_sub(MOST_CHANGED_LINES);
     lines.truncate(MOST_CHANGED_LINES);
     if more > 0 {
-        lines.push(format!("  … and {more} lines more: look at the commit"));
+        // The commit that a policy line names is only said; its files in the log are what is signed.
+        let command = match in_force {
+            Some(policy) => format!("git diff {} {tree}", tree_of(policy.index)),
+            None => format!("git ls-tree -r {tree}"),
+        };
+        lines.push(format!("  … and {more} lines more: `{command}` shows all"));
     }
     Ok(format!("What changes from {from}:\n{}", lines.join("\n")))
+}
+
+/// Says where in a file a change stands: its line, and the table that the line is in. In a file of groups that look
+/// alike one could not tell otherwise who gains.
+fn place(text: &str, index: usize) -> String {
+    let above = text.lines().take(index).filter(|line| line.trim_start().starts_with('['));
+    let table = above.last().map(|line| format!(", under {}", render::safe(line.trim()))).unwrap_or_default();
+    format!("    @ line {}{table}", index + 1)
 }

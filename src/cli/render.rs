@@ -95,15 +95,15 @@ pub(super) fn paint(coloured: bool, role: Role, text: &str) -> String {
 }
 
 #[derive(Serialize)]
-struct FailureJson<'a> {
-    error: FailureBody<'a>,
+struct FailureJson {
+    error: FailureBody,
 }
 
 #[derive(Serialize)]
-struct FailureBody<'a> {
+struct FailureBody {
     code: Option<&'static str>,
-    message: &'a str,
-    help: Option<&'a str>,
+    message: String,
+    help: Option<String>,
 }
 
 /// Prints a failure and returns its exit status.
@@ -116,8 +116,8 @@ pub(super) fn failure(cx: &mut Context<'_>, error: &anyhow::Error) -> Exit {
     if cx.json() {
         let body = FailureBody {
             code: failure.code.map(|code| code.as_str()),
-            message: &failure.message,
-            help: failure.help.as_deref(),
+            message: failure.message.clone(),
+            help: failure.help.clone(),
         };
         // If even that can't be written, the status still says it.
         let _ = cx.world.out(&json(&FailureJson { error: body }));
@@ -141,8 +141,21 @@ pub(super) fn takes_colour(world: &World) -> bool {
     world.var("NO_COLOR").is_none() && world.var("TERM").is_none_or(|term| term != "dumb")
 }
 
+/// Takes what clap says of a command line apart: what is wrong, and what would be right.
+fn usage_body(text: &str) -> FailureBody {
+    let on_one_line = |part: &str| part.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut parts = text.split("\n\n").map(on_one_line).filter(|part| !part.starts_with("For more information"));
+    let message = parts.next().unwrap_or_default();
+    let help = parts.collect::<Vec<_>>().join("; ");
+    FailureBody {
+        code: None,
+        message: message.strip_prefix("error: ").unwrap_or(&message).to_owned(),
+        help: (!help.is_empty()).then_some(help),
+    }
+}
+
 /// Prints what clap says of a command line: help and version are answers, anything else is a usage error.
-pub(super) fn usage(world: &mut World, error: &clap::Error) -> Exit {
+pub(super) fn usage(world: &mut World, error: &clap::Error, json: bool) -> Exit {
     use clap::error::ErrorKind;
     let text = error.render();
     match error.kind() {
@@ -159,7 +172,12 @@ pub(super) fn usage(world: &mut World, error: &clap::Error) -> Exit {
             let text = text.to_string();
             let text = hide_tokens(&text);
             let lines: Vec<Cow<'_, str>> = text.trim_end().lines().map(safe).collect();
-            world.warn(&lines.join("\n"));
+            let text = lines.join("\n");
+            if json {
+                // If that can't be written, the status still says it.
+                let _ = world.out(&self::json(&FailureJson { error: usage_body(&text) }));
+            }
+            world.warn(&text);
             Exit::Usage
         }
     }

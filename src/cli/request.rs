@@ -270,7 +270,7 @@ fn answer(
         }
     }
     match (answer, record) {
-        (Answer::Allow | Answer::Deny, Some(record)) if !args.dry_run => lines.push(format!("id {}", record.id)),
+        (_, Some(record)) if !args.dry_run => lines.push(format!("id {}", record.id)),
         (Answer::Deny, None) if !args.dry_run => lines.push("Nothing was logged.".to_owned()),
         _ => {}
     }

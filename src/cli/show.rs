@@ -6,7 +6,7 @@ use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::id;
 use super::json::{self, GrantJson, NeedJson, ReasonJson, RequestJson};
-use super::ledger::Ledger;
+use super::ledger::{Ledger, describe_verdict, verdict_fields};
 use super::render;
 use crate::core::decide;
 use crate::core::ledger::{RequestRecord, Status};
@@ -29,7 +29,8 @@ struct Shown {
     kind: String,
     by: String,
     at: String,
-    verdict: String,
+    verdict: &'static str,
+    reason: Option<String>,
     line: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     request: Option<ShownRequest>,
@@ -51,9 +52,10 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ShowArgs) -> anyhow::Result<Exit>
     let text = ledger.line(entry.index)?;
     let line = Line::parse(text.as_bytes()).map_err(|why| Failure::denied(why.to_string()))?;
     let body = line.unverified();
-    let verdict = ledger.verdict(entry.index);
+    let verdict = ledger.verdict(entry.index)?;
     let record = ledger.view.request(&id);
     if cx.json() {
+        let (verdict, reason) = verdict_fields(verdict);
         let shown = Shown {
             id: id.to_string(),
             index: entry.index,
@@ -61,6 +63,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ShowArgs) -> anyhow::Result<Exit>
             by: body.by().to_string(),
             at: body.at().to_string(),
             verdict,
+            reason,
             line: text.to_owned(),
             request: record.map(|record| shown_request(cx, &ledger, record)),
         };
@@ -73,7 +76,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ShowArgs) -> anyhow::Result<Exit>
         ("type", body.kind().to_owned()),
         ("by", format!("{} ({})", body.by(), line.signature().key().fingerprint())),
         ("at", render::both_times(cx.world, body.at())),
-        ("verdict", verdict),
+        ("verdict", describe_verdict(verdict)),
     ];
     match record {
         Some(record) => rows.extend(request_rows(cx, &ledger, record)),
@@ -134,10 +137,10 @@ fn request_rows(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord) -> Ve
     }
     rows.extend(super::verdict::approval_rows(record));
     if let Status::Denied(ending) = &record.status {
-        rows.push(("denied", format!("{} at {}: {}", ending.by, ending.at, render::quoted(&ending.reason))));
+        rows.push(("denied", format!("{} at {}: {}", ending.by, ending.at, super::verdict::why(&ending.reason))));
     }
     if let Some(ending) = &record.revoked {
-        rows.push(("revoked", format!("{} at {}: {}", ending.by, ending.at, render::quoted(&ending.reason))));
+        rows.push(("revoked", format!("{} at {}: {}", ending.by, ending.at, super::verdict::why(&ending.reason))));
     }
     if matches!(record.status, Status::Pending) {
         rows.push((

@@ -1,5 +1,7 @@
 //! `jit whoami`: the identity behind the key.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::context::Context;
@@ -7,7 +9,8 @@ use super::exit::Exit;
 use super::render;
 use crate::core::decide;
 use crate::core::name::Name;
-use crate::core::policy::{Effect, Policy, Rule, Selector};
+use crate::core::policy::{Actions, Effect, Policy, Rule, Selector};
+use crate::core::time::Duration;
 use crate::core::view::ViewExt;
 
 /// Show the identity behind your key, its groups, and what it may ask for
@@ -30,9 +33,28 @@ struct Whoami {
 struct MayAsk {
     rule: String,
     resources: Vec<String>,
-    actions: String,
+    /// `*` alone is any.
+    actions: Vec<String>,
     max_s: u32,
-    approvals: Vec<String>,
+    approvals: Vec<EntryJson>,
+}
+
+#[derive(Serialize)]
+struct EntryJson {
+    from: Vec<String>,
+    count: u32,
+    /// None where it counts for each request.
+    longer_than_s: Option<u32>,
+}
+
+impl fmt::Display for EntryJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.count, self.from.join(", "))?;
+        match self.longer_than_s.and_then(|limit| Duration::from_secs(u64::from(limit))) {
+            Some(limit) => write!(f, " over {limit}"),
+            None => Ok(()),
+        }
+    }
 }
 
 pub(super) fn run(cx: &mut Context<'_>, _args: &WhoamiArgs) -> anyhow::Result<Exit> {
@@ -80,13 +102,14 @@ pub(super) fn run(cx: &mut Context<'_>, _args: &WhoamiArgs) -> anyhow::Result<Ex
         .may_ask_for
         .iter()
         .map(|may| {
-            let longest = crate::core::time::Duration::from_secs(u64::from(may.max_s));
+            let longest = Duration::from_secs(u64::from(may.max_s));
+            let approvals = may.approvals.iter().map(ToString::to_string).collect::<Vec<_>>();
             [
                 may.rule.clone(),
-                may.actions.clone(),
+                may.actions.join(", "),
                 may.resources.join(", "),
                 longest.map(|longest| longest.to_string()).unwrap_or_default(),
-                or_none(&may.approvals.join("; ")),
+                or_none(&approvals.join("; ")),
             ]
         })
         .collect();
@@ -110,15 +133,18 @@ fn may_ask(policy: &Policy, name: &Name) -> Vec<MayAsk> {
         Effect::Allow(allow) => Some(MayAsk {
             rule: rule.id.to_string(),
             resources: rule.resources.iter().map(ToString::to_string).collect(),
-            actions: rule.actions.to_string(),
+            actions: match &rule.actions {
+                Actions::Any => vec!["*".to_owned()],
+                Actions::These(actions) => actions.iter().map(ToString::to_string).collect(),
+            },
             max_s: allow.max.as_secs(),
             approvals: allow
                 .approvals
                 .iter()
-                .map(|entry| {
-                    let from = entry.from.iter().map(Selector::to_string).collect::<Vec<_>>().join(", ");
-                    let over = entry.longer_than.map(|limit| format!(" over {limit}")).unwrap_or_default();
-                    format!("{} of {from}{over}", entry.count)
+                .map(|entry| EntryJson {
+                    from: entry.from.iter().map(Selector::to_string).collect(),
+                    count: entry.count,
+                    longer_than_s: entry.longer_than.map(Duration::as_secs),
                 })
                 .collect(),
         }),

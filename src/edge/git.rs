@@ -359,6 +359,10 @@ impl GitError {
                 Some(format!("rename that branch: git branch -m {branch} {}-old", branch.replace('/', "-")))
             }
             GitError::NoRepo(_) => Some("name another with -C DIR, or make one with `jit init`".to_owned()),
+            GitError::Object { source, .. } if source.code() == ErrorCode::Locked => Some(
+                "who wrote it opens it with chmod g+r, and keeps the next ones open with `umask 002` in ~/.profile"
+                    .to_owned(),
+            ),
             GitError::Detached(_) => Some("switch to a branch: git switch main".to_owned()),
             _ => None,
         }
@@ -382,6 +386,10 @@ impl fmt::Display for GitError {
                 write!(f, "`{}` names no commit: {}", escaped(spec), said(source))
             }
             GitError::Symbolic(name) => write!(f, "{name} points to another ref, not to a commit"),
+            // So libgit2 calls a file that this user may not read.
+            GitError::Object { oid, source } if source.code() == ErrorCode::Locked => {
+                write!(f, "the object {oid} can't be read: {}", said(source))
+            }
             GitError::Object { oid, source } => {
                 write!(f, "the object {oid} is missing or damaged: {}", said(source))
             }

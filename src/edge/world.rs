@@ -257,7 +257,11 @@ impl World {
         }
         for _ in 0..MAX_ASKED {
             self.terminal.talk(&format!("{question} [y/N] "))?;
-            let Some(answer) = self.terminal.read_answer()? else { break };
+            let Some(answer) = self.terminal.read_answer()? else {
+                // Nobody has ended the line of the question.
+                self.terminal.talk("\n")?;
+                break;
+            };
             match answer.trim().to_ascii_lowercase().as_str() {
                 "y" | "yes" => return Ok(Some(true)),
                 "" | "n" | "no" => return Ok(Some(false)),

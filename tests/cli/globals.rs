@@ -103,12 +103,27 @@ fn failures_are_json_too() {
         ("policy lint ../nowhere", 5),
         ("request db/staging/x --not-before never", 2),
         ("lockdown --reason x", 2),
+        ("", 2),
+        ("nothing", 2),
+        ("check db//x", 2),
+        ("request", 2),
+        ("list --all --pending", 2),
+        ("audit export --format csv", 2),
     ] {
         let ran = team.jit("alice", &format!("{line} --json")).run();
         assert_eq!(ran.status, status, "{line}");
         assert_shape(&ran.json(), &error());
         assert!(ran.err.contains("error: "), "{line}: {}", ran.err);
     }
+    let answer = team.jit("alice", "check db//x --json").run().json();
+    let text = "invalid value 'db//x' for '<RESOURCE>': a resource has no empty segment: no `/` at an end, no `//`";
+    assert_eq!(answer["error"], serde_json::json!({"code": null, "message": text, "help": null}));
+    let answer = team.jit("alice", "request --json").run().json();
+    let text = "the following required arguments were not provided: <RESOURCE>";
+    let help = "Usage: jit request --json <RESOURCE> [ACTION]";
+    assert_eq!(answer["error"], serde_json::json!({"code": null, "message": text, "help": help}));
+    // What follows `--` is no option.
+    assert_eq!(team.jit("alice", "list -- --json").run().out, "");
 }
 
 #[test]

@@ -74,8 +74,16 @@ fn names_that_can_not_be() {
 fn a_policy_that_is_committed_is_taken() {
     let team = Team::without_log();
     team.commit(&policy(1));
-    team.jit("alice", "init").show();
+    team.note("under other names than it has");
+    assert_eq!(team.jit("alice", "init --as bob").show().status, 2);
+    assert_eq!(team.jit("alice", "init --name other").show().status, 2);
+    assert_eq!(team.git(&["branch", "--list", "jit/audit"]), "");
+    team.note("under those that it has");
+    team.jit("alice", "init --as alice --name acme").show();
     team.jit("alice", "audit log").show();
+    team.note("once more, by who made it and by somebody else");
+    assert_eq!(team.jit("alice", "init").show().status, 1);
+    assert_eq!(team.jit("bob", "init").show().status, 1);
     assert_snapshot!(team.transcript());
 }
 

@@ -11,6 +11,7 @@ fn a_lockdown_shows_what_it_ends() {
     team.request("alice", "db/staging/x read --reason 'load test'");
     team.request("bob", "ssh/prod/web-1");
     team.request("erin", "db/staging/x read");
+    team.request("bob", "db/staging/y read --not-before +1h");
     team.jit("carol", "lockdown --subject group:oncall --resource 'db/**' --resource 'ssh/**' --reason 'intrusion'")
         .answer("y")
         .show();

@@ -32,6 +32,7 @@ fn publish_shows_what_changes() {
     team.jit("alice", "policy publish").show();
     let mut files = edited(policy(1), "policies/all.toml", "max = \"4h\"", "max = \"8h\"");
     files.push(("tests/some.toml".to_owned(), "# \u{202e} hidden\n".to_owned()));
+    let files = edited(files, "identities/all.toml", "members = [\"bob\", \"carol\"]", "members = [\"bob\", \"erin\"]");
     team.commit(&files);
     team.jit("alice", "policy status").show();
     team.note("no; no terminal; quiet");
@@ -41,6 +42,33 @@ fn publish_shows_what_changes() {
     team.jit("alice", "policy publish").answer("y").show();
     team.jit("alice", "policy status").show();
     assert_snapshot!(team.transcript());
+}
+
+#[test]
+fn more_than_can_be_looked_at_is_cut_off_and_says_how_to_see_the_rest() {
+    let team = Team::new();
+    let mut files = policy(1);
+    files.push(("tests/long.toml".to_owned(), "# x\n".repeat(500)));
+    team.commit(&files);
+    let ran = team.jit("alice", "policy publish --yes").run();
+    assert_eq!(ran.status, 0);
+    let commit = team.git(&["rev-parse", "HEAD"]);
+    let command = format!("git diff refs/heads/jit/audit:policy/0000000001 {}", commit.trim());
+    assert!(ran.err.contains(&format!("… and 101 lines more: `{command}` shows all")), "{}", ran.err);
+    let args: Vec<&str> = command.split(' ').skip(1).collect();
+    assert_eq!(team.git(&args).matches("+# x").count(), 500);
+}
+
+#[test]
+fn what_is_proposed_already_is_named() {
+    let team = Team::new();
+    team.commit(&policy(2));
+    assert_eq!(team.jit("alice", "policy publish --yes").run().status, 3);
+    let ran = team.jit("bob", "policy publish").run();
+    let proposed = &team.jit("bob", "policy status --json").run().json()["proposed"][0]["id"];
+    let note =
+        format!("just these files are proposed already; `jit approve {}` signs for that", proposed.as_str().unwrap());
+    assert!(ran.err.contains(&note), "{}", ran.err);
 }
 
 #[test]

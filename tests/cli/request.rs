@@ -35,6 +35,21 @@ fn waits_for_approvals() {
 }
 
 #[test]
+fn what_is_logged_says_its_id_on_a_line_of_its_own() {
+    let team = Team::new();
+    for (line, status) in [
+        (format!("request db/prod/orders read {REASON}"), 0),
+        ("request ssh/prod/web-1".to_owned(), 3),
+        ("request db/prod/orders write --for 1h".to_owned(), 1),
+    ] {
+        let ran = team.jit("alice", &line).run();
+        let ids: Vec<&str> = ran.out.lines().filter_map(|line| line.strip_prefix("id ")).collect();
+        assert_eq!((ran.status, ids.len()), (status, 1), "{line}: {}", ran.out);
+        assert_eq!(team.jit("alice", &format!("show {}", ids[0])).run().status, 0);
+    }
+}
+
+#[test]
 fn denied() {
     let team = Team::new();
     let table = [

@@ -58,7 +58,8 @@ fn json() {
         ("type", Shape::Text),
         ("by", Shape::Text),
         ("at", Shape::Time),
-        ("verdict", Shape::Text),
+        ("verdict", Shape::Word(&["effect", "without-effect", "inert"])),
+        ("reason", or_null(Shape::Text)),
         ("line", Shape::Text),
     ]);
     let shown = with(

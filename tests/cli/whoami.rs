@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use crate::support::Team;
-use crate::support::shape::{Shape, assert_shape, error, list, object};
+use crate::support::shape::{Shape, assert_shape, error, list, object, or_null};
 
 #[test]
 fn everyone_sees_themselves() {
@@ -21,9 +21,16 @@ fn json() {
     let may_ask = object(&[
         ("rule", Shape::Text),
         ("resources", list(Shape::Text)),
-        ("actions", Shape::Text),
+        ("actions", list(Shape::Text)),
         ("max_s", Shape::Number),
-        ("approvals", list(Shape::Text)),
+        (
+            "approvals",
+            list(object(&[
+                ("from", list(Shape::Text)),
+                ("count", Shape::Number),
+                ("longer_than_s", or_null(Shape::Number)),
+            ])),
+        ),
     ]);
     let shape = object(&[
         ("name", Shape::Text),

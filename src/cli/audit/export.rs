@@ -7,10 +7,9 @@ use serde_json::value::RawValue;
 use super::log::worth;
 use super::summary;
 use crate::cli::context::Context;
-use crate::cli::exit::Exit;
-use crate::cli::ledger::Ledger;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::ledger::{Ledger, verdict_fields};
 use crate::core::escape::csv_safe;
-use crate::core::ledger::Verdict;
 use crate::core::merkle::leaf_hash;
 use crate::core::statement::Line;
 
@@ -50,6 +49,9 @@ struct Exported<'a> {
 }
 
 pub(super) fn run(cx: &mut Context<'_>, args: &ExportArgs) -> anyhow::Result<Exit> {
+    if cx.json() && args.format == Format::Csv {
+        return Err(Failure::usage("--json and --format csv exclude each other").help("leave one of them out").into());
+    }
     let ledger = cx.ledger()?;
     match args.format {
         Format::Jsonl => jsonl(cx, &ledger),
@@ -77,14 +79,6 @@ fn jsonl(cx: &mut Context<'_>, ledger: &Ledger) -> anyhow::Result<Exit> {
         })?;
     }
     Ok(Exit::Done)
-}
-
-fn verdict_fields(verdict: &Verdict) -> (&'static str, Option<String>) {
-    match verdict {
-        Verdict::Effect => ("effect", None),
-        Verdict::WithoutEffect(why) => ("without-effect", Some(why.clone())),
-        Verdict::Inert(why) => ("inert", Some(why.to_string())),
-    }
 }
 
 fn csv(cx: &mut Context<'_>, ledger: &Ledger) -> anyhow::Result<Exit> {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::summary;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::ledger::describe_verdict;
+use crate::cli::ledger::{describe_verdict, verdict_fields};
 use crate::cli::render;
 use crate::core::ledger::Verdict;
 use crate::core::name::Name;
@@ -84,11 +84,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LogArgs) -> anyhow::Result<Exit> 
 }
 
 fn row(index: u64, line: &[u8], verdict: &Verdict) -> Row {
-    let (word, reason) = match verdict {
-        Verdict::Effect => ("effect", None),
-        Verdict::WithoutEffect(why) => ("without-effect", Some(why.clone())),
-        Verdict::Inert(why) => ("inert", Some(why.to_string())),
-    };
+    let (word, reason) = verdict_fields(verdict);
     let row = Row { index, id: None, at: None, by: None, kind: None, summary: String::new(), verdict: word, reason };
     match Line::parse(line) {
         Ok(parsed) => {

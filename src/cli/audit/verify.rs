@@ -65,7 +65,11 @@ pub(super) fn run(cx: &mut Context<'_>, args: &VerifyArgs) -> anyhow::Result<Exi
     };
     let bar = progress_bar(cx);
     let ledger = cx.ledger_with_progress(&mut |done, total| {
-        bar.set_length(total);
+        if bar.length() != Some(total) {
+            let style = ProgressStyle::with_template("verifying {bar:30} {pos}/{len} lines, {eta} left");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_length(total);
+        }
         bar.set_position(done);
     });
     bar.finish_and_clear();
@@ -146,9 +150,10 @@ fn progress_bar(cx: &Context<'_>) -> ProgressBar {
     if !cx.world.stderr_is_terminal() || cx.quiet() {
         return ProgressBar::hidden();
     }
-    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("verifying {bar:30} {pos}/{len} lines, {eta} left");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    // How many lines there are is known once all commits are read.
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("reading the commits {spinner}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }

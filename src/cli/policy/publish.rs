@@ -94,7 +94,11 @@ pub(in crate::cli) fn publish(
         ("maintainers", format!("{maintainers}; threshold {}", policy.threshold())),
         ("needs", describe_threshold(&ledger.view, &policy)),
     ];
-    let changes = super::describe_difference(ledger, &files)?;
+    if let Some(other) = ledger.view.proposals().find(|other| other.policy.digest == digest) {
+        let id = other.policy.id;
+        cx.world.warn(&format!("note: just these files are proposed already; `jit approve {id}` signs for that"));
+    }
+    let changes = super::describe_difference(ledger, &files, &commit.to_string())?;
     let text = format!("About to publish this policy as {}:\n{}\n{changes}", me.describe(), render::details(&rows));
     cx.show_before_signing(&text, yes);
     cx.confirm("Sign and log this policy?", yes)?;

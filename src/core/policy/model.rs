@@ -360,7 +360,8 @@ impl fmt::Display for ReasonRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ReasonRefusal::TooShort { have, need } => {
-                write!(f, "the reason has {have} characters and needs at least {need}")
+                let plural = if *have == 1 { "" } else { "s" };
+                write!(f, "the reason has {have} character{plural} and needs at least {need}")
             }
             ReasonRefusal::NoMatch(pattern) => {
                 write!(f, "the reason does not match {}", super::diagnostic::quoted(pattern))
