@@ -22,6 +22,7 @@ use crate::edge::config::{Config, Origin};
 use crate::edge::git::Repo;
 use crate::edge::log::{self, BRANCH};
 use crate::edge::policy_tree::read_policy_tree;
+use crate::edge::remote;
 use crate::edge::work_tree::commit_files;
 
 /// The starter packs, by name.
@@ -81,6 +82,13 @@ pub(super) fn run(cx: &mut Context<'_>, args: &InitArgs) -> anyhow::Result<Exit>
     };
     if repo.read_ref(BRANCH)?.is_some() {
         return finish(cx, repo);
+    }
+    // Nor is one made beside the log of a remote, in a clone that git made.
+    if pin::log_ref(&repo, remote::find(&repo)?.as_ref())?.is_some() {
+        let text = format!("`{}` is a clone of a repo that has a log", shown(&repo.shown_path()));
+        return Err(Failure::denied(text)
+            .help("`jit clone URL DIR` makes one whose log is verified and trusted")
+            .into());
     }
     // A second log where a first one was lost would have its people believe that all is well.
     let config = Config::open(cx.world);

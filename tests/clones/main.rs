@@ -168,6 +168,15 @@ mod life {
     }
 
     #[test]
+    fn no_second_log_is_started_in_a_clone_that_git_made() {
+        let team = Team::new();
+        team.run("bob", "git", &["clone", "-q", "../host.git", "plain"]).exits(0);
+        team.jit("bob", &["init", "plain", "--as", "bob"]).exits(1);
+        let made = team.run("bob", "git", &["-C", "plain", "branch", "--list", "jit/audit"]).exits(0);
+        assert_eq!(made.out, "");
+    }
+
+    #[test]
     fn both_write_at_once_and_both_are_heard() {
         let team = Team::with_bobs_clone();
         std::thread::scope(|scope| {
