@@ -1,5 +1,6 @@
 //! The pure core: values in, values out. No files, git, network, environment, clock or randomness.
 
+pub mod checkpoint;
 pub mod decide;
 pub mod escape;
 pub mod evaluate;

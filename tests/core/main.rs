@@ -3,13 +3,15 @@
 //!
 //! From the bytes up: the form of a line and its signature (`lines`, `signatures`), whose it is (`attribution`), the
 //! chain of policies (`genesis`, `policies`); then what becomes of a request that nobody attacks (`lifecycle`), who may approve
-//! (`approvals`), what takes a grant away (`grants`, `lockdowns`, `revocations`), and what proves one (`tokens`).
+//! (`approvals`), what takes a grant away (`grants`, `lockdowns`, `revocations`), and what proves one (`tokens`), and how
+//! old what is known is (`checkpoints`).
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod approvals;
 mod attribution;
+mod checkpoints;
 mod genesis;
 mod grants;
 mod lifecycle;

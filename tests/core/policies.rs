@@ -374,7 +374,7 @@ fn a_policy_that_does_not_load() {
             "allow granted",
         ),
         (
-            "what is written but not built yet",
+            "a witness that is nobody",
             1,
             with_settings(&format!("{}check = {{ witnesses = [\"w\"] }}\n", settings(1))),
             "deny policy-unverified",

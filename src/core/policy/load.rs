@@ -134,6 +134,9 @@ impl Draft {
             for (revoker, at) in &settings.revokers {
                 self.check_known(revoker, at, &mut findings);
             }
+            for (witness, at) in &settings.witnesses {
+                self.check_service(witness, at, &mut findings);
+            }
         }
         let groups = resolve_groups(&self.groups, &mut findings);
         match self.settings {
@@ -185,6 +188,17 @@ impl Draft {
             None => self.check_known(&Selector::Identity(name.clone()), at, findings),
         }
     }
+
+    /// Notes it if `name` is not a service's.
+    fn check_service(&self, name: &Name, at: &At, findings: &mut Findings<'_>) {
+        match self.identities.get(name).map(|identity| identity.kind) {
+            Some(Some(IdentityKind::Person)) => {
+                findings.error(at, format!("`{name}` is a person, and a witness must be a service"), None);
+            }
+            Some(Some(IdentityKind::Service) | None) => {}
+            None => self.check_known(&Selector::Identity(name.clone()), at, findings),
+        }
+    }
 }
 
 /// A draft in which nothing is wrong.
@@ -222,6 +236,7 @@ impl Parts {
             threshold: settings.threshold.expect("a policy without a threshold is an error"),
             revokers: settings.revokers.into_iter().map(|(selector, _)| selector).collect(),
             max_age: settings.max_age,
+            witnesses: settings.witnesses.into_iter().map(|(name, _)| name).collect(),
             pending_for: settings.pending_for,
             identities: identities.collect(),
             groups: self.groups,

@@ -23,6 +23,7 @@ pub struct Policy {
     pub(super) threshold: usize,
     pub(super) revokers: Vec<Selector>,
     pub(super) max_age: Duration,
+    pub(super) witnesses: BTreeSet<Name>,
     pub(super) pending_for: Duration,
     pub(super) identities: BTreeMap<Name, Identity>,
     pub(super) groups: BTreeMap<Name, BTreeSet<Name>>,
@@ -91,6 +92,11 @@ impl Policy {
     /// Returns how old a gate's data may be; 5 minutes where the policy says nothing.
     pub fn max_age(&self) -> Duration {
         self.max_age
+    }
+
+    /// Returns the services whose checkpoints say how old a gate's data is; where there are none, the last fetch does.
+    pub fn witnesses(&self) -> &BTreeSet<Name> {
+        &self.witnesses
     }
 
     /// Returns how long a request may wait for approvals; 24 hours where the policy says nothing.

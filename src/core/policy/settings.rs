@@ -24,6 +24,7 @@ pub(super) struct Settings {
     pub(super) threshold_at: Option<At>,
     pub(super) revokers: Vec<(Selector, At)>,
     pub(super) max_age: Duration,
+    pub(super) witnesses: Vec<(Name, At)>,
     pub(super) pending_for: Duration,
 }
 
@@ -51,6 +52,8 @@ pub(super) fn read_settings(reader: &mut Reader<'_, '_>, table: &DeTable<'_>) ->
         let list = reader.list_or_none("revokers", value).unwrap_or_default();
         reader.entries("revokers", list)
     });
+    let check = read_table(reader, table, "check", &["max_age", "witnesses"]);
+    let request = read_table(reader, table, "request", &["pending_for"]);
     Settings {
         name,
         maintainers,
@@ -58,8 +61,9 @@ pub(super) fn read_settings(reader: &mut Reader<'_, '_>, table: &DeTable<'_>) ->
         threshold,
         threshold_at: threshold_value.map(|value| reader.at(value.span())),
         revokers: revokers.unwrap_or_default(),
-        max_age: read_duration_in(reader, table, "check", "max_age", &["witnesses"], DEFAULT_MAX_AGE_SECS),
-        pending_for: read_duration_in(reader, table, "request", "pending_for", &[], DEFAULT_PENDING_SECS),
+        max_age: read_duration_in(reader, check, "max_age", DEFAULT_MAX_AGE_SECS),
+        witnesses: check.map(|check| read_witnesses(reader, check)).unwrap_or_default(),
+        pending_for: read_duration_in(reader, request, "pending_for", DEFAULT_PENDING_SECS),
     }
 }
 
@@ -97,19 +101,49 @@ fn misplaced(reader: &mut Reader<'_, '_>, section: &str, folder: &str, at: std::
     reader.error(at, format!("`{section}` tables do not stand in jit.toml"), help);
 }
 
-/// Reads a table that holds one duration, as in `check = { max_age = "5m" }`.
+/// Reads a table such as `check = { max_age = "5m" }`, if it is there.
+fn read_table<'v, 't>(
+    reader: &mut Reader<'_, '_>,
+    table: &'v DeTable<'t>,
+    key: &str,
+    keys: &[&str],
+) -> Option<&'v DeTable<'t>> {
+    let inner = table.get(key).and_then(|value| reader.table(What::Key(key), value))?;
+    reader.check_keys(&format!("`{key}`"), inner, keys, &[]);
+    Some(inner)
+}
+
 fn read_duration_in(
     reader: &mut Reader<'_, '_>,
-    table: &DeTable<'_>,
-    outer: &str,
+    table: Option<&DeTable<'_>>,
     key: &str,
-    later: &[&str],
     default_secs: u64,
 ) -> Duration {
     let default = Duration::from_secs(default_secs).expect("the defaults are lengths of time");
-    let Some(inner) = table.get(outer).and_then(|value| reader.table(What::Key(outer), value)) else { return default };
-    reader.check_keys(&format!("`{outer}`"), inner, &[key], later);
-    inner.get(key).and_then(|value| reader.parsed(What::Key(key), value)).unwrap_or(default)
+    let value = table.and_then(|table| table.get(key));
+    value.and_then(|value| reader.parsed(What::Key(key), value)).unwrap_or(default)
+}
+
+/// Reads the services that witness the log. Each has a git ref named for it, and git takes not every name for one.
+fn read_witnesses(reader: &mut Reader<'_, '_>, check: &DeTable<'_>) -> Vec<(Name, At)> {
+    let list = check.get("witnesses").and_then(|value| reader.list_or_none("witnesses", value)).unwrap_or_default();
+    let entries = reader.entries::<Selector>("witnesses", list).into_iter();
+    entries
+        .filter_map(|(selector, at)| match selector {
+            Selector::Identity(name) => {
+                let text = name.as_str();
+                if text.contains("..") || text.ends_with('.') || text.ends_with(".lock") {
+                    let message = format!("`{name}` can't be a witness: git has no branch of such a name");
+                    reader.findings.error(&at, message, None);
+                }
+                Some((name, at))
+            }
+            Selector::Group(_) => {
+                reader.findings.error(&at, "witnesses are services by name, never groups", None);
+                None
+            }
+        })
+        .collect()
 }
 
 /// Returns the `format` that jit.toml says, if it says a number, whatever else is wrong with the file

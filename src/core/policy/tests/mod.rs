@@ -191,8 +191,6 @@ fn what_is_not_supported_can_be_told_apart() {
         let errors = load(&policy_with(&[("policies/x.toml", &format!("{RULE}{line}"))])).unwrap_err();
         assert_eq!(errors.iter().map(|error| error.kind).collect::<Vec<_>>(), [Kind::NotSupported], "{line}");
     }
-    let errors = load(&policy_with(&[("jit.toml", &format!("{JIT}check={{witnesses=['ci']}}"))])).unwrap_err();
-    assert_eq!(errors[0].kind, Kind::NotSupported);
 }
 
 #[test]

@@ -16,6 +16,31 @@ fn settings_that_load() {
 }
 
 #[test]
+fn witnesses_are_services_that_a_branch_can_be_named_for() {
+    let service = |name: &str| format!("[identity.\"{name}\"]\nkind = \"service\"\nowners = [\"alice\"]\nkeys = []\n");
+    for (name, loads) in
+        [("w1", true), ("w.1", true), ("w..1", false), ("w.", false), ("w.lock", false), ("lock", true)]
+    {
+        let files = policy_with(&[
+            ("jit.toml", &format!("{JIT}check = {{ witnesses = [\"ci\", \"{name}\"] }}\n")),
+            ("identities/more.toml", &service(name)),
+        ]);
+        match load(&files) {
+            Ok(policy) => {
+                let names: Vec<_> = policy.witnesses().iter().map(Name::as_str).collect();
+                assert_eq!((names, loads), (vec!["ci", name], true));
+            }
+            Err(errors) => {
+                let message = format!("`{name}` can't be a witness: git has no branch of such a name");
+                assert_eq!((told(&errors).len(), errors[0].message.as_str(), loads), (1, message.as_str(), false));
+            }
+        }
+    }
+    assert!(load_with(&[("jit.toml", &format!("{JIT}check = {{ witnesses = [] }}\n"))]).witnesses().is_empty());
+    assert!(load_with(&[("jit.toml", JIT)]).witnesses().is_empty());
+}
+
+#[test]
 fn settings_that_do_not_load() {
     let table: &[(&str, &str, &[&str])] = &[
         ("format = 1\n", "", &["@: `format` is missing | write for example `format = 1`"]),
@@ -80,13 +105,27 @@ fn settings_that_do_not_load() {
             "check = { maxage = \"5m\" }\nformat",
             &["@:1:11: unknown key `maxage` in `check` | did you mean `max_age`?"],
         ),
+        ("format", "check = { witnesses = \"ci\" }\nformat", &["@:1:23: `witnesses` must be a list, this is a text"]),
         (
             "format",
-            "check = { witnesses = [] }\nformat",
-            &[
-                "@:1:11: `witnesses` is not supported by this version | remove `witnesses`, or upgrade jit if a newer version \
-             supports it",
-            ],
+            "check = { witnesses = [\"alice\"] }\nformat",
+            &["@:1:24: `alice` is a person, and a witness must be a service"],
+        ),
+        (
+            "format",
+            "check = { witnesses = [\"group:dba\"] }\nformat",
+            &["@:1:24: witnesses are services by name, never groups"],
+        ),
+        ("format", "check = { witnesses = [\"ci\", \"ci\"] }\nformat", &["@:1:30: `ci` is twice in `witnesses`"]),
+        (
+            "format",
+            "check = { witnesses = [\"c\"] }\nformat",
+            &["@:1:24: there is no identity `c` | did you mean `ci`?"],
+        ),
+        (
+            "format",
+            "request = { witnesses = [] }\nformat",
+            &["@:1:13: unknown key `witnesses` in `request` | `request` may hold pending_for"],
         ),
         (
             "format",
