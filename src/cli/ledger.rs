@@ -7,6 +7,7 @@ use anyhow::anyhow;
 
 use super::context::{Context, shown};
 use super::exit::Failure;
+use super::freshness::{Aged, describe_fetch, names_witnesses};
 use super::pin::{
     GenesisOption, check_minimum, check_pin, expected_id, first_id, gone_log, home_id, log_ref, no_log, no_repo,
     rewritten,
@@ -115,6 +116,8 @@ enum Unfetched {
     Unreachable(anyhow::Error),
     /// What it shows is not believed.
     Untrusted(anyhow::Error),
+    /// A witness contradicts what it shows.
+    Forked(anyhow::Error),
 }
 
 /// What a log has to be for this machine to believe it.
@@ -182,15 +185,6 @@ fn check_clock(stamped: Option<Timestamp>, now: Timestamp) -> anyhow::Result<()>
     }
 }
 
-fn describe_age(seconds: Option<u64>) -> String {
-    match seconds.map(|seconds| (seconds, Duration::from_secs(seconds))) {
-        Some((_, Some(age))) => format!("the log here was fetched {age} ago"),
-        Some((0, None)) => "the log here was fetched just now".to_owned(),
-        Some((_, None)) => "the log here was fetched more than a year ago".to_owned(),
-        None => "nobody knows how old the log here is".to_owned(),
-    }
-}
-
 impl Ledger {
     /// Returns a line as text.
     pub(super) fn line(&self, index: u64) -> anyhow::Result<&str> {
@@ -203,6 +197,16 @@ impl Ledger {
     pub(super) fn verdict(&self, index: u64) -> anyhow::Result<&Verdict> {
         let verdict = usize::try_from(index).ok().and_then(|index| self.verdicts.get(index));
         verdict.ok_or_else(|| anyhow!("the log has no line {index}"))
+    }
+
+    /// Returns the remote that it is a copy of.
+    pub(super) fn remote(&self) -> Option<&Remote> {
+        self.remote.as_ref()
+    }
+
+    /// Tells whether this machine's pin follows this repo.
+    pub(super) fn moves_pin(&self) -> bool {
+        self.moves_pin
     }
 
     /// Returns the log's id.
@@ -364,6 +368,7 @@ impl Context<'_> {
             // A repo without a remote is its own truth, unless it was cloned: then nobody knows what it lacks.
             None => {
                 let opened = expected.open_at(&repo, tip, progress)?;
+                self.check_witnesses(&repo, None, &opened.view)?;
                 let reason = "it was cloned, and has no remote any more".to_owned();
                 let stale = Age::Stale { seconds: None, reason };
                 (opened, if is_clone(config, genesis, &repo)? { stale } else { Age::OwnTruth })
@@ -393,44 +398,62 @@ impl Context<'_> {
                     Ok(fetched) => Ok((fetched, Age::Fetched(0))),
                     Err(Unfetched::Unreachable(why)) => {
                         let opened = expected.open_at(repo, tip, progress)?;
+                        self.check_witnesses(repo, Some(remote), &opened.view)?;
                         let age = self.age(repo)?;
-                        self.warn_once(&format!("warning: {why}"), &format!("\n  {}", describe_age(age)));
+                        self.warn_once(&format!("warning: {why}"), &format!("\n  {}", describe_fetch(age)));
                         Ok((opened, age.map_or(Age::Unknown, |age| Age::Fetched(age.max(1)))))
                     }
-                    Err(Unfetched::Untrusted(why)) => Err(why),
+                    Err(Unfetched::Untrusted(why) | Unfetched::Forked(why)) => Err(why),
                 };
             }
             Fresh::Within(shorter) => *shorter,
         };
         check_clock(remote::stamped(repo)?, self.world.now())?;
         // A gate answers from what it has while that is fresh enough.
-        let known = expected.open_at(repo, tip, progress);
+        let known = match expected.open_at(repo, tip, progress) {
+            Ok(opened) => self.age_of(repo, remote, &opened.view).map(|age| (opened, age)),
+            Err(why) => Err(why),
+        };
         let limit_of = |opened: &Opened| {
             let policy = opened.view.rules().map(|policy| policy.max_age());
             [policy, limit].into_iter().flatten().min().map_or(0, |limit| u64::from(limit.as_secs()))
         };
-        let age = self.age(repo)?;
-        if let Ok(opened) = &known
-            && age.is_some_and(|age| age <= limit_of(opened))
-        {
-            return known.map(|opened| (opened, age.map_or(Age::Unknown, Age::Fetched)));
-        }
-        match self.fetch(repo, remote, tip, expected, progress) {
-            Ok(fetched) => Ok((fetched, Age::Fetched(0))),
-            Err(Unfetched::Unreachable(why) | Unfetched::Untrusted(why)) => {
-                // A `git fetch` by hand may have brought what is not believed: the last good state is where the pin is.
-                let opened = match (known, expected.pin) {
-                    (Err(_), Some(pin)) => expected.open_at(repo, pin.commit, progress)?,
-                    (known, _) => known?,
-                };
-                if age.is_some_and(|age| age <= limit_of(&opened)) {
-                    self.world.warn(&format!("warning: answering from what was last good: {why}"));
-                    return Ok((opened, age.map_or(Age::Unknown, Age::Fetched)));
+        let fresh_enough = |opened: &Opened, age: &Aged| age.seconds.filter(|seconds| *seconds <= limit_of(opened));
+        let known = match known {
+            Ok((opened, age)) => match fresh_enough(&opened, &age).filter(|_| !age.lacks_lines) {
+                Some(seconds) => return Ok((opened, Age::Fetched(seconds))),
+                None => Ok((opened, age)),
+            },
+            Err(why) => Err(why),
+        };
+        let why = match self.fetch(repo, remote, tip, expected, progress) {
+            Ok(opened) => {
+                let age = self.age_of(repo, remote, &opened.view)?;
+                if !names_witnesses(&opened.view) {
+                    return Ok((opened, Age::Fetched(0)));
                 }
-                let reason = format!("{}, and {why}", describe_age(age));
-                Ok((opened, Age::Stale { seconds: age, reason }))
+                return Ok(match fresh_enough(&opened, &age) {
+                    Some(seconds) => (opened, Age::Fetched(seconds)),
+                    None => (opened, Age::Stale { seconds: age.seconds, reason: age.told }),
+                });
             }
+            Err(Unfetched::Forked(why)) => return Err(why),
+            Err(Unfetched::Unreachable(why) | Unfetched::Untrusted(why)) => why,
+        };
+        // A `git fetch` by hand may have brought what is not believed: the last good state is where the pin is.
+        let (opened, age) = match (known, expected.pin) {
+            (Err(_), Some(pin)) => {
+                let opened = expected.open_at(repo, pin.commit, progress)?;
+                let age = self.age_of(repo, remote, &opened.view)?;
+                (opened, age)
+            }
+            (known, _) => known?,
+        };
+        if let Some(seconds) = fresh_enough(&opened, &age) {
+            self.world.warn(&format!("warning: answering from what was last good: {why}"));
+            return Ok((opened, Age::Fetched(seconds)));
         }
+        Ok((opened, Age::Stale { seconds: age.seconds, reason: format!("{}, and {why}", age.told) }))
     }
 
     /// Fetches the log, and moves the remote-tracking ref to it if it is what it must be.
@@ -444,21 +467,38 @@ impl Context<'_> {
     ) -> Result<Opened, Unfetched> {
         let unreachable = |why: anyhow::Error| Unfetched::Unreachable(why);
         let started = self.world.now();
-        let tip = match remote::fetch(self.world, repo, remote) {
-            Ok(Fetched::Tip(tip)) => tip,
-            Ok(Fetched::NoBranch) => {
-                return Err(Unfetched::Untrusted(gone_from(remote, expected.pin).into()));
-            }
-            Err(why) => return Err(unreachable(why.into())),
-        };
-        let opened = expected.open_at(repo, tip, progress).map_err(Unfetched::Untrusted)?;
+        let (mut tip, mut opened) = self.fetch_log(repo, remote, expected, progress)?;
+        match self.fetch_checkpoints(repo, remote, &opened.view) {
+            Ok(false) => {}
+            // Signed just now, or what came was an old log: looked at once more before anything is made of it.
+            Ok(true) => (tip, opened) = self.fetch_log(repo, remote, expected, progress)?,
+            Err(why) => self.warn_once(&format!("warning: {}", Failure::from_error(&why)), ""),
+        }
+        self.check_witnesses(repo, Some(remote), &opened.view).map_err(Unfetched::Forked)?;
         if tip != known {
             let mut random = [0; 16];
             self.world.random(&mut random);
             remote::accept(repo, remote, tip, random).map_err(|why| unreachable(why.into()))?;
         }
+        self.keep_checkpoint(repo, remote, &opened.view).map_err(unreachable)?;
         remote::stamp(repo, started).map_err(|why| unreachable(why.into()))?;
         Ok(opened)
+    }
+
+    /// Fetches the log and opens it; no ref moves but that of what was fetched.
+    fn fetch_log(
+        &self,
+        repo: &Repo,
+        remote: &Remote,
+        expected: &Expected,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(Oid, Opened), Unfetched> {
+        let tip = match remote::fetch(self.world, repo, remote) {
+            Ok(Fetched::Tip(tip)) => tip,
+            Ok(Fetched::NoBranch) => return Err(Unfetched::Untrusted(gone_from(remote, expected.pin).into())),
+            Err(why) => return Err(Unfetched::Unreachable(why.into())),
+        };
+        Ok((tip, expected.open_at(repo, tip, progress).map_err(Unfetched::Untrusted)?))
     }
 
     /// Returns how many seconds ago the log was fetched; none if nobody knows. A fetch that lies ahead is not known.

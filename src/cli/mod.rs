@@ -11,6 +11,7 @@ mod context;
 mod deny;
 mod done;
 mod exit;
+mod freshness;
 mod hook;
 mod id;
 mod identity;
@@ -33,6 +34,7 @@ mod token;
 mod verdict;
 mod watch;
 mod whoami;
+mod witness;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -92,6 +94,7 @@ enum Command {
     Init(init::InitArgs),
     Clone(clone::CloneArgs),
     Sync(sync::SyncArgs),
+    Witness(witness::WitnessArgs),
     /// People and services
     #[command(subcommand)]
     Identity(identity::IdentityCommand),
@@ -149,6 +152,7 @@ pub fn run(world: &mut World, args: Vec<OsString>) -> u8 {
         Command::Init(args) => init::run(&mut cx, &args),
         Command::Clone(args) => clone::run(&mut cx, &args),
         Command::Sync(args) => sync::run(&mut cx, &args),
+        Command::Witness(args) => witness::run(&mut cx, &args),
         Command::Identity(command) => identity::run(&mut cx, &command),
         Command::Whoami(args) => whoami::run(&mut cx, &args),
         Command::Request(args) => request::run(&mut cx, &args),

@@ -152,6 +152,25 @@ impl Repo {
         }
     }
 
+    /// Returns the branch that is checked out, without `refs/heads/`; none where HEAD names none.
+    pub fn branch(&self) -> Option<String> {
+        let head = self.git.find_reference("HEAD").ok()?;
+        let target = head.symbolic_target().ok().flatten()?;
+        target.strip_prefix("refs/heads/").map(str::to_owned)
+    }
+
+    /// Removes a ref, if it is there.
+    ///
+    /// # Errors
+    /// The repository can't be written to.
+    pub fn remove_ref(&self, name: &str) -> Result<(), GitError> {
+        match self.git.find_reference(name).and_then(|mut found| found.delete()) {
+            Ok(()) => Ok(()),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(()),
+            Err(error) => Err(GitError::git(format!("removing {name}"), error)),
+        }
+    }
+
     /// Returns the commit that `spec` names as git reads it: `HEAD`, a branch, a tag, a (short) id.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 //! - [`log`] walks and appends to the log, the branch `jit/audit`. It never touches the work tree, the index or HEAD;
 //!   [`replay`] folds what it walked.
 //! - [`remote`] fetches the log from a git host and pushes to it, by the user's own git.
+//! - [`witness`] fetches and pushes what witnesses say of the log.
 //! - [`policy_tree`] reads a policy from a commit of a normal branch, and [`work_tree`] reads and writes files of one.
 //! - [`keys`] finds the caller's key and signs with it; [`secret_file`] reads files that a caller names.
 //! - [`config`] keeps which logs this machine trusts, and how far it has seen them.
@@ -24,5 +25,6 @@ pub mod reference;
 pub mod remote;
 pub mod replay;
 pub mod secret_file;
+pub mod witness;
 pub mod work_tree;
 pub mod world;

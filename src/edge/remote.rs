@@ -237,14 +237,14 @@ pub fn stamped(repo: &Repo) -> Result<Option<Timestamp>, GitError> {
 }
 
 /// What git said.
-struct Said {
-    status: ExitStatus,
-    out: String,
-    err: String,
+pub(super) struct Said {
+    pub(super) status: ExitStatus,
+    pub(super) out: String,
+    pub(super) err: String,
 }
 
 /// Runs the user's git in the repository, with a limit on time and on words.
-fn run(world: &World, repo: Option<&Repo>, args: &[OsString]) -> Result<Said, RemoteError> {
+pub(super) fn run(world: &World, repo: Option<&Repo>, args: &[OsString]) -> Result<Said, RemoteError> {
     let mut command: Command = world.command("git");
     if let Some(repo) = repo {
         command.arg("--git-dir").arg(repo.common_dir());
@@ -338,7 +338,7 @@ pub enum RemoteError {
 }
 
 /// Returns what git and the host said, escaped and in one line.
-pub(super) fn talk(said: &str) -> String {
+pub(crate) fn talk(said: &str) -> String {
     let lines = said.lines().map(str::trim).filter(|line| {
         // What the status says already, and frames without words in them.
         !line.is_empty() && *line != "remote:" && !line.starts_with("error: failed to push some refs")
@@ -364,7 +364,7 @@ impl RemoteError {
         }
     }
 
-    fn failed(doing: &'static str, remote: &Remote, said: Said) -> RemoteError {
+    pub(super) fn failed(doing: &'static str, remote: &Remote, said: Said) -> RemoteError {
         RemoteError::Failed { doing, remote: remote.name.clone(), said: said.err }
     }
 }
