@@ -186,12 +186,28 @@ fn answer(cx: &mut Context<'_>, repo: &Repo, ledger: &Ledger, me: &Me, exit: Exi
     if view.rules().is_some_and(|policy| is_alone(policy)) {
         cx.print("Until you add a colleague (`jit identity add NAME KEYFILE`), what needs an approval stays pending.")?;
     }
+    if let Some(remote) = repo.remote_name()? {
+        cx.print(&first_push(&remote, repo.branch().as_deref()))?;
+    }
     cx.print(
         "Next: `jit whoami` says what you may ask for. To change who may do what, edit identities/ and policies/, run \
          `jit policy lint`, commit, and `jit policy publish`. Tell your colleagues the genesis id by another way than \
          this repo.",
     )?;
     Ok(exit)
+}
+
+/// Says how a new log gets to its host, and what keeps it there.
+fn first_push(remote: &str, branch: Option<&str>) -> String {
+    let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._/-".contains(&byte));
+    // What a shell would take for something else is left for git to know.
+    let remote = if is_plain(remote) { remote } else { "REMOTE" };
+    let branch = branch.filter(|branch| is_plain(branch)).unwrap_or("HEAD");
+    format!(
+        "Nobody else has the log yet. Push it, together with the policy:\n  git push {remote} {branch} jit/audit\n\
+         On the host, let everybody push to jit/audit who may ask or approve, and set these rules for that branch:\n  \
+         linear history (no merges)\n  no forced push\n  no deletion"
+    )
 }
 
 /// Says in a line what became of the first policy.

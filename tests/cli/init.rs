@@ -127,3 +127,25 @@ fn what_was_cut_off_is_finished() {
     team.jit("alice", "check db/staging/x read").show();
     assert_snapshot!(team.transcript());
 }
+
+#[test]
+fn a_remote_gets_the_log_by_a_push() {
+    for (branch, remote, expected) in [
+        ("main", "origin", "  git push origin main jit/audit\n"),
+        ("team/access", "hub", "  git push hub team/access jit/audit\n"),
+        ("a;b", "x$y", "  git push REMOTE HEAD jit/audit\n"),
+    ] {
+        let team = Team::without_log();
+        team.git(&["switch", "-q", "--orphan", branch]);
+        team.git(&["remote", "add", remote, "../host.git"]);
+        let ran = team.jit("alice", "init --name acme").run();
+        assert_eq!(ran.status, 0, "{ran:?}");
+        for words in [expected, "  linear history (no merges)\n", "  no forced push\n", "  no deletion\n"] {
+            assert!(ran.out.contains(words), "{words}: {}", ran.out);
+        }
+    }
+    // Where there is none, there is nothing to push to.
+    let team = Team::without_log();
+    let ran = team.jit("alice", "init --name acme").run();
+    assert!(ran.status == 0 && !ran.out.contains("push"), "{ran:?}");
+}
