@@ -120,3 +120,17 @@ fn ssh_authorized_keys() {
     team.shell("bob", &format!("jit done {id}"));
     assert_eq!(sshd("ops", &bob, genesis), "");
 }
+
+#[test]
+fn the_sync_service_keeps_a_bare_clone_fresh() {
+    let team = Team::new();
+    let unit = include_str!("../../examples/jit-sync.service");
+    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    let words: Vec<&str> = start.split(' ').collect();
+    assert_eq!(words, ["/usr/local/bin/jit", "-C", "/var/lib/jit/access.git", "sync", "--every", "1m"]);
+    // The clone that its head says to make; one round of what the service does for ever.
+    team.shell("gate", &format!("jit clone --bare access access.git --genesis {}", team.genesis()));
+    let synced = team.shell("gate", "jit -C access.git sync");
+    assert!(synced.out.starts_with("Synced: "), "{}", synced.out);
+    assert!(team.home().join("access.git/jit/fetched-at").exists());
+}
