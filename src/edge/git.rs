@@ -5,6 +5,7 @@
 //! are looked at before objects are read.
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -268,14 +269,20 @@ fn why_not_open(path: &Path, error: git2::Error) -> GitError {
     match error.code() {
         ErrorCode::Owner => GitError::Owner(path),
         ErrorCode::NotFound => GitError::NoRepo(path),
-        // What was killed while it made the repository leaves this one, and no other lock is asked for here.
-        ErrorCode::Locked => GitError::Locked(path.join(".git/config.lock")),
+        ErrorCode::Locked => GitError::Locked(lock_of_making(&path)),
         _ if error.message().contains("object format") => {
             GitError::Unsupported { path, what: "objects that are not SHA-1" }
         }
         _ if error.message().contains("refstorage") => GitError::Unsupported { path, what: "refs that are not files" },
         _ => GitError::git(format!("opening {}", path.display()), error),
     }
+}
+
+/// Returns the lock that keeps a repository from being made or opened: what was killed while it made one leaves that of
+/// either file behind, and libgit2 does not say which.
+fn lock_of_making(path: &Path) -> PathBuf {
+    let [head, config] = ["HEAD.lock", "config.lock"].map(|lock| path.join(".git").join(lock));
+    if fs::symlink_metadata(&head).is_ok() { head } else { config }
 }
 
 /// Escapes what a terminal would act upon or not show: names, paths and git's words about them.

@@ -181,3 +181,18 @@ fn init_that_is_killed_can_be_run_again() {
         gate.exits(1).because("no-grant");
     }
 }
+
+#[test]
+fn a_lock_of_gits_that_is_in_the_way_of_init_is_named() {
+    let lab = Lab::new();
+    for lock in ["HEAD.lock", "config.lock", "index.lock"] {
+        let folder = lab.repo().parent().unwrap().join(format!("under-{lock}"));
+        let lock = folder.join(".git").join(lock);
+        fs::create_dir_all(lock.parent().unwrap()).unwrap();
+        fs::write(&lock, "").unwrap();
+        let init = || lab.jit("alice", &["init", folder.to_str().unwrap(), "--as", "alice"]);
+        init().exits(5).says(&format!("rm '{}'", lock.display()));
+        fs::remove_file(&lock).unwrap();
+        init().exits(0);
+    }
+}
