@@ -199,12 +199,16 @@ impl Refusal {
     pub fn help(&self, branch: &str) -> String {
         let first = self.rules.first().copied().unwrap_or(Rule::Hook);
         let change = match first {
-            Rule::PullRequest => format!("let those who may ask or approve push to {branch} directly, without a pull request"),
+            Rule::PullRequest => {
+                format!("let those who may ask or approve push to {branch} directly, without a pull request")
+            }
             Rule::StatusChecks => format!("demand no status checks for {branch}: nothing is built there"),
             Rule::SignedCommits => {
                 format!("demand no signed commits for {branch}: its lines are signed, whoever commits them")
             }
-            Rule::LinearHistory => format!("find who merged into {branch}: jit never does; `jit audit verify` names the commit"),
+            Rule::LinearHistory => {
+                format!("find who merged into {branch}: jit never does; `jit audit verify` names the commit")
+            }
             Rule::NoForce if branch.starts_with("jit/witness/") => {
                 format!("let the witness overwrite {branch}, and nothing else")
             }
@@ -212,16 +216,24 @@ impl Refusal {
             Rule::NoDeletion => format!("nothing: {branch} is never deleted"),
             Rule::NoCreation => format!("let {branch} be made, or have an administrator push it once"),
             Rule::NoUpdate | Rule::Protected => {
-                format!("let those who may ask or approve push to {branch}; keep forced pushes, deletion and merges out")
+                format!(
+                    "let those who may ask or approve push to {branch}; keep forced pushes, deletion and merges out"
+                )
             }
             Rule::KnownAuthor => {
                 "set an e-mail address that the host knows you by: git config user.email ADDRESS".to_owned()
             }
             Rule::Message => format!("demand no form of commit messages for {branch}"),
-            Rule::Size => "what is pushed is a few kilobytes: see what else stands between, with `git push` by hand".to_owned(),
+            Rule::Size => {
+                "what is pushed is a few kilobytes: see what else stands between, with `git push` by hand".to_owned()
+            }
             Rule::ReadOnly => "have the repository take pushes again, or move the log to one that does".to_owned(),
-            Rule::Objects => "`git fsck` shows what is damaged here; a fresh `jit clone` has it from the host".to_owned(),
-            Rule::NoRight => "have yourself, or the key or token that git uses, given the right to write to it".to_owned(),
+            Rule::Objects => {
+                "`git fsck` shows what is damaged here; a fresh `jit clone` has it from the host".to_owned()
+            }
+            Rule::NoRight => {
+                "have yourself, or the key or token that git uses, given the right to write to it".to_owned()
+            }
             Rule::Hook => format!("see what the hook says above; whoever runs the host can change it for {branch}"),
         };
         match self.host.and_then(|host| host.place(first)) {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::git::{GitError, Repo};
 use super::object_writer::ObjectWriter;
 use super::reference::{AppendLock, Moved, advance};
+use super::refused;
 use super::remote::{self, Fetched, Pushed, Remote, RemoteError};
 use super::world::World;
 use crate::core::history::append::{BuildError, NewLine, build};
@@ -21,9 +22,13 @@ use crate::core::history::policy_folder::read_policy;
 use crate::core::history::segment::{Tail, TreeError, read_lines};
 use crate::core::history::void::Void;
 use crate::core::policy::PolicyFiles;
+use crate::core::refusal;
+use crate::core::time::Timestamp;
 
 /// The log's branch.
 pub const BRANCH: &str = "refs/heads/jit/audit";
+/// The same as people call it.
+const BRANCH_NAME: &str = "jit/audit";
 
 /// How often others may be first before an append gives up.
 const MOST_ROUNDS: u32 = 50;
@@ -267,10 +272,14 @@ pub fn append_remote<E>(
         match remote::push(world, repo, remote, logged.commit) {
             Ok(Pushed::Done) => {
                 remote::accept(repo, remote, logged.commit, context.random)?;
+                refused::forget(repo);
                 return Ok(logged);
             }
             Ok(Pushed::Raced) => world.sleep(jitter(context.random, round)),
-            Ok(Pushed::Refused(why)) => return Err(AppendError::Refused(why)),
+            Ok(Pushed::Refused(why)) => {
+                refused::keep(repo, Timestamp::from_unix(context.now), BRANCH_NAME, &why);
+                return Err(AppendError::Refused(why));
+            }
             Err(error) => sent = Some((draft, error)),
         }
     }
@@ -363,11 +372,14 @@ impl<E> AppendError<E> {
     /// Returns a command to type, or a thing to change.
     pub fn help(&self) -> Option<String> {
         match self {
-            AppendError::Refused(_) => Some(
-                "whoever may ask or approve must be able to push to jit/audit, directly: see the host's branch rules, \
-                 and who has the right to push"
-                    .to_owned(),
-            ),
+            AppendError::Refused(said) => Some(refusal::classify(said).map_or_else(
+                || {
+                    "whoever may ask or approve must be able to push to jit/audit, directly: see the host's branch \
+                     rules, and who has the right to push"
+                        .to_owned()
+                },
+                |refusal| refusal.help(BRANCH_NAME),
+            )),
             AppendError::Remote(error) => error.help(),
             AppendError::Unknown(_) => {
                 Some("before you do it again, look: `jit audit log` once the remote is back".to_owned())
@@ -407,7 +419,11 @@ impl<E: fmt::Display> fmt::Display for AppendError<E> {
                 write!(f, "nobody knows whether it was logged: it was sent, and the answer was lost: {error}")
             }
             AppendError::Refused(why) => {
-                write!(f, "nothing was logged: the host refused it: {}", remote::talk(why))
+                f.write_str("nothing was logged: the host refused it")?;
+                if let Some(refusal) = refusal::classify(why) {
+                    write!(f, " ({refusal})")?;
+                }
+                write!(f, ": {}", remote::talk(why))
             }
             AppendError::Git(error) => error.fmt(f),
         }
