@@ -11,7 +11,9 @@ use crate::edge::keys::{self, Environment, KeyFault};
 /// Looks for the key as a command that signs would.
 pub(super) fn look(cx: &Context<'_>, repo: Option<&Repo>, view: Option<&Memory>, report: &mut Report) {
     let is_known = |key: &crate::core::key::PublicKey| view.is_some_and(|view| view.owner_of(key).is_some());
-    match cx.signer_and_why(repo, &is_known) {
+    let found = cx.signer_and_why(repo, &is_known);
+    let has_key = found.is_ok();
+    match found {
         Ok((signer, by)) => {
             let key = format!("{} ({}), {by}", signer.public_key().fingerprint(), signer.describe());
             match view.map(|view| view.owner_of(signer.public_key())) {
@@ -30,8 +32,12 @@ pub(super) fn look(cx: &Context<'_>, repo: Option<&Repo>, view: Option<&Memory>,
     let search =
         keys::candidates(&Environment::from_vars(cx.world.vars()), repo.and_then(Repo::remote_host).as_deref());
     for trouble in search.agent {
-        let help = "`ssh-add -l` shows what the agent holds; eval \"$(ssh-agent)\" && ssh-add starts one";
-        report.note("agent", trouble, Some(help.to_owned()));
+        if has_key {
+            report.fine("agent", format!("none is needed: {trouble}"));
+        } else {
+            let help = "`ssh-add -l` shows what the agent holds; eval \"$(ssh-agent)\" && ssh-add starts one";
+            report.note("agent", trouble, Some(help.to_owned()));
+        }
     }
 }
 

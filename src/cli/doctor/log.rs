@@ -35,7 +35,21 @@ pub(super) fn look(cx: &mut Context<'_>, config: &Config, repo: &Repo, report: &
     let remote = report.take("remote", remote::find(repo))?;
     say_remote(repo, remote.as_ref(), report);
     let known = report.take("log", read(config, repo, remote.as_ref()))?;
+    say_log(&known, report);
+    trust(cx, config, repo, &known, report);
+    policy(cx, repo, &known, report);
+    age(cx, config, repo, remote.as_ref(), &known, report);
+    Some(known)
+}
+
+fn say_log(known: &Known, report: &mut Report) {
     let view = &known.opened.view;
+    if let Some(pin) = known.expected.pin.filter(|pin| pin.size > view.size()) {
+        let (here, seen) = (render::count(view.size(), "line"), render::count(pin.size, "line"));
+        let text =
+            format!("{here}, and this machine has seen {seen}: another clone here is ahead, or the host went back");
+        return report.note("log", text, Some("jit sync".to_owned()));
+    }
     let inert = known.opened.verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Inert(_))).count();
     let voids = known.opened.voids.len();
     let count = |number: usize, thing| render::count(u64::try_from(number).unwrap_or(u64::MAX), thing);
@@ -47,10 +61,6 @@ pub(super) fn look(cx: &mut Context<'_>, config: &Config, repo: &Repo, report: &
         let text = format!("{size}; {inert} and {voids} have no effect, and somebody put them there");
         report.note("log", text, Some("jit audit verify".to_owned()));
     }
-    trust(cx, config, repo, &known, report);
-    policy(cx, repo, &known, report);
-    age(cx, config, repo, remote.as_ref(), &known, report);
-    Some(known)
 }
 
 fn say_remote(repo: &Repo, remote: Option<&Remote>, report: &mut Report) {
@@ -80,7 +90,16 @@ fn read(config: &Config, repo: &Repo, remote: Option<&Remote>) -> anyhow::Result
     let pin = genesis.map(|genesis| config.pin(&genesis)).transpose()?.flatten();
     let minimums = genesis.map(|genesis| config.minimums(&genesis)).transpose()?.unwrap_or_default();
     let expected = Expected { genesis, pin, minimums };
-    let opened = expected.open_at(repo, tip, &mut |_, _| {})?;
+    let opened = match expected.open_at(repo, tip, &mut |_, _| {}) {
+        Ok(opened) => opened,
+        // What is in a clone may be older than what another clone here has seen: every command fetches, and looks again.
+        Err(why) if is_remote => {
+            let opened = open_unpinned(repo, tip, genesis)?;
+            let is_behind = pin.is_some_and(|pin| opened.view.size() < pin.size);
+            if is_behind { opened } else { return Err(why) }
+        }
+        Err(why) => return Err(why),
+    };
     Ok(Known { opened, expected, tip, is_remote })
 }
 
@@ -213,7 +232,7 @@ fn age(cx: &Context<'_>, config: &Config, repo: &Repo, remote: Option<&Remote>, 
 }
 
 /// Verifies the log at another commit, as if this machine had seen nothing of it.
-pub(super) fn open_unpinned(repo: &Repo, tip: Oid, known: &Known) -> anyhow::Result<Opened> {
-    let expected = Expected { genesis: known.expected.genesis, pin: None, minimums: Vec::new() };
+pub(super) fn open_unpinned(repo: &Repo, tip: Oid, genesis: Option<Hash>) -> anyhow::Result<Opened> {
+    let expected = Expected { genesis, pin: None, minimums: Vec::new() };
     expected.open_at(repo, tip, &mut |_, _| {})
 }
