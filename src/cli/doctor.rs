@@ -78,7 +78,11 @@ impl Report {
     }
 
     fn problem(&mut self, name: &'static str, exit: Exit, message: impl Into<String>, help: Option<String>) {
-        self.checks.push(Check { name, grade: Grade::Problem(exit), message: message.into(), help });
+        let message = message.into();
+        // One fault can be met in several places.
+        if !self.checks.iter().any(|check| check.name == name && check.message == message) {
+            self.checks.push(Check { name, grade: Grade::Problem(exit), message, help });
+        }
     }
 
     /// Adds what an error says.

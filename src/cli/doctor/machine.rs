@@ -1,11 +1,12 @@
 //! Git itself, and where this machine keeps what it trusts.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::Report;
 use crate::cli::context::{Context, shown};
 use crate::cli::exit::Exit;
-use crate::edge::config::Config;
+use crate::edge::config::{Config, ConfigError};
 use crate::edge::inspect::{self, Standing};
 
 /// The first version of git whose `fetch` has `--porcelain`.
@@ -44,17 +45,26 @@ pub(super) fn config(cx: &Context<'_>, report: &mut Report) -> Config {
     let config = Config::open(cx.world);
     own(cx, &config, report);
     system(&config, report);
-    // What reading them says of owners and modes, and of their content; the same fault is not said twice.
+    // What reading them says of owners and modes, and of their content.
     let all = [config.default_repo().map(drop), config.trusted().map(drop)];
-    let mut said: Option<String> = None;
     for why in all.into_iter().filter_map(Result::err) {
-        if said.as_deref() != Some(&why.to_string()) {
-            said = Some(why.to_string());
-            let exit = if why.is_untrusted() { Exit::Untrusted } else { Exit::Unavailable };
-            report.problem("config", exit, why.to_string(), why.help());
-        }
+        let exit = if why.is_untrusted() { Exit::Untrusted } else { Exit::Unavailable };
+        let help = why.help().or_else(|| open_up(&config, &why));
+        report.problem("config", exit, why.to_string(), help);
     }
     config
+}
+
+/// Says how a file of everyone's is opened to everyone.
+fn open_up(config: &Config, why: &ConfigError) -> Option<String> {
+    match why {
+        ConfigError::Read(path, why)
+            if why.kind() == ErrorKind::PermissionDenied && path.starts_with(config.system_folder()) =>
+        {
+            Some(format!("as root: chmod a+rX '{}'", shown(path)))
+        }
+        _ => None,
+    }
 }
 
 fn own(cx: &Context<'_>, config: &Config, report: &mut Report) {

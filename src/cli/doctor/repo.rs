@@ -47,7 +47,7 @@ fn not_open(why: &anyhow::Error, report: &mut Report) {
         format!("{} belongs to `{owner}`, and git takes no repository of another user's for granted", shown(path));
     let help = format!(
         "if `{owner}` is meant to keep it for you: git config --global --add safe.directory '{0}'; for each user of this \
-         machine, as root: git config --system --add safe.directory '{0}'",
+         machine, as root: git config --file /etc/gitconfig --add safe.directory '{0}'",
         shown(path)
     );
     report.problem("repo", Exit::Unavailable, text, Some(help));

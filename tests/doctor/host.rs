@@ -1,0 +1,171 @@
+//! What `jit doctor --remote` says of a host.
+
+use std::fs;
+
+use crate::site::{Said, Site};
+
+fn doctor(site: &Site, who: &str) -> Said {
+    site.jit(who, &["doctor", "--remote", "--json"])
+}
+
+#[test]
+fn a_host_that_is_as_it_should_be() {
+    let site = Site::new();
+    site.clone_as("bob");
+    site.request("a");
+    let same = doctor(&site, "alice").exits(0);
+    same.is_fine("host", "answers");
+    same.is_fine("host log", "the same as here");
+    same.is_fine("push", "only by a real one");
+    // What Bob lacks is looked at, and not taken over.
+    let count = |site: &Site| site.git("bob", &["count-objects", "-v"]);
+    let (before, refs) = (count(&site), site.git("bob", &["for-each-ref"]));
+    let ahead = doctor(&site, "bob").exits(0);
+    let (severity, message, help) = ahead.check("host log");
+    assert_eq!((severity.as_deref(), help.as_str()), (Some("note"), "jit sync"), "{}", ahead.out);
+    assert!(message.contains("1 line more"), "{message}");
+    assert_eq!((count(&site), site.git("bob", &["for-each-ref"])), (before, refs));
+    site.jit("bob", &["sync"]).exits(0);
+    doctor(&site, "bob").exits(0).is_fine("host log", "the same as here");
+}
+
+#[test]
+fn a_clone_that_another_one_here_is_ahead_of() {
+    let site = Site::new();
+    // Bob's home is Alice's too: one machine, one pin, two clones.
+    let host = site.host();
+    site.jit("alice", &["clone", host.to_str().unwrap(), "../second", "--genesis", &site.genesis]).exits(0);
+    site.request("a");
+    let second = site.path("alice/second");
+    let said = site.jit("alice", &["-C", second.to_str().unwrap(), "doctor", "--remote", "--json"]).exits(0);
+    let (severity, message, help) = said.check("log");
+    assert_eq!((severity.as_deref(), help.as_str()), (Some("note"), "jit sync"), "{}", said.out);
+    assert!(message.contains("another clone here is ahead"), "{message}");
+}
+
+#[test]
+fn a_host_that_went_back_or_lost_its_log() {
+    let site = Site::new();
+    site.clone_as("bob");
+    site.request("a");
+    let host = site.host();
+    let set = |args: &[&str]| site.git("alice", &[&["-C", host.to_str().unwrap()], args].concat());
+    let tip = set(&["rev-parse", "jit/audit"]).trim().to_owned();
+    set(&["update-ref", "refs/heads/jit/audit", "jit/audit~1"]);
+    doctor(&site, "alice").exits(4).has_problem("host log", "it was rolled back: 2 lines with root ");
+    // The other clone has not seen more, so nothing is wrong there.
+    doctor(&site, "bob").exits(0);
+    // Two logs from one stem: what is there is not what Alice has seen, and no prefix of it.
+    site.jit("bob", &["request", "db/staging/b", "read"]).exits(0);
+    doctor(&site, "alice")
+        .exits(4)
+        .has_problem("host log", "it has another log than was seen here: 3 lines with root ");
+    set(&["update-ref", "-d", "refs/heads/jit/audit"]);
+    let gone = doctor(&site, "alice").exits(4);
+    gone.has_problem("host log", "is gone from `origin`");
+    // What it says to type mends it.
+    let (_, _, help) = gone.check("host log");
+    let command = help.split(": ").last().unwrap();
+    assert_eq!(command, format!("git push origin {tip}:refs/heads/jit/audit"));
+    site.git("alice", &command.split(' ').skip(1).collect::<Vec<_>>());
+    doctor(&site, "alice").exits(0).is_fine("host log", "the same as here");
+    fs::rename(&host, site.path("gone.git")).unwrap();
+    doctor(&site, "alice").exits(5).has_problem("host", "asking the remote `origin` failed");
+}
+
+#[test]
+fn a_log_that_was_never_pushed() {
+    let site = Site::new();
+    let host = site.path("other.git");
+    site.run("alice", "git", &["init", "-q", "--bare", host.to_str().unwrap()]).exits(0);
+    site.git("alice", &["remote", "remove", "origin"]);
+    let none = doctor(&site, "alice").exits(5);
+    none.has_problem("host", "no remote");
+    site.git("alice", &["remote", "add", "origin", host.to_str().unwrap()]);
+    let said = doctor(&site, "alice").exits(1);
+    let (_, _, help) = said.check("host log");
+    assert_eq!(help, "git push origin jit/audit");
+    site.git("alice", &["push", "-q", "origin", "jit/audit"]);
+    doctor(&site, "alice").exits(0);
+    for remote in ["one", "two"] {
+        site.git("alice", &["remote", "add", remote, host.to_str().unwrap()]);
+    }
+    site.git("alice", &["remote", "remove", "origin"]);
+    doctor(&site, "alice").exits(5).has_problem("remote", "none is called origin: `one`, `two`");
+}
+
+#[test]
+fn the_rule_that_refused_a_push_is_named_until_one_succeeds() {
+    let site = Site::new();
+    site.request("a");
+    let rules = [
+        (
+            "error: GH013: Repository rule violations found for refs/heads/jit/audit.\n\n- Changes must be made through a \
+             pull request.\n\n- Commits must have verified signatures.",
+            "it takes changes by pull request only; it demands signed commits",
+            "(GitHub: ",
+        ),
+        (
+            "GitLab: You are not allowed to push code to protected branches on this project.",
+            "the branch is protected, and you are not among those who may push to it",
+            "(GitLab: ",
+        ),
+        ("Forgejo: Not allowed to push to protected branch jit/audit", "the branch is protected", "(Forgejo: "),
+        ("no pushes \u{1b}[31mtoday", "a hook on the host said no", "see what the hook says above"),
+    ];
+    for (words, rule, help) in rules {
+        site.refuse(words);
+        let refused = site.jit("alice", &["request", "db/staging/b", "read"]).exits(5);
+        assert!(refused.err.contains(rule) && refused.err.contains(help), "{}", refused.err);
+        let said = doctor(&site, "alice").exits(5);
+        said.has_problem("refusal", rule);
+        let (_, message, helped) = said.check("refusal");
+        assert!(helped.contains(help) && message.contains("jit/audit was refused, 20"), "{message}\n{helped}");
+        let shown = site.jit("alice", &["doctor", "--remote"]).exits(5);
+        assert!(!shown.out.contains('\u{1b}'), "{}", shown.out);
+        // A dry run is asked no rule, and the answer does not pretend otherwise.
+        said.is_fine("push", "asked only by a real one");
+    }
+    fs::remove_file(site.host().join("hooks/pre-receive")).unwrap();
+    site.request("b");
+    doctor(&site, "alice").exits(0);
+}
+
+#[test]
+fn git_itself_refuses_what_is_forced() {
+    let site = Site::new();
+    let host = site.host();
+    site.git("alice", &["-C", host.to_str().unwrap(), "config", "receive.denyNonFastForwards", "true"]);
+    let key = fs::read_to_string(site.path("alice/key.pub")).unwrap();
+    let other = site.path("w1");
+    fs::create_dir(&other).unwrap();
+    site.run("w1", "ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", "key"]).exits(0);
+    let own = fs::read_to_string(other.join("key.pub")).unwrap();
+    assert_ne!(key, own);
+    let identity = format!("[identity.w1]\nkind = \"service\"\nowners = [\"alice\"]\nkeys = [\"{}\"]\n", own.trim());
+    fs::write(site.path("alice/clone/identities/w1.toml"), identity).unwrap();
+    let settings = site.path("alice/clone/jit.toml");
+    let text = fs::read_to_string(&settings).unwrap();
+    let named = |line: &str| match line.starts_with("check = ") {
+        true => "check = { max_age = \"5m\", witnesses = [\"w1\"] }".to_owned(),
+        false => line.to_owned(),
+    };
+    fs::write(&settings, text.lines().map(named).collect::<Vec<_>>().join("\n") + "\n").unwrap();
+    site.git("alice", &["add", "-A"]);
+    site.git("alice", &["commit", "-qm", "A witness"]);
+    site.jit("alice", &["policy", "publish", "--yes"]).exits(0);
+    let host_path = host.to_str().unwrap();
+    site.jit("w1", &["clone", host_path, "clone", "--genesis", &site.genesis]).exits(0);
+    let key = other.join("key");
+    let witness = |site: &Site| site.jit("w1", &["--key", key.to_str().unwrap(), "witness"]);
+    let silent = doctor(&site, "w1").exits(0);
+    let (severity, message, _) = silent.check("age");
+    assert!(severity.as_deref() == Some("note") && message.contains("no witness has vouched"), "{message}");
+    witness(&site).exits(0);
+    site.jit("w1", &["sync"]).exits(0);
+    doctor(&site, "w1").exits(0).is_fine("age", "the last witness of the log here was `w1`");
+    site.request("a");
+    let refused = witness(&site).exits(5);
+    assert!(refused.err.contains("let the witness overwrite jit/witness/w1"), "{}", refused.err);
+    doctor(&site, "w1").exits(5).has_problem("refusal", "jit/witness/w1 was refused");
+}
