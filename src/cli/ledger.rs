@@ -27,7 +27,8 @@ use crate::core::time::{Duration, Timestamp};
 use crate::core::view::{Memory, View, ViewExt};
 use crate::edge::config::{Config, ConfigError, Minimum, Origin, Pin};
 use crate::edge::git::Repo;
-use crate::edge::log::{self, BRANCH, Draft, Walked};
+use crate::edge::log::{self, AppendError, BRANCH, BRANCH_NAME, Draft, Walked};
+use crate::edge::refused;
 use crate::edge::remote::{self, Fetched, Remote};
 use crate::edge::replay::{self, Replayed};
 
@@ -597,6 +598,11 @@ impl Context<'_> {
             None => log::append(&ledger.repo, &context, &mut put),
             Some(remote) => log::append_remote(self.world, &ledger.repo, remote, &context, &mut put),
         };
+        match &logged {
+            Err(AppendError::Refused(said)) => refused::keep(&ledger.repo, started, BRANCH_NAME, said),
+            Ok(_) if ledger.remote.is_some() => refused::forget(&ledger.repo),
+            Ok(_) | Err(_) => {}
+        }
         let logged = logged.map_err(Failure::of_append)?;
         let (mut walked, raced, delta) = before.ok_or_else(|| anyhow!("a line went in that nobody judged"))?;
         if ledger.remote.is_some() {

@@ -89,7 +89,7 @@ fn vouch(cx: &mut Context<'_>) -> anyhow::Result<Exit> {
     let mut random = [0; 16];
     cx.world.random(&mut random);
     match witness::publish(cx.world, &ledger.repo, ledger.remote(), &me.name, commit, random)? {
-        Pushed::Done => {}
+        Pushed::Done => refused::forget(&ledger.repo),
         Pushed::Raced => return Err(Failure::unavailable("another jit wrote a checkpoint at the same time").into()),
         Pushed::Refused(why) => {
             let branch = format!("jit/witness/{}", me.name);

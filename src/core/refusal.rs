@@ -183,7 +183,7 @@ pub fn classify(said: &str) -> Option<Refusal> {
     let said = said.to_ascii_lowercase();
     let mut rules: Vec<Rule> = Vec::new();
     for (words, rule) in WORDS {
-        let is_new = !rules.contains(&rule) && !(is_general(rule) && !rules.is_empty());
+        let is_new = !rules.contains(&rule) && (rules.is_empty() || !is_general(rule));
         if is_new && said.contains(words) {
             rules.push(rule);
         }

@@ -1,5 +1,6 @@
 //! Looking at files without changing any: who owns them, who may write to them, and what dead processes left behind.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -9,6 +10,7 @@ use rustix::fs::{Access, Mode, access};
 use rustix::process::umask;
 
 use super::git::Repo;
+use super::remote::{RemoteError, run, talk};
 use super::world::World;
 
 /// What lies in a clone that decides what git does there; whoever may write to one of them is as good as its owner.
@@ -90,7 +92,7 @@ pub fn lacking() -> u32 {
     // There is no other way to ask than to set it; it is put back at once.
     let now = umask(Mode::from_raw_mode(0o077));
     umask(now);
-    u32::from(now.bits())
+    now.bits()
 }
 
 /// What dead processes left in a repository.
@@ -109,6 +111,7 @@ pub struct Leftovers {
 pub fn leftovers(repo: &Repo, refs: &[&str]) -> io::Result<Leftovers> {
     let mut found = Leftovers::default();
     let folder = repo.common_dir().join("jit");
+    found.ours.extend(dead_in_queue(&folder.join(format!("queue-{}", rustix::process::geteuid().as_raw())))?);
     let mut ids = Vec::new();
     // Whoever holds the lock is at work: then what is there is not left over.
     let is_idle = match File::open(folder.join("append.lock")) {
@@ -123,15 +126,14 @@ pub fn leftovers(repo: &Repo, refs: &[&str]) -> io::Result<Leftovers> {
                     // One that has just been removed is not left over either.
                     let Ok(data) = entry.metadata() else { continue };
                     ids.push((data.dev(), data.ino()));
-                    found.ours.push(entry.path());
+                    if is_idle {
+                        found.ours.push(entry.path());
+                    }
                 }
             }
         }
         Err(why) if why.kind() == io::ErrorKind::NotFound => {}
         Err(why) => return Err(why),
-    }
-    if !is_idle {
-        found.ours.clear();
     }
     for name in refs {
         let lock = repo.common_dir().join(format!("{name}.lock"));
@@ -147,6 +149,27 @@ pub fn leftovers(repo: &Repo, refs: &[&str]) -> io::Result<Leftovers> {
     Ok(found)
 }
 
+/// Lists what waits in this account's queue and is held by nobody any more: whoever waits holds a lock on its file.
+fn dead_in_queue(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(why) => return Err(why),
+    };
+    let mut dead = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        // The file whose lock is the right to push stays for ever; a pipe would hold us.
+        if entry.file_name() == "push" || !entry.file_type()?.is_file() {
+            continue;
+        }
+        if File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            dead.push(entry.path());
+        }
+    }
+    Ok(dead)
+}
+
 /// Returns the version of the user's git, escaped.
 ///
 /// # Errors
@@ -159,6 +182,15 @@ pub fn git_version(world: &World) -> io::Result<String> {
         Some(version) => Ok(super::git::escaped(version)),
         None => Err(io::Error::new(io::ErrorKind::InvalidData, "what is called git there says no version")),
     }
+}
+
+/// Asks the user's git whether it takes a repository for one; says why not, in its own words, escaped.
+///
+/// # Errors
+/// Git can't be run.
+pub fn why_git_refuses(world: &World, repo: &Repo) -> Result<Option<String>, RemoteError> {
+    let said = run(world, Some(repo), &["rev-parse", "--git-dir"].map(OsString::from))?;
+    Ok((!said.status.success()).then(|| talk(&said.err)))
 }
 
 /// Tells whether a version of git has all that is asked of it, as far as its number says.
@@ -227,6 +259,15 @@ mod tests {
         fs::write(&ours, "").unwrap();
         fs::hard_link(&ours, &lock).unwrap();
         assert_eq!(leftovers(&repo, &[BRANCH]).unwrap(), Leftovers { ours: vec![ours.clone()], locks: Vec::new() });
+        let queue = repo.common_dir().join(format!("jit/queue-{}", rustix::process::geteuid().as_raw()));
+        fs::create_dir(&queue).unwrap();
+        let waiting = File::create(queue.join("waiting")).unwrap();
+        waiting.lock().unwrap();
+        for name in ["push", "dead"] {
+            fs::write(queue.join(name), "").unwrap();
+        }
+        assert_eq!(leftovers(&repo, &[]).unwrap().ours, [queue.join("dead"), ours.clone()]);
+        fs::remove_dir_all(&queue).unwrap();
         // While another holds the lock, it is at work.
         let held = File::create(repo.common_dir().join("jit/append.lock")).unwrap();
         held.lock().unwrap();

@@ -12,7 +12,6 @@ use std::time::Duration;
 use super::git::{GitError, Repo};
 use super::object_writer::ObjectWriter;
 use super::reference::{AppendLock, Moved, advance};
-use super::refused;
 use super::remote::{self, Fetched, Pushed, Remote, RemoteError};
 use super::world::World;
 use crate::core::history::append::{BuildError, NewLine, build};
@@ -23,12 +22,11 @@ use crate::core::history::segment::{Tail, TreeError, read_lines};
 use crate::core::history::void::Void;
 use crate::core::policy::PolicyFiles;
 use crate::core::refusal;
-use crate::core::time::Timestamp;
 
 /// The log's branch.
 pub const BRANCH: &str = "refs/heads/jit/audit";
 /// The same as people call it.
-const BRANCH_NAME: &str = "jit/audit";
+pub const BRANCH_NAME: &str = "jit/audit";
 
 /// How often others may be first before an append gives up.
 const MOST_ROUNDS: u32 = 50;
@@ -272,14 +270,10 @@ pub fn append_remote<E>(
         match remote::push(world, repo, remote, logged.commit) {
             Ok(Pushed::Done) => {
                 remote::accept(repo, remote, logged.commit, context.random)?;
-                refused::forget(repo);
                 return Ok(logged);
             }
             Ok(Pushed::Raced) => world.sleep(jitter(context.random, round)),
-            Ok(Pushed::Refused(why)) => {
-                refused::keep(repo, Timestamp::from_unix(context.now), BRANCH_NAME, &why);
-                return Err(AppendError::Refused(why));
-            }
+            Ok(Pushed::Refused(why)) => return Err(AppendError::Refused(why)),
             Err(error) => sent = Some((draft, error)),
         }
     }

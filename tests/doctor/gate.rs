@@ -161,6 +161,10 @@ fn a_gate_reads_a_clone_that_another_account_keeps_fresh() {
     said.is_fine("repo", "/var/lib/jit/access.git, bare, the default one of the configuration");
     said.is_fine("trust", "this user has no pin of it");
     said.is_fine("age", "the log here was fetched ");
+    // The home that the user database names is not there.
+    let gate = ["runuser", "-u", "jit-gate", "--", "env", "-i", PATH, "HOME=/nonexistent", "jit", "doctor", "--json"];
+    let homeless = Said::from(machine.command(&gate).output().unwrap()).exits(0);
+    assert!(homeless.check("config").1.contains("/nonexistent/.config/jit can't be written to"), "{}", homeless.out);
 
     let service: Vec<String> = service();
     let as_sync = ["setpriv", "--reuid=jit-sync", "--regid=jit-sync", "--init-groups", "env", "HOME=/var/lib/jit"];

@@ -169,3 +169,34 @@ fn git_itself_refuses_what_is_forced() {
     assert!(refused.err.contains("let the witness overwrite jit/witness/w1"), "{}", refused.err);
     doctor(&site, "w1").exits(5).has_problem("refusal", "jit/witness/w1 was refused");
 }
+
+#[test]
+fn repos_that_can_not_be_read() {
+    let site = Site::new();
+    let host = site.host();
+    site.request("a");
+    let doctor = |args: &[&str]| site.jit("alice", &[args, &["doctor", "--remote", "--json"]].concat());
+    let url = format!("file://{}", host.display());
+    site.git("alice", &["clone", "-q", "--depth", "1", "-b", "jit/audit", &url, "../shallow"]);
+    let shallow = site.path("alice/shallow");
+    let said = doctor(&["-C", shallow.to_str().unwrap()]).exits(5);
+    said.has_problem("repo", "is a shallow clone");
+    assert!(said.check("repo").2.ends_with("fetch --unshallow"), "{}", said.out);
+    for (kind, why) in [("--object-format=sha256", "not SHA-1"), ("--ref-format=reftable", "not files")] {
+        let folder = site.path(kind);
+        // A git that does not know a kind can't have made such a repo either.
+        if site.run("alice", "git", &["init", "-q", kind, folder.to_str().unwrap()]).status != 0 {
+            assert_eq!(kind, "--ref-format=reftable");
+            continue;
+        }
+        doctor(&["-C", folder.to_str().unwrap()]).exits(5).has_problem("repo", why);
+    }
+    // An object that is gone, and a clone that is a folder of rubbish.
+    let clone = site.path("alice/clone");
+    let tree = site.git("alice", &["rev-parse", "origin/jit/audit^{tree}"]);
+    let (first, rest) = tree.trim().split_at(2);
+    fs::remove_file(clone.join(".git/objects").join(first).join(rest)).unwrap();
+    doctor(&[]).exits(5).has_problem("log", "is missing or damaged");
+    fs::write(clone.join(".git/HEAD"), "rubbish").unwrap();
+    doctor(&[]).exits(5).has_problem("repo", "git can't use it: fatal: not a git repository");
+}

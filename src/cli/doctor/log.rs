@@ -2,7 +2,7 @@
 
 use super::Report;
 use crate::cli::context::{Context, shown};
-use crate::cli::exit::Exit;
+use crate::cli::exit::{Exit, Failure};
 use crate::cli::freshness::names_witnesses;
 use crate::cli::ledger::{Expected, Opened, check_clock, is_clone};
 use crate::cli::pin::{GenesisOption, expected_id, gone_log, log_ref, no_log};
@@ -34,7 +34,18 @@ pub(super) struct Known {
 pub(super) fn look(cx: &mut Context<'_>, config: &Config, repo: &Repo, report: &mut Report) -> Option<Known> {
     let remote = report.take("remote", remote::find(repo))?;
     say_remote(repo, remote.as_ref(), report);
-    let known = report.take("log", read(config, repo, remote.as_ref()))?;
+    let known = match read(config, repo, remote.as_ref()) {
+        Ok(known) => known,
+        Err(why) => {
+            let failure = Failure::from_error(&why);
+            // What is damaged can be had again, whole.
+            let again =
+                format!("git -C '{}' fsck shows more; a fresh `jit clone` has it whole", shown(&repo.shown_path()));
+            let help = failure.help.or_else(|| (failure.exit == Exit::Unavailable).then_some(again));
+            report.problem("log", failure.exit, failure.message, help);
+            return None;
+        }
+    };
     say_log(&known, report);
     trust(cx, config, repo, &known, report);
     policy(cx, repo, &known, report);
@@ -209,7 +220,11 @@ fn age(cx: &Context<'_>, config: &Config, repo: &Repo, remote: Option<&Remote>, 
         return report.fine("age", format!("{} (max_age {limit})", aged.told));
     }
     let path = shown(&repo.shown_path());
-    let text = format!("{}: older than max_age ({limit}) allows", aged.told);
+    let text = match aged.seconds {
+        Some(_) if !is_fresh => format!("{}: older than max_age ({limit}) allows", aged.told),
+        // Nobody knows its age, or it is known that there is more.
+        Some(_) | None => aged.told,
+    };
     let folder = inspect::standing(repo.common_dir()).ok().flatten();
     match folder {
         // Only who can write to the clone can fetch into it.

@@ -31,6 +31,10 @@ pub(super) fn look(cx: &Context<'_>, report: &mut Report) -> Option<Repo> {
     } else {
         report.fine("repo", format!("{path}, {kind}, {by}"));
     }
+    if let Ok(Some(said)) = inspect::why_git_refuses(cx.world, &repo) {
+        let help = format!("put back what is damaged in it, or `jit clone` it anew; git -C '{path}' fsck says more");
+        report.problem("repo", Exit::Unavailable, format!("git can't use it: {said}"), Some(help));
+    }
     owner(cx, &repo, report);
     leftovers(&repo, report);
     Some(repo)
@@ -123,11 +127,13 @@ fn leftovers(repo: &Repo, report: &mut Report) {
             return report.problem("leftovers", Exit::Unavailable, text, None);
         }
     };
-    if !found.ours.is_empty() {
-        let text = format!(
-            "a jit was killed here and left {}: the next one that writes removes it",
-            shown(&repo.common_dir().join("jit/ref-*"))
-        );
+    if let Some(first) = found.ours.first() {
+        let more = match found.ours.len() {
+            1 => String::new(),
+            all => format!(" and {} more", all - 1),
+        };
+        let text =
+            format!("a jit was killed here and left {}{more}: the next one that writes removes it", shown(first));
         report.note("leftovers", text, None);
     }
     for lock in found.locks {
