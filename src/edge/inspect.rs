@@ -19,6 +19,9 @@ const SENSITIVE: [&str; 8] = ["", "config", "hooks", "refs", "refs/heads", "obje
 const OTHERS_WRITE: u32 = 0o002;
 /// Write permission for the group.
 const GROUP_WRITES: u32 = 0o020;
+/// Who is a user of this machine, and in which group.
+const USERS: &str = "/etc/passwd";
+const GROUPS: &str = "/etc/group";
 /// The most bytes of the user database that are read.
 const MAX_USERS: u64 = 1 << 20;
 
@@ -30,12 +33,14 @@ pub struct Standing {
     /// Whether we may write to it.
     pub is_writable: bool,
     mode: u32,
+    group: u32,
 }
 
 impl Standing {
-    /// Tells whether its group may write to it.
+    /// Tells whether its group may write to it, and others than the owner are in that group. (Many systems give each user
+    /// a group of their own, and have files be open to it.)
     pub fn is_open_to_group(&self) -> bool {
-        self.mode & GROUP_WRITES != 0
+        self.mode & GROUP_WRITES != 0 && !is_private(self.group, self.owner, &database(USERS), &database(GROUPS))
     }
 
     /// Tells whether everybody may write to it.
@@ -52,7 +57,7 @@ pub fn standing(path: &Path) -> io::Result<Option<Standing>> {
     match fs::metadata(path) {
         Ok(data) => {
             let is_writable = access(path, Access::WRITE_OK).is_ok();
-            Ok(Some(Standing { owner: data.uid(), is_writable, mode: data.mode() }))
+            Ok(Some(Standing { owner: data.uid(), is_writable, mode: data.mode(), group: data.gid() }))
         }
         Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(why) => Err(why),
@@ -74,11 +79,31 @@ pub fn sensitive(repo: &Repo) -> io::Result<Vec<(PathBuf, Standing)>> {
     Ok(found)
 }
 
+/// Reads the users or the groups of this machine. Those that come from elsewhere, a directory service say, have their
+/// number only.
+fn database(path: &str) -> String {
+    let mut text = String::new();
+    let _ = File::open(path).and_then(|file| file.take(MAX_USERS).read_to_string(&mut text));
+    text
+}
+
+/// Tells whether nobody but the user `owner` is in a group: by the group's list, or because it is another user's first.
+/// Of a group that is not in the list nobody knows.
+fn is_private(group: u32, owner: u32, users: &str, groups: &str) -> bool {
+    let fields = |line| str::split(line, ':').collect::<Vec<_>>();
+    let of = |fields: &[&str], place: usize| fields.get(place).and_then(|field| field.parse::<u32>().ok());
+    let users: Vec<Vec<&str>> = users.lines().map(fields).collect();
+    let owner_name = users.iter().find(|user| of(user, 2) == Some(owner)).and_then(|user| user.first());
+    let is_anothers = users.iter().any(|user| of(user, 3) == Some(group) && of(user, 2) != Some(owner));
+    let listed = groups.lines().map(fields).find(|listed| of(listed, 2) == Some(group));
+    let Some(members) = listed.as_ref().and_then(|listed| listed.get(3)) else { return false };
+    let has_others = members.split(',').any(|member| !member.is_empty() && Some(&member) != owner_name);
+    !is_anothers && !has_others
+}
+
 /// Returns the name of a user, and the number where it has none; escaped.
 pub fn user_name(uid: u32) -> String {
-    let mut text = String::new();
-    // Users that come from elsewhere, a directory service say, have their number only.
-    let _ = File::open("/etc/passwd").and_then(|file| file.take(MAX_USERS).read_to_string(&mut text));
+    let text = database(USERS);
     let name = text.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
@@ -234,16 +259,33 @@ mod tests {
         let path = folder.path().join("x");
         assert_eq!(standing(&path).unwrap(), None);
         fs::write(&path, "").unwrap();
-        for (mode, group, all) in [(0o600, false, false), (0o660, true, false), (0o666, true, true)] {
+        for (mode, all) in [(0o600, false), (0o660, false), (0o666, true)] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let standing = standing(&path).unwrap().unwrap();
-            assert_eq!((standing.is_open_to_group(), standing.is_open_to_all()), (group, all), "{mode:o}");
+            assert_eq!(standing.is_open_to_all(), all, "{mode:o}");
             assert!(standing.is_writable && standing.owner == rustix::process::geteuid().as_raw());
         }
         assert_eq!(user_name(0), "root");
         assert_eq!(user_name(4_000_000_000), "user 4000000000");
         let before = lacking();
         assert_eq!(lacking(), before);
+    }
+
+    #[test]
+    fn groups_that_are_one_users_own() {
+        let users = "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/:\nbob:x:1001:1001::/:\neve:x:1002:1003::/:\nodd\n";
+        let groups = "ann:x:1000:\nbob:x:1001:bob,ann\nteam:x:1002:ann\nfirst:x:1003:\nodd:x\n";
+        let table = [
+            (1000, 1000, true),
+            (1001, 1001, false),
+            (1002, 1000, true),
+            (1002, 1001, false),
+            (1003, 1000, false),
+            (4000, 1000, false),
+        ];
+        for (group, owner, is_own) in table {
+            assert_eq!(is_private(group, owner, users, groups), is_own, "{group} {owner}");
+        }
     }
 
     #[test]

@@ -200,3 +200,18 @@ fn repos_that_can_not_be_read() {
     fs::write(clone.join(".git/HEAD"), "rubbish").unwrap();
     doctor(&[]).exits(5).has_problem("repo", "git can't use it: fatal: not a git repository");
 }
+
+#[test]
+fn a_repo_that_several_users_share() {
+    let site = Site::new();
+    site.git("alice", &["config", "core.sharedRepository", "group"]);
+    site.git("alice", &["init", "-q"]);
+    let with_umask = |mask: &str| {
+        let script = format!("umask {mask}; exec '{}' doctor --json", env!("CARGO_BIN_EXE_jit"));
+        site.run("alice", "sh", &["-c", &script])
+    };
+    let closed = with_umask("022").exits(1);
+    closed.has_problem("owner", "what this user adds would be closed to it (umask 022)");
+    assert!(closed.check("owner").2.contains("umask 002"), "{}", closed.out);
+    with_umask("002").exits(0).is_fine("owner", "shared with a group, and what this user adds stays open to it");
+}
