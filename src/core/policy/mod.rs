@@ -20,8 +20,8 @@
 //! - `"*"` stands alone in `actions`.
 //! - A group that contains itself, directly or by way of others, is an error.
 //! - Keys of one identity may share a point (a security key under two applications); keys of two may not.
-//! - At most 4 MiB in one file, 1,000,000 memberships in all groups, 64 entries of `approvals` of up to 1,000 people,
-//!   and 1,000 different reason patterns of up to 1,024 bytes (1 MiB compiled).
+//! - At most 4 MiB in one file, 1,000,000 memberships in all groups, 64 entries of `approvals` of up to 1,000 people, 64
+//!   entries of `hours`, limits of up to 1,000 grants, and 1,000 different reason patterns of up to 1,024 bytes (1 MiB compiled).
 //!
 //! Start reading at `load.rs`; `model.rs` is what everything else uses.
 
@@ -29,6 +29,7 @@ mod diagnostic;
 mod files;
 mod findings;
 mod groups;
+mod hours;
 mod identities;
 mod lint;
 mod load;
@@ -42,10 +43,12 @@ mod tests;
 pub use diagnostic::{Diagnostic, Kind, Severity, Span, escape, render};
 pub use files::{FOLDERS, FilesError, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, SETTINGS, is_policy_path};
 pub(crate) use files::{digest_of, is_policy_file, is_policy_folder};
+pub use hours::{Days, Hours, TimeOfDay, any_contain, next_change};
 pub use lint::lint;
 pub use load::{declared_format, load};
 pub use model::{
-    Actions, Allow, ApprovalRule, Effect, Identity, IdentityKind, Policy, ReasonRefusal, ReasonRule, Rule, Selector,
+    Actions, Allow, ApprovalRule, Effect, Identity, IdentityKind, Limits, Policy, Rate, ReasonRefusal, ReasonRule,
+    Rule, Selector,
 };
 
 /// The format of policies that this program knows.

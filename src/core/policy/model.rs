@@ -13,7 +13,9 @@ use crate::core::key::PublicKey;
 use crate::core::name::{Name, NameError, Resource};
 use crate::core::pattern::Pattern;
 use crate::core::policy::diagnostic::Span;
-use crate::core::time::Duration;
+use crate::core::time::{Duration, Timestamp};
+
+use super::hours::{Hours, any_contain};
 
 /// A policy that has been loaded as a whole.
 #[derive(Clone, Debug)]
@@ -251,8 +253,17 @@ pub struct Rule {
     pub resources: Vec<Pattern>,
     /// What may, or may not, be done.
     pub actions: Actions,
+    /// When the rule holds; always where there are none.
+    pub hours: Vec<Hours>,
     /// Deny or allow.
     pub effect: Effect,
+}
+
+impl Rule {
+    /// Tells whether the rule holds at `now` (UTC), by its hours.
+    pub fn has_its_hour(&self, now: Timestamp) -> bool {
+        self.hours.is_empty() || any_contain(&self.hours, now)
+    }
 }
 
 /// The actions that a rule is about.
@@ -308,6 +319,31 @@ pub struct Allow {
     pub reason: Option<ReasonRule>,
     /// What has to be approved, and by whom; each entry that applies must be met by people of its own.
     pub approvals: Vec<ApprovalRule>,
+    /// How much of it one subject may have.
+    pub limits: Limits,
+    /// Whether the request, its token and the key at a gate must be by a security key.
+    pub require_hardware_key: bool,
+}
+
+/// How much one subject may have of what one rule grants. Counted are the subject's earlier grants by this rule, when
+/// another is about to be complete.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// The most grants whose windows overlap, the new one included; what was revoked or locked down is left out.
+    pub active: Option<u32>,
+    /// How many may start how near each other.
+    pub rate: Option<Rate>,
+    /// The least time from the end of one to the start of another.
+    pub cooldown: Option<Duration>,
+}
+
+/// So many in so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// The most grants, the new one included.
+    pub count: u32,
+    /// That start less than this away from the new one, earlier or later.
+    pub per: Duration,
 }
 
 /// What a reason must be like; both where both are there.
@@ -387,6 +423,8 @@ pub struct ApprovalRule {
     pub count: u32,
     /// If there, the requirement is only for requests longer than this, not of just this length.
     pub longer_than: Option<Duration>,
+    /// Whether the approval must be signed by a security key.
+    pub hardware_key: bool,
 }
 
 impl ApprovalRule {

@@ -36,7 +36,7 @@ pub(super) fn read_settings(reader: &mut Reader<'_, '_>, table: &DeTable<'_>) ->
             section @ ("identity" | "group") => misplaced(reader, section, "identities/", key.span()),
             "rule" => misplaced(reader, "rule", "policies/", key.span()),
             known if KEYS.contains(&known) => {}
-            _ => reader.unknown_key(SETTINGS, key, KEYS, &[]),
+            _ => reader.unknown_key(SETTINGS, key, KEYS),
         }
     }
     if let Some(value) = reader.required(table, "format", None, "format = 1") {
@@ -109,7 +109,7 @@ fn read_table<'v, 't>(
     keys: &[&str],
 ) -> Option<&'v DeTable<'t>> {
     let inner = table.get(key).and_then(|value| reader.table(What::Key(key), value))?;
-    reader.check_keys(&format!("`{key}`"), inner, keys, &[]);
+    reader.check_keys(&format!("`{key}`"), inner, keys);
     Some(inner)
 }
 

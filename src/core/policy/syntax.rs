@@ -16,7 +16,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::core::name::Name;
 
-use super::diagnostic::{Kind, escape, quoted};
+use super::diagnostic::{escape, quoted};
 use super::findings::{At, Findings};
 
 /// The largest file that is read, in bytes; parsed, a file takes up to eighty times its size.
@@ -32,8 +32,6 @@ pub(super) struct Section {
     pub(super) what: &'static str,
     /// All keys.
     pub(super) keys: &'static [&'static str],
-    /// Keys of the language that this version does not have.
-    pub(super) later: &'static [&'static str],
 }
 
 /// What a value is, for a message about it.
@@ -111,23 +109,17 @@ impl<'f, 'a> Reader<'f, 'a> {
     }
 
     /// Notes the keys of `table` that it may not hold; `what` says whose keys they are, as in "a rule".
-    pub(super) fn check_keys(&mut self, what: &str, table: &DeTable<'_>, keys: &[&str], later: &[&str]) {
+    pub(super) fn check_keys(&mut self, what: &str, table: &DeTable<'_>, keys: &[&str]) {
         for key in table.keys() {
             if !keys.contains(&&**key.get_ref()) {
-                self.unknown_key(what, key, keys, later);
+                self.unknown_key(what, key, keys);
             }
         }
     }
 
-    /// Notes a key that is none of `keys`; one of `later` is told apart.
-    pub(super) fn unknown_key(&mut self, what: &str, key: &Spanned<impl AsRef<str>>, keys: &[&str], later: &[&str]) {
+    /// Notes a key that is none of `keys`.
+    pub(super) fn unknown_key(&mut self, what: &str, key: &Spanned<impl AsRef<str>>, keys: &[&str]) {
         let text = key.get_ref().as_ref();
-        if later.contains(&text) {
-            let help = Some(format!("remove `{text}`, or upgrade jit if a newer version supports it"));
-            let message = format!("`{text}` is not supported by this version");
-            self.findings.note(Kind::NotSupported, self.file, Some(key.span()), message, help);
-            return;
-        }
         let help = self.findings.nearest(text, keys.iter().copied());
         let help = help.unwrap_or_else(|| format!("{what} may hold {}", keys.join(", ")));
         self.error(key.span(), format!("unknown key {} in {what}", quoted(text)), Some(help));
@@ -159,7 +151,7 @@ impl<'f, 'a> Reader<'f, 'a> {
                         forgotten = true;
                     }
                     None if section.keys.contains(&&**inner.get_ref()) => {}
-                    None => self.unknown_key(section.what, inner, section.keys, section.later),
+                    None => self.unknown_key(section.what, inner, section.keys),
                 }
             }
             if forgotten {
@@ -248,6 +240,14 @@ impl<'f, 'a> Reader<'f, 'a> {
         let text = self.text(what, value)?;
         let parsed = text.parse();
         parsed.map_err(|why: T::Err| self.error(value.span(), format!("{}: {why}", quoted(text)), None)).ok()
+    }
+
+    pub(super) fn boolean(&mut self, what: What<'_>, value: &Value<'_>) -> Option<bool> {
+        let known = value.get_ref().as_bool();
+        if known.is_none() {
+            self.mismatch(what, value, "true or false");
+        }
+        known
     }
 
     /// Reads a whole number within a range; an end of `u64::MAX` is none.

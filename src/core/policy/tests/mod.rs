@@ -1,6 +1,7 @@
 //! The corners of the language, one line each: what loads, and what is said about what does not.
 
 mod hostile;
+mod hours;
 mod identities;
 mod lint;
 mod rules;
@@ -185,15 +186,6 @@ fn defaults_are_those_of_the_language() {
 }
 
 #[test]
-fn what_is_not_supported_can_be_told_apart() {
-    let lines = ["hours=[]", "limits={}", "require_hardware_key=true", "approvals=[{from=['bob'],hardware_key=true}]"];
-    for line in lines {
-        let errors = load(&policy_with(&[("policies/x.toml", &format!("{RULE}{line}"))])).unwrap_err();
-        assert_eq!(errors.iter().map(|error| error.kind).collect::<Vec<_>>(), [Kind::NotSupported], "{line}");
-    }
-}
-
-#[test]
 fn all_errors_of_all_files_come_at_once_in_order() {
     let errors = errors_with(&[
         (
@@ -215,8 +207,7 @@ fn all_errors_of_all_files_come_at_once_in_order() {
             "policies/b.toml:3:7: invalid basic string, expected `\"`",
             "policies/z.toml:1:7: rule `z` needs `duration` | write for example `duration = { max = \"4h\" }`",
             "policies/z.toml:2:13: there is no group `dbas` | did you mean `dba`?",
-            "policies/z.toml:5:1: `hours` is not supported by this version | remove `hours`, or upgrade jit if a newer \
-         version supports it",
+            "policies/z.toml:5:9: `hours` is an empty list",
         ]
     );
 }
