@@ -131,7 +131,8 @@ pub fn fit<'a>(policy: &Policy, rule: &'a Rule, ask: &Ask<'_>) -> Result<&'a All
         return Err(vec![Misfit::NotAddressed]);
     }
     let too_long = (ask.duration > allow.max).then_some(Misfit::TooLong { max: allow.max });
-    let refusal = allow.reason.as_ref().and_then(|demand| demand.accepts(ask.reason).err());
+    let demands = policy.reason_for_all().into_iter().chain(&allow.reason);
+    let refusal = demands.filter_map(|demand| demand.accepts(ask.reason).err()).next();
     let refusal = refusal.map(|why| Misfit::Reason(why.to_string()));
     let wrong_key = (allow.require_hardware_key && !ask.by_hardware_key).then_some(Misfit::HardwareKey);
     let misfits: Vec<Misfit> = too_long.into_iter().chain(refusal).chain(wrong_key).collect();

@@ -151,7 +151,7 @@ fn read_group(reader: &mut Reader<'_, '_>, declared: &Declared<'_, '_>, draft: &
     let members = match members {
         Some(value) => {
             let list = reader.list("members", value).unwrap_or_default();
-            reader.entries("members", list)
+            reader.named("members", list)
         }
         None => Vec::new(),
     };

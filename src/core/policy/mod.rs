@@ -6,7 +6,7 @@
 //! is in them never matters. [`lint`] says what loads and still deserves a look; [`render`] shows either to people.
 //!
 //! ```text
-//! jit.toml            format, name, maintainers, threshold, revokers, check, request
+//! jit.toml            format, name, maintainers, threshold, revokers, check, request, defaults
 //! identities/**.toml  [identity.NAME], [group.NAME]
 //! policies/**.toml    [rule.NAME]
 //! targets/**.toml     not read here
@@ -18,6 +18,9 @@
 //!
 //! - Lists are never empty, but for `keys` and `revokers`, where none is a sensible number. No list has an entry twice.
 //! - `"*"` stands alone in `actions`.
+//! - `person:*` and `service:*` stand in `subjects` and `from`, and in no other list.
+//! - `defaults = { duration, reason }` in jit.toml holds for all allow rules: a rule's `max` is never above that of
+//!   `defaults`, which it has where it names none; a reason has to satisfy both.
 //! - A group that contains itself, directly or by way of others, is an error.
 //! - Keys of one identity may share a point (a security key under two applications); keys of two may not.
 //! - At most 4 MiB in one file, 1,000,000 memberships in all groups, 64 entries of `approvals` of up to 1,000 people, 64

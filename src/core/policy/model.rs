@@ -27,6 +27,7 @@ pub struct Policy {
     pub(super) max_age: Duration,
     pub(super) witnesses: BTreeSet<Name>,
     pub(super) pending_for: Duration,
+    pub(super) reason_for_all: Option<ReasonRule>,
     pub(super) identities: BTreeMap<Name, Identity>,
     pub(super) groups: BTreeMap<Name, BTreeSet<Name>>,
     pub(super) key_owners: BTreeMap<PublicKey, Name>,
@@ -136,12 +137,30 @@ impl Policy {
         self.maintainers.contains(name)
     }
 
-    /// Tells whether one of `from` is `name` or a group that `name` is in.
+    /// Tells whether one of `from` is `name`, a group that `name` is in, or its kind.
     pub fn selects(&self, from: &[Selector], name: &Name) -> bool {
         from.iter().any(|selector| match selector {
             Selector::Identity(identity) => identity == name,
             Selector::Group(group) => self.groups.get(group).is_some_and(|members| members.contains(name)),
+            Selector::Kind(kind) => self.identity(name).is_some_and(|identity| identity.kind == *kind),
         })
+    }
+
+    /// Iterates over everybody that `selector` means.
+    pub fn selected<'a>(&'a self, selector: &'a Selector) -> Box<dyn Iterator<Item = &'a Name> + 'a> {
+        match selector {
+            Selector::Identity(name) => Box::new(std::iter::once(name)),
+            Selector::Group(group) => Box::new(self.groups.get(group).into_iter().flatten()),
+            Selector::Kind(kind) => {
+                let of_kind = self.identities.iter().filter(|(_, identity)| identity.kind == *kind);
+                Box::new(of_kind.map(|(name, _)| name))
+            }
+        }
+    }
+
+    /// Returns what every request's reason must be like, whatever the rule says beyond.
+    pub fn reason_for_all(&self) -> Option<&ReasonRule> {
+        self.reason_for_all.as_ref()
     }
 
     /// Returns all rules, by id.
@@ -216,14 +235,20 @@ pub enum Selector {
     Identity(Name),
     /// All in the group of that name; written `group:dba`.
     Group(Name),
+    /// All people, or all services; written `person:*` and `service:*`.
+    Kind(IdentityKind),
 }
 
 const GROUP_PREFIX: &str = "group:";
+const KINDS: [(&str, IdentityKind); 2] = [("person:*", IdentityKind::Person), ("service:*", IdentityKind::Service)];
 
 impl FromStr for Selector {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Selector, NameError> {
+        if let Some((_, kind)) = KINDS.iter().find(|(written, _)| *written == text) {
+            return Ok(Selector::Kind(*kind));
+        }
         match text.strip_prefix(GROUP_PREFIX) {
             Some(group) => group.parse().map(Selector::Group),
             None => text.parse().map(Selector::Identity),
@@ -236,6 +261,7 @@ impl fmt::Display for Selector {
         match self {
             Selector::Identity(name) => write!(f, "{name}"),
             Selector::Group(name) => write!(f, "{GROUP_PREFIX}{name}"),
+            Selector::Kind(kind) => write!(f, "{kind}:*"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Files under `policies/`: rules.
 
-use std::collections::BTreeSet;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regex::{Regex, RegexBuilder};
 use toml::de::DeTable;
@@ -9,6 +9,7 @@ use toml::de::DeTable;
 use crate::core::time::Duration;
 
 use super::diagnostic::{escape, quoted};
+use super::findings::At;
 use super::hours::{Days, Hours, TimeOfDay, zone};
 use super::load::{Draft, report_twice};
 use super::model::{Actions, Allow, ApprovalRule, Effect, Limits, Rate, ReasonRule, Rule, Selector};
@@ -187,9 +188,8 @@ fn read_allow(
     draft: &mut Draft,
 ) -> Option<Allow> {
     let owner = Some((what, &declared.at));
-    let duration = reader.required(declared.table, "duration", owner, "duration = { max = \"4h\" }");
-    let duration = duration.and_then(|value| read_duration(reader, what, value));
-    let reason = declared.table.get("reason").and_then(|value| read_reason(reader, value, draft));
+    let duration = read_duration(reader, owner, declared, draft);
+    let reason = declared.table.get("reason").and_then(|value| read_reason(reader, value, &mut draft.regexes));
     let approvals = declared.table.get("approvals").map(|value| read_approvals(reader, value, draft));
     let limits = declared.table.get("limits").map(|value| read_limits(reader, what, value)).unwrap_or_default();
     let hardware = declared.table.get("require_hardware_key");
@@ -286,13 +286,52 @@ fn read_rate(reader: &mut Reader<'_, '_>, what: &str, value: &Value<'_>) -> Opti
     Some(Rate { count: count?, per: per? })
 }
 
-/// Reads `{ max, default }`.
-fn read_duration(reader: &mut Reader<'_, '_>, what: &str, value: &Value<'_>) -> Option<(Duration, Duration)> {
-    let table = reader.table(What::Key("duration"), value)?;
+/// Reads a rule's `duration`, and fills in what jit.toml says for all rules.
+fn read_duration(
+    reader: &mut Reader<'_, '_>,
+    owner: Option<(&str, &At)>,
+    declared: &Declared<'_, '_>,
+    draft: &Draft,
+) -> Option<(Duration, Duration)> {
+    const EXAMPLE: &str = "duration = { max = \"4h\" }";
+    let defaults = draft.settings.as_ref().map(|settings| settings.defaults.clone()).unwrap_or_default();
+    let (mut max, mut default) = (None, None);
+    let value = match defaults.max {
+        Some(_) => declared.table.get("duration"),
+        None => Some(reader.required(declared.table, "duration", owner, EXAMPLE)?),
+    };
+    if let Some(value) = value {
+        let table = reader.table(What::Key("duration"), value)?;
+        (max, default) = read_lengths(reader, table);
+        if defaults.max.is_none() {
+            let at = reader.at(value.span());
+            let whose = owner.map_or_else(|| "`duration`".to_owned(), |(what, _)| format!("`duration` of {what}"));
+            reader.required(table, "max", Some((&whose, &at)), "max = \"4h\"");
+        }
+        if let (Some(cap), Some(max), Some(value)) = (defaults.max, max, table.get("max"))
+            && max > cap
+        {
+            let help = Some("lower it, or raise `max` in `defaults` for all rules".to_owned());
+            reader.error(value.span(), format!("`max` is {max}, and jit.toml allows no rule more than {cap}"), help);
+        }
+        if let (Some(cap), None, Some(default), Some(value)) = (defaults.max, max, default, table.get("default"))
+            && default > cap
+        {
+            reader.error(
+                value.span(),
+                format!("`default` is {default}, longer than the `max` of jit.toml, {cap}"),
+                None,
+            );
+        }
+    }
+    let max = max.or(defaults.max)?;
+    Some((max, default.or(defaults.default).map_or(max, |default| default.min(max))))
+}
+
+/// Reads `max` and `default` of a `duration`, each if it is there.
+pub(super) fn read_lengths(reader: &mut Reader<'_, '_>, table: &DeTable<'_>) -> (Option<Duration>, Option<Duration>) {
     reader.check_keys("`duration`", table, &["max", "default"]);
-    let at = reader.at(value.span());
-    let max = reader.required(table, "max", Some((&format!("`duration` of {what}"), &at)), "max = \"4h\"");
-    let max = max.and_then(|value| reader.parsed::<Duration>(What::Key("max"), value));
+    let max = table.get("max").and_then(|value| reader.parsed::<Duration>(What::Key("max"), value));
     let default_value = table.get("default");
     let default = default_value.and_then(|value| reader.parsed::<Duration>(What::Key("default"), value));
     if let (Some(value), Some(default), Some(max)) = (default_value, default, max)
@@ -300,26 +339,35 @@ fn read_duration(reader: &mut Reader<'_, '_>, what: &str, value: &Value<'_>) -> 
     {
         reader.error(value.span(), format!("`default` is {default}, longer than `max`, which is {max}"), None);
     }
-    max.map(|max| (max, default.unwrap_or(max)))
+    (max, default)
 }
 
 /// Reads `{ pattern, min_length }`, of which at least one is there.
-fn read_reason(reader: &mut Reader<'_, '_>, value: &Value<'_>, draft: &mut Draft) -> Option<ReasonRule> {
+pub(super) fn read_reason(reader: &mut Reader<'_, '_>, value: &Value<'_>, regexes: &mut Regexes) -> Option<ReasonRule> {
     let table = reader.table(What::Key("reason"), value)?;
     reader.check_keys("`reason`", table, &["pattern", "min_length"]);
     if table.is_empty() {
         reader.error(value.span(), "`reason` needs `pattern`, `min_length` or both", None);
     }
-    let pattern = table.get("pattern").and_then(|value| read_regex(reader, value, draft));
+    let pattern = table.get("pattern").and_then(|value| read_regex(reader, value, regexes));
     let min_length = table.get("min_length");
     let min_length = min_length.and_then(|value| reader.number(What::Key("min_length"), value, 1..=MAX_REASON_LEN));
     Some(ReasonRule { pattern, min_length: min_length.and_then(|number| u32::try_from(number).ok()) })
 }
 
+/// The patterns of one policy.
+#[derive(Default)]
+pub(super) struct Regexes {
+    /// Compiled ones, by their text.
+    compiled: BTreeMap<String, Regex>,
+    /// How many were tried.
+    tried: usize,
+}
+
 /// Compiles a pattern; rules that share one share the compiled one.
-fn read_regex(reader: &mut Reader<'_, '_>, value: &Value<'_>, draft: &mut Draft) -> Option<Regex> {
+fn read_regex(reader: &mut Reader<'_, '_>, value: &Value<'_>, regexes: &mut Regexes) -> Option<Regex> {
     let text = reader.text(What::Key("pattern"), value)?;
-    if let Some(compiled) = draft.regexes.get(text) {
+    if let Some(compiled) = regexes.compiled.get(text) {
         return Some(compiled.clone());
     }
     if text.len() > MAX_REGEX_LEN {
@@ -327,15 +375,15 @@ fn read_regex(reader: &mut Reader<'_, '_>, value: &Value<'_>, draft: &mut Draft)
         reader.error(value.span(), message, None);
         return None;
     }
-    if draft.tried_regexes >= MAX_REGEXES {
+    if regexes.tried >= MAX_REGEXES {
         let message = format!("a policy has at most {MAX_REGEXES} different patterns for reasons");
         reader.error(value.span(), message, Some("share patterns between rules".to_owned()));
         return None;
     }
-    draft.tried_regexes += 1;
+    regexes.tried += 1;
     match RegexBuilder::new(text).size_limit(MAX_REGEX_SIZE).nest_limit(MAX_REGEX_DEPTH).build() {
         Ok(compiled) => {
-            draft.regexes.insert(text.to_owned(), compiled.clone());
+            regexes.compiled.insert(text.to_owned(), compiled.clone());
             Some(compiled)
         }
         Err(why) => {

@@ -18,6 +18,7 @@ use crate::core::name::Name;
 
 use super::diagnostic::{escape, quoted};
 use super::findings::{At, Findings};
+use super::model::Selector;
 
 /// The largest file that is read, in bytes; parsed, a file takes up to eighty times its size.
 pub(super) const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
@@ -308,6 +309,20 @@ impl<'f, 'a> Reader<'f, 'a> {
                 self.error(value.span(), format!("`{entry}` is twice in `{key}`"), None);
             }
         }
+        entries
+    }
+
+    /// Reads a list of identities and groups by name.
+    pub(super) fn named(&mut self, key: &str, list: &[Value<'_>]) -> Vec<(Selector, At)> {
+        let mut entries = self.entries::<Selector>(key, list);
+        entries.retain(|(selector, at)| {
+            let is_named = !matches!(selector, Selector::Kind(_));
+            if !is_named {
+                let message = format!("`{selector}` does not stand in `{key}`: name people, services or groups");
+                self.findings.error(at, message, None);
+            }
+            is_named
+        });
         entries
     }
 }

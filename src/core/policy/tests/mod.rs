@@ -147,6 +147,9 @@ fn the_whole_language_loads() {
     assert!(policy.selects(&identity, &name("dba")) && !policy.selects(&identity, &name("alice")));
     assert!(policy.selects(&group, &name("alice")) && !policy.selects(&group, &name("dba")));
     assert!(!policy.selects(&[], &name("alice")));
+    let people = [Selector::Kind(IdentityKind::Person)];
+    assert!(policy.selects(&people, &name("alice")) && !policy.selects(&people, &name("ci")));
+    assert!(!policy.selects(&people, &name("nobody")));
 
     let service = policy.identity(&name("dba")).unwrap();
     assert_eq!((service.kind, service.owners.len(), service.keys().count()), (IdentityKind::Service, 2, 3));
@@ -213,11 +216,41 @@ fn all_errors_of_all_files_come_at_once_in_order() {
 }
 
 #[test]
+fn kinds_stand_in_rules_alone() {
+    load_with(&[("policies/x.toml", &RULE.replace("['bob']", "['person:*','service:*']"))]);
+    load_with(&[("policies/x.toml", &format!("{RULE}approvals=[{{from=['person:*']}}]"))]);
+    let whom = "name people, services or groups";
+    for (path, text, expected) in [
+        (
+            "identities/x.toml",
+            "[group.g]\nmembers=['person:*']".to_owned(),
+            "2:10: `person:*` does not stand in `members`",
+        ),
+        ("jit.toml", format!("{JIT}revokers=['service:*']"), "5:11: `service:*` does not stand in `revokers`"),
+    ] {
+        check(path, &text, &[&format!("@:{expected}: {whom}")]);
+    }
+}
+
+#[test]
 fn selectors_read_and_print() {
-    for good in ["alice", "group:dba", "group:a.b", "group"] {
+    for good in ["alice", "group:dba", "group:a.b", "group", "person:*", "service:*"] {
         assert_eq!(good.parse::<Selector>().map(|selector| selector.to_string()), Ok(good.to_owned()));
     }
-    for bad in ["", "group:", "group:group:a", "Group:a", "group: a", "*", "group:*", " alice", "groups:a"] {
+    for bad in [
+        "",
+        "group:",
+        "group:group:a",
+        "Group:a",
+        "group: a",
+        "*",
+        "group:*",
+        "person:",
+        "person:a",
+        " person:*",
+        " alice",
+        "groups:a",
+    ] {
         assert!(bad.parse::<Selector>().is_err(), "{bad:?}");
     }
 }
