@@ -193,7 +193,7 @@ fn rules_that_do_not_load() {
             "approvals=[{from=['bob'],longer='1h'}]",
             &[
                 "@:6:26: unknown key `longer` in an entry of `approvals` | an entry of `approvals` may hold from, count, \
-             longer_than",
+             longer_than, hardware_key",
             ],
         ),
         (

@@ -208,7 +208,7 @@ fn settings_that_do_not_load() {
             "colour = 1\nformat",
             &[
                 "@:1:1: unknown key `colour` in jit.toml | jit.toml may hold format, name, maintainers, threshold, revokers, \
-             check, request",
+             check, request, defaults",
             ],
         ),
         (
