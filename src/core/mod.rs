@@ -13,6 +13,7 @@ pub mod name;
 pub mod pattern;
 pub mod policy;
 pub mod reason;
+pub mod region;
 pub mod signature;
 pub mod statement;
 #[cfg(test)]
