@@ -14,6 +14,7 @@ pub mod pattern;
 pub mod policy;
 pub mod reason;
 pub mod refusal;
+pub mod region;
 pub mod signature;
 pub mod statement;
 #[cfg(test)]
