@@ -3,6 +3,7 @@
 mod lint;
 mod publish;
 mod status;
+mod test;
 
 pub(super) use publish::publish;
 pub(super) use status::head;
@@ -28,6 +29,7 @@ pub(super) enum PolicyCommand {
     Lint(lint::LintArgs),
     Publish(publish::PublishArgs),
     Status(status::StatusArgs),
+    Test(test::TestArgs),
 }
 
 pub(super) fn run(cx: &mut Context<'_>, command: &PolicyCommand) -> anyhow::Result<Exit> {
@@ -35,6 +37,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &PolicyCommand) -> anyhow::Resu
         PolicyCommand::Lint(args) => lint::run(cx, args),
         PolicyCommand::Publish(args) => publish::run(cx, args),
         PolicyCommand::Status(args) => status::run(cx, args),
+        PolicyCommand::Test(args) => test::run(cx, args),
     }
 }
 
@@ -50,12 +53,14 @@ pub(super) fn load_and_report(cx: &mut Context<'_>, files: &PolicyFiles) -> Opti
     policy
 }
 
-/// Loads a policy, and returns everything found: errors if it does not load, warnings if it does.
+/// Loads a policy, and returns everything found: errors if it does not load, warnings if it does, and errors in its tests,
+/// which never bear on loading.
 pub(super) fn check(files: &PolicyFiles) -> (Option<policy::Policy>, Vec<Diagnostic>) {
     match policy::load(files) {
         Ok(policy) => {
-            let warnings = policy::lint(&policy);
-            (Some(policy), warnings)
+            let mut findings = policy::lint(&policy);
+            findings.extend(policy::read_tests(&policy, files).err().into_iter().flatten());
+            (Some(policy), findings)
         }
         Err(errors) => (None, errors),
     }

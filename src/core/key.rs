@@ -12,6 +12,8 @@ use ed25519_dalek::VerifyingKey;
 use sha2::{Digest, Sha256};
 use ssh_key::public::{Ed25519PublicKey, KeyData, SkEd25519};
 
+use super::name::Name;
+
 /// The longest application of a security key, in bytes; OpenSSH's own are `ssh:` and a few letters.
 const MAX_APPLICATION_LEN: usize = 255;
 /// The longest line that can hold a key and its comment, in bytes.
@@ -86,6 +88,14 @@ impl PublicKey {
             return Err(KeyError::Application);
         }
         Ok(PublicKey { point, application: application.map(Arc::from) })
+    }
+
+    /// Returns a key that stands for somebody's in a rehearsal, a security key or a plain one. It signs nothing, and is
+    /// made from the name, so that it is always the same.
+    pub(in crate::core) fn of_rehearsal(name: &Name, is_security_key: bool) -> PublicKey {
+        let seed = Sha256::digest(format!("rehearsal of {name}"));
+        let point = ed25519_dalek::SigningKey::from_bytes(&seed.into()).verifying_key().to_bytes();
+        PublicKey { point, application: is_security_key.then(|| Arc::from("ssh:")) }
     }
 
     /// Returns the 32-byte point, which may belong to one identity only.

@@ -4,6 +4,7 @@ pub mod checkpoint;
 pub mod decide;
 pub mod escape;
 pub mod evaluate;
+pub mod explain;
 pub mod hash;
 pub mod history;
 pub mod key;
@@ -15,6 +16,7 @@ pub mod policy;
 pub mod reason;
 pub mod refusal;
 pub mod region;
+pub mod rehearsal;
 pub mod signature;
 pub mod statement;
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! `jit policy lint`: what is wrong with the policy in the work tree.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::cli::context::{Context, shown};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::render;
-use crate::core::policy::Diagnostic;
+use crate::core::policy::{Diagnostic, PolicyFiles};
 use crate::edge::git::Repo;
 use crate::edge::policy_tree;
 
@@ -26,28 +26,24 @@ struct Lint<'a> {
 }
 
 pub(super) fn run(cx: &mut Context<'_>, args: &LintArgs) -> anyhow::Result<Exit> {
-    let folder = match &args.folder {
-        Some(folder) => cx.world.cwd().join(folder),
-        None => work_tree(cx)?,
-    };
-    if !folder.is_dir() {
-        return Err(Failure::unavailable(format!("there is no folder `{}`", shown(&folder))).into());
-    }
-    let files = policy_tree::read_folder(&folder)?;
+    let files = read_folder(cx, args.folder.as_deref())?;
     let (policy, findings) = super::check(&files);
+    let errors = super::errors_in(&findings);
     if cx.json() {
-        cx.print_json(&Lint { ok: policy.is_some(), findings: &findings })?;
+        cx.print_json(&Lint { ok: errors == 0, findings: &findings })?;
     } else {
         for finding in &findings {
             let text = super::render_finding(&files, finding);
             cx.print(&format!("{}\n", text.trim_end()))?;
         }
         let count = |number: usize, thing| render::count(number as u64, thing);
-        let errors = super::errors_in(&findings);
         let warnings = findings.len() - errors;
         let rules = policy.as_ref().map(|policy| policy.rules().len());
         let files = count(files.iter().count(), "file");
         cx.print(&match rules {
+            Some(rules) if errors > 0 => {
+                format!("{files}, {}: it loads, but for {} in its tests.", count(rules, "rule"), count(errors, "error"))
+            }
             Some(rules) if warnings == 0 => format!("{files}, {}: nothing to complain of.", count(rules, "rule")),
             Some(rules) => {
                 let warnings = count(warnings, "warning");
@@ -56,7 +52,19 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LintArgs) -> anyhow::Result<Exit>
             None => format!("{files}: it does not load, for {}.", count(errors, "error")),
         })?;
     }
-    Ok(if policy.is_some() { Exit::Done } else { Exit::Denied })
+    Ok(if errors == 0 { Exit::Done } else { Exit::Denied })
+}
+
+/// Reads the policy files of a folder, or of the work tree around the current one.
+pub(super) fn read_folder(cx: &Context<'_>, folder: Option<&Path>) -> anyhow::Result<PolicyFiles> {
+    let folder = match folder {
+        Some(folder) => cx.world.cwd().join(folder),
+        None => work_tree(cx)?,
+    };
+    if !folder.is_dir() {
+        return Err(Failure::unavailable(format!("there is no folder `{}`", shown(&folder))).into());
+    }
+    Ok(policy_tree::read_folder(&folder)?)
 }
 
 /// The work tree around the current folder, even where there is no log yet.

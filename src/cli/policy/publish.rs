@@ -10,7 +10,7 @@ use crate::cli::statement::{self, Insist};
 use crate::cli::verdict::deciders;
 use crate::core::history::object::Oid;
 use crate::core::ledger::{changes_deciders, foresee};
-use crate::core::policy::{self, Policy};
+use crate::core::policy::{self, Policy, PolicyFiles};
 use crate::core::statement::{PolicyProposal, What};
 use crate::core::view::View;
 use crate::edge::policy_tree::{dirty_policy_paths, read_policy_tree};
@@ -52,6 +52,24 @@ pub(super) fn run(cx: &mut Context<'_>, args: &PublishArgs) -> anyhow::Result<Ex
     publish(cx, &mut ledger, &mut me, commit, args.yes)
 }
 
+/// Runs the tests of a policy that loads; one that does not say what they expect is not published.
+fn pass_tests(cx: &mut Context<'_>, policy: &Policy, files: &PolicyFiles) -> anyhow::Result<()> {
+    let no = |what: &str| {
+        Failure::denied(what.to_owned()).help("`jit policy test` checks the work tree: mend one or the other")
+    };
+    // What is wrong with them was told with all else that was found.
+    let tests = policy::read_tests(policy, files).map_err(|_| no("the policy's tests do not load"))?;
+    let failed: Vec<_> = super::test::play(policy, &tests).into_iter().filter(|one| !one.ok).collect();
+    for one in &failed {
+        let text = super::test::describe(one, cx.coloured_talk());
+        cx.world.warn(&text);
+    }
+    match failed.len() {
+        0 => Ok(()),
+        failed => Err(no(&format!("the policy does not say what its tests expect: {failed} failed")).into()),
+    }
+}
+
 /// Publishes the policy files of a commit.
 pub(in crate::cli) fn publish(
     cx: &mut Context<'_>,
@@ -66,6 +84,7 @@ pub(in crate::cli) fn publish(
             .help("correct it (`jit policy lint` checks the work tree), and commit")
             .into());
     };
+    pass_tests(cx, &policy, &files)?;
     let digest = files.digest();
     let before = ledger.view.policy_record().cloned();
     if let Some(before) = before.as_ref().filter(|before| before.digest == digest) {

@@ -158,6 +158,18 @@ impl Policy {
         }
     }
 
+    /// Returns the same policy with keys that exist only in a rehearsal, where everybody can sign.
+    pub(in crate::core) fn with_keys_of_rehearsal(&self) -> Policy {
+        let mut policy = self.clone();
+        policy.key_owners.clear();
+        for (name, identity) in &mut policy.identities {
+            let keys = [false, true].map(|touched| PublicKey::of_rehearsal(name, touched));
+            policy.key_owners.extend(keys.iter().map(|key| (key.clone(), name.clone())));
+            identity.keys = keys.map(|key| (key, String::new())).into();
+        }
+        policy
+    }
+
     /// Returns what every request's reason must be like, whatever the rule says beyond.
     pub fn reason_for_all(&self) -> Option<&ReasonRule> {
         self.reason_for_all.as_ref()
@@ -400,6 +412,19 @@ impl ReasonRule {
     }
 }
 
+impl fmt::Display for ReasonRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.pattern, self.min_length) {
+            (Some(pattern), Some(length)) => {
+                write!(f, "matches {}, of at least {length} characters", super::diagnostic::quoted(pattern.as_str()))
+            }
+            (Some(pattern), None) => write!(f, "matches {}", super::diagnostic::quoted(pattern.as_str())),
+            (None, Some(length)) => write!(f, "at least {length} characters"),
+            (None, None) => f.write_str("any"),
+        }
+    }
+}
+
 impl PartialEq for ReasonRule {
     /// Compares what is written: two patterns are equal when their texts are.
     fn eq(&self, other: &ReasonRule) -> bool {
@@ -457,5 +482,20 @@ impl ApprovalRule {
     /// Tells whether a request for `duration` has to meet this.
     pub fn applies_to(&self, duration: Duration) -> bool {
         self.longer_than.is_none_or(|bound| duration > bound)
+    }
+}
+
+impl fmt::Display for ApprovalRule {
+    /// Writes it as `2 of group:dba by a security key, over 1h`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let from: Vec<String> = self.from.iter().map(ToString::to_string).collect();
+        write!(f, "{} of {}", self.count, from.join(", "))?;
+        if self.hardware_key {
+            f.write_str(" by a security key")?;
+        }
+        match self.longer_than {
+            Some(bound) => write!(f, ", over {bound}"),
+            None => Ok(()),
+        }
     }
 }

@@ -1,0 +1,342 @@
+//! A rehearsal: what a policy would say, by playing requests and approvals through the fold and the decision themselves.
+//!
+//! Nothing is signed and nothing logged: everybody is given keys that exist only here, so that what is played is judged
+//! just as it would be in a log.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::decide::{self, Answer, Decision};
+use super::evaluate::{self, Need, addresses};
+use super::hash::Hash;
+use super::key::PublicKey;
+use super::ledger::{
+    Change, Delta, Entry, EntryKind, GenesisRecord, Loaded, PolicyRecord, Verdict, approvers, foresee,
+};
+use super::name::{Name, Resource};
+use super::pattern::Pattern;
+use super::policy::{Assertion, Case, Claim, Effect, Policy, Rule, Selector};
+use super::reason::{Code, Reason};
+use super::region::{self, TooHard};
+use super::statement::{Approval, Request, Revocation, Seen, Statement, Verdict as Vote, What};
+use super::time::{Duration, Timestamp};
+use super::view::{Memory, View, ViewExt};
+
+/// What came of a case.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// The answer at a gate, at the time of the case; allow also where the grant only starts later.
+    pub decision: Decision,
+    /// What still has to be approved.
+    pub needs: Vec<Need>,
+    /// What is not as the case expects it, in words; none if all is.
+    pub faults: Vec<String>,
+}
+
+/// Plays the cases and asks the assertions of one policy.
+#[derive(Clone, Debug)]
+pub struct Rehearsal {
+    /// The policy, with keys that exist only here.
+    policy: Arc<Policy>,
+    /// A log in which it is in force.
+    start: Memory,
+}
+
+impl Rehearsal {
+    /// Begins a rehearsal of a policy.
+    pub fn new(policy: &Policy) -> Rehearsal {
+        let policy = Arc::new(policy.with_keys_of_rehearsal());
+        let id = |text: &str| Hash::of(text.as_bytes());
+        let (genesis, in_force) = (id("genesis"), id("policy"));
+        let mut start = Memory::new();
+        let maintainers = policy.maintainers().iter().cloned().collect::<Vec<_>>();
+        let record = GenesisRecord {
+            id: genesis,
+            name: policy.name().parse().unwrap_or_else(|_| maintainers.first().cloned().unwrap_or_else(nobody)),
+            maintainers: Vec::new(),
+            threshold: 1,
+            at: Timestamp::MIN,
+        };
+        start.commit(Delta {
+            leaf: genesis,
+            verdict: Verdict::Effect,
+            changes: vec![Change::Genesis(record), Change::Entry(genesis, Entry { index: 0, kind: EntryKind::Other })],
+        });
+        let record = PolicyRecord {
+            id: in_force,
+            index: 1,
+            version: 1,
+            format: super::policy::FORMAT,
+            digest: in_force,
+            commit: [0; 20],
+            at: Timestamp::MIN,
+            signers: maintainers,
+            loaded: Loaded::Policy(Arc::clone(&policy)),
+        };
+        start.commit(Delta {
+            leaf: in_force,
+            verdict: Verdict::Effect,
+            changes: vec![
+                Change::Entry(in_force, Entry { index: 1, kind: EntryKind::Policy }),
+                Change::PolicyInForce(Box::new(record)),
+            ],
+        });
+        Rehearsal { policy, start }
+    }
+
+    /// Plays one case.
+    pub fn play(&self, case: &Case) -> Played {
+        let mut stage = Stage { view: self.start.clone(), nonce: 0 };
+        let key = |name: &Name, touched: bool| PublicKey::of_rehearsal(name, touched);
+        let usual = evaluate::default_duration(&self.policy, &case.subject, &case.resource, &case.action);
+        let length = case.duration.or(usual);
+        for earlier in &case.earlier {
+            let (resource, action) = (earlier.resource.as_ref(), earlier.action.as_ref());
+            let (resource, action) = (resource.unwrap_or(&case.resource), action.unwrap_or(&case.action));
+            let usual = evaluate::default_duration(&self.policy, &case.subject, resource, action);
+            let Some(length) = earlier.duration.or(case.duration).or(usual) else { continue };
+            let request = stage.request(resource, action, length, &case.reason, None);
+            let id = stage.say(&case.subject, &key(&case.subject, case.by_hardware_key), earlier.at, request);
+            stage.approve(case, id, earlier.at);
+            if earlier.is_revoked {
+                let revocation = What::Revocation(Revocation { of: id, reason: String::new() });
+                stage.say(&case.subject, &key(&case.subject, false), earlier.at, revocation);
+            }
+        }
+        let Some(length) = length else {
+            // What `jit request` says before anything is signed.
+            let text = format!("no rule lets `{}` do `{}` on `{}`", case.subject, case.action, case.resource);
+            let decision = Decision::deny(Reason::new(Code::NoMatchingRule, text));
+            return judged(case, decision, Vec::new());
+        };
+        let request = stage.request(&case.resource, &case.action, length, &case.reason, case.not_before);
+        let id = stage.say(&case.subject, &key(&case.subject, case.by_hardware_key), case.at, request);
+        stage.approve(case, id, case.at);
+        let Some(record) = stage.view.request(&id) else {
+            return judged(case, Decision::deny(Reason::new(Code::NoGrant, "it is not on record")), Vec::new());
+        };
+        let mut decision = decide::stand(&stage.view, record, case.at);
+        let starts_later = decision.reasons.iter().all(|reason| reason.code == Code::NotYetValid);
+        if decision.answer == Answer::Deny && starts_later {
+            decision.answer = Answer::Allow;
+            decision.grant = decide::granted(&stage.view, record);
+        }
+        let needs = match decision.answer {
+            Answer::Pending => evaluate::needs(&self.policy, &record.ask(), &approvers(&stage.view, record)),
+            Answer::Allow | Answer::Deny => Vec::new(),
+        };
+        judged(case, decision, needs)
+    }
+
+    /// Returns how an assertion is broken, in words, an example each; none if it holds.
+    ///
+    /// Deny rules with hours, and hours themselves, change nothing here: what is allowed at some hour is allowed.
+    ///
+    /// # Errors
+    /// The patterns are too intricate to tell.
+    pub fn breaches(&self, assertion: &Assertion) -> Result<Vec<String>, TooHard> {
+        let denies = |rule: &&Rule| matches!(rule.effect, Effect::Deny) && rule.hours.is_empty();
+        let denying: Vec<&Rule> = self.policy.rules().values().filter(denies).collect();
+        let mut breaches = Vec::new();
+        for rule in self.policy.rules().values() {
+            if let Some(breach) = self.breach_by(assertion, rule, &denying)? {
+                breaches.push(breach);
+            }
+        }
+        Ok(breaches)
+    }
+
+    /// Returns how one rule breaks an assertion.
+    fn breach_by(&self, assertion: &Assertion, rule: &Rule, denying: &[&Rule]) -> Result<Option<String>, TooHard> {
+        let Effect::Allow(allow) = &rule.effect else { return Ok(None) };
+        if matches!(assertion.claim, Claim::NeedsApproval)
+            && allow.approvals.iter().any(|entry| entry.longer_than.is_none())
+        {
+            return Ok(None);
+        }
+        if !rule
+            .resources
+            .iter()
+            .any(|one| assertion.resources.iter().any(|other| region::overlap(one, other) != Ok(false)))
+        {
+            return Ok(None);
+        }
+        let subjects: BTreeSet<&Name> = rule.subjects.iter().flat_map(|from| self.policy.selected(from)).collect();
+        for subject in subjects {
+            if assertion.subjects.as_ref().is_some_and(|from| !self.policy.selects(from, subject)) {
+                continue;
+            }
+            let stranger = match &assertion.claim {
+                Claim::NoAccess | Claim::NeedsApproval => None,
+                Claim::Approvers(known) => match self.stranger(allow, known, subject) {
+                    Some(stranger) => Some(stranger),
+                    None => continue,
+                },
+            };
+            let Some((action, resource)) = self.reached(assertion, rule, subject, denying)? else { continue };
+            let what = format!("`{subject}` can `{action}` `{resource}` by rule `{}`", rule.id);
+            return Ok(Some(match (&assertion.claim, stranger) {
+                (Claim::NeedsApproval, _) => format!("{what}, without an approval"),
+                (Claim::Approvers(_), Some(stranger)) => format!("{what}, approved by `{stranger}`"),
+                (Claim::NoAccess | Claim::Approvers(_), _) => what,
+            }));
+        }
+        Ok(None)
+    }
+
+    /// Returns somebody beside `known` who can approve requests of `subject` by the rule.
+    fn stranger<'a>(&'a self, allow: &'a super::policy::Allow, known: &[Selector], subject: &Name) -> Option<&'a Name> {
+        let entries = allow.approvals.iter().filter(|entry| entry.applies_to(allow.max));
+        let named = entries.flat_map(|entry| entry.from.iter().map(move |from| (entry, from)));
+        named
+            .flat_map(|(entry, from)| self.policy.selected(from).map(move |who| (entry, who)))
+            .find(|(entry, who)| {
+                !self.policy.selects(known, who) && evaluate::may_fill(&self.policy, entry, subject, who, true)
+            })
+            .map(|(_, who)| who)
+    }
+
+    /// Returns an action and a resource that the assertion is about and the rule lets the subject have, deny rules
+    /// taken into account.
+    fn reached(
+        &self,
+        assertion: &Assertion,
+        rule: &Rule,
+        subject: &Name,
+        denying: &[&Rule],
+    ) -> Result<Option<(Name, Resource)>, TooHard> {
+        let asked = |action: &Name| assertion.actions.as_ref().is_none_or(|actions| actions.contains(action));
+        for action in self.actions().iter().filter(|action| rule.actions.matches(action) && asked(action)) {
+            let denials: Vec<&Pattern> = denying
+                .iter()
+                .filter(|other| other.actions.matches(action) && self.policy.selects(&other.subjects, subject))
+                .flat_map(|other| &other.resources)
+                .collect();
+            for (one, other) in
+                rule.resources.iter().flat_map(|one| assertion.resources.iter().map(move |other| (one, other)))
+            {
+                if !region::overlap(one, other)? {
+                    continue;
+                }
+                let mut outside = Vec::new();
+                for denied in &denials {
+                    if region::overlap(one, denied)? {
+                        outside.push(*denied);
+                    }
+                }
+                if let Some(resource) = region::example(&[one, other], &outside)? {
+                    debug_assert!(addresses(&self.policy, rule, subject, &resource, action));
+                    return Ok(Some((action.clone(), resource)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns all actions that rules name, and one that none does, for all others.
+    fn actions(&self) -> BTreeSet<Name> {
+        let named = self.policy.rules().values().filter_map(|rule| match &rule.actions {
+            super::policy::Actions::Any => None,
+            super::policy::Actions::These(actions) => Some(actions),
+        });
+        let mut actions: BTreeSet<Name> = named.flatten().cloned().collect();
+        let other =
+            (0..).filter_map(|number| format!("anything-{number}").parse().ok()).find(|name| !actions.contains(name));
+        actions.extend("access".parse::<Name>().ok().into_iter().chain(other));
+        actions
+    }
+}
+
+fn nobody() -> Name {
+    "nobody".parse().expect("it is a name")
+}
+
+/// Holds what came of a case against what it expects.
+fn judged(case: &Case, decision: Decision, needs: Vec<Need>) -> Played {
+    let mut faults = Vec::new();
+    if decision.answer != case.expect {
+        let why = decision.reasons.iter().map(|reason| reason.message.as_str()).collect::<Vec<_>>().join("; ");
+        faults.push(format!("expected {}, and it is {}: {why}", case.expect.as_str(), decision.answer.as_str()));
+    }
+    if let Some(rule) = &case.rule {
+        match decision.grant.as_ref().map(|grant| &grant.rule) {
+            Some(allowing) if allowing == rule => {}
+            Some(allowing) => faults.push(format!("expected rule `{rule}`, and it is `{allowing}`")),
+            None => faults.push(format!("expected rule `{rule}`, and no rule allows it")),
+        }
+    }
+    if let Some(reasons) = &case.reasons {
+        let found: BTreeSet<Code> = decision.reasons.iter().map(|reason| reason.code).collect();
+        if found != *reasons {
+            let list = |codes: &BTreeSet<Code>| codes.iter().map(|code| code.as_str()).collect::<Vec<_>>().join(", ");
+            faults.push(format!("expected the reasons {}; they are {}", list(reasons), list(&found)));
+        }
+    }
+    if let Some(missing) = &case.missing {
+        let open = needs.iter().filter(|need| u32::try_from(need.have.len()).is_ok_and(|have| have < need.count));
+        let found: BTreeSet<Selector> = open.flat_map(|need| need.from.iter().cloned()).collect();
+        if found != *missing {
+            let list = |from: &BTreeSet<Selector>| match from.is_empty() {
+                true => "nobody".to_owned(),
+                false => from.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            };
+            faults.push(format!("expected that {} must approve; it is {}", list(missing), list(&found)));
+        }
+    }
+    Played { decision, needs, faults }
+}
+
+/// A log that is being played.
+struct Stage {
+    view: Memory,
+    nonce: u128,
+}
+
+impl Stage {
+    fn request(
+        &self,
+        resource: &Resource,
+        action: &Name,
+        duration: Duration,
+        reason: &str,
+        not_before: Option<Timestamp>,
+    ) -> What {
+        What::Request(Request {
+            policy: self.view.policy_at(self.view.size()).unwrap_or(Hash([0; 32])),
+            resource: resource.clone(),
+            action: action.clone(),
+            duration,
+            not_before,
+            bind: None,
+            reason: reason.to_owned(),
+        })
+    }
+
+    /// Lets somebody say something; returns its id.
+    fn say(&mut self, by: &Name, key: &PublicKey, at: Timestamp, what: What) -> Hash {
+        self.nonce += 1;
+        let statement = Statement {
+            log: self.view.genesis().map_or(Hash([0; 32]), |genesis| genesis.id),
+            by: by.clone(),
+            at,
+            seen: Seen { size: self.view.size(), root: self.view.root().unwrap_or(Hash([0; 32])) },
+            nonce: self.nonce.to_be_bytes(),
+            what,
+        };
+        let delta = foresee(&self.view, &statement, key, None);
+        let said = delta.changes.iter().find_map(|change| match change {
+            Change::Entry(id, _) => Some(*id),
+            _ => None,
+        });
+        self.view.commit(delta);
+        said.unwrap_or(Hash([0; 32]))
+    }
+
+    fn approve(&mut self, case: &Case, of: Hash, at: Timestamp) {
+        for given in &case.approved_by {
+            let approval = Approval { of, verdict: Vote::Approve(given.duration), comment: String::new() };
+            let key = PublicKey::of_rehearsal(&given.name, given.by_hardware_key);
+            self.say(&given.name, &key, at, What::Approval(approval));
+        }
+    }
+}
