@@ -105,7 +105,6 @@ fn refused(error: PushError<GitError>) -> Failure {
         PushError::Branch(ChainError::Objects(error)) | PushError::Pushed(ChainError::Objects(error)) => {
             Failure { help: error.help(), ..Failure::unavailable(text) }
         }
-        PushError::Branch(ChainError::TooLarge(_)) => Failure::unavailable(text),
         _ => Failure::untrusted(Code::LogRewritten, text)
             .help("whoever runs this host can put the branch back: git update-ref refs/heads/jit/audit COMMIT"),
     }

@@ -16,7 +16,7 @@ use crate::core::hash::Hash;
 use crate::core::history::append::NewLine;
 use crate::core::history::chain::Rules;
 use crate::core::history::object::{Author, Oid};
-use crate::core::history::segment::Tail;
+use crate::core::history::segment::{SEGMENT_LINES, Tail, read_segment_at, segment_starts};
 use crate::core::history::void::Void;
 use crate::core::ledger::{self, Delta, Verdict};
 use crate::core::name::Name;
@@ -27,7 +27,7 @@ use crate::core::time::{Duration, Timestamp};
 use crate::core::view::{Memory, View, ViewExt};
 use crate::edge::config::{Config, ConfigError, Minimum, Origin, Pin};
 use crate::edge::git::Repo;
-use crate::edge::log::{self, BRANCH, Draft, Walked};
+use crate::edge::log::{self, BRANCH, Draft, WalkError, Walked};
 use crate::edge::remote::{self, Fetched, Remote};
 use crate::edge::replay::{self, Replayed};
 
@@ -52,8 +52,6 @@ pub(super) struct Ledger {
 pub(super) struct Opened {
     /// All that follows from it.
     pub(super) view: Memory,
-    /// Its lines, without their LFs.
-    pub(super) lines: Vec<Vec<u8>>,
     /// What each line is worth.
     pub(super) verdicts: Vec<Verdict>,
     /// The void commits, oldest first.
@@ -147,7 +145,6 @@ impl Expected {
         }
         Ok(Opened {
             view: replayed.view,
-            lines: walked.lines,
             verdicts: replayed.verdicts,
             voids: walked.voids,
             last_valid_commit: walked.last_valid_commit,
@@ -187,10 +184,30 @@ fn check_clock(stamped: Option<Timestamp>, now: Timestamp) -> anyhow::Result<()>
 
 impl Ledger {
     /// Returns a line as text.
-    pub(super) fn line(&self, index: u64) -> anyhow::Result<&str> {
-        let line = usize::try_from(index).ok().and_then(|index| self.lines.get(index));
-        let line = line.ok_or_else(|| anyhow!("the log has no line {index}"))?;
-        std::str::from_utf8(line).map_err(|_| anyhow!("line {index} is no text"))
+    pub(super) fn line(&self, index: u64) -> anyhow::Result<String> {
+        let segment = self.read_segment(index)?;
+        let place = usize::try_from(index % SEGMENT_LINES)?;
+        let line = segment.into_iter().nth(place).ok_or_else(|| anyhow!("the log has no line {index}"))?;
+        String::from_utf8(line).map_err(|_| anyhow!("line {index} is no text"))
+    }
+
+    /// Hands over each line, without its LF, with its number and what it is worth. The lines are read a segment at a
+    /// time: a log may be larger than what fits into memory.
+    pub(super) fn each_line(
+        &self,
+        mut take: impl FnMut(u64, &[u8], &Verdict) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut verdicts = (0..).zip(&self.verdicts);
+        for start in segment_starts(self.tail.size) {
+            for (line, (index, verdict)) in self.read_segment(start)?.iter().zip(&mut verdicts) {
+                take(index, line, verdict)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_segment(&self, line: u64) -> anyhow::Result<Vec<Vec<u8>>> {
+        read_segment_at(&self.repo, &self.tail, line).map_err(|why| Failure::of_walk(WalkError::Tree(why)))
     }
 
     /// Returns what a line is worth.
@@ -584,14 +601,13 @@ impl Context<'_> {
             // What was pushed to is what is known, as of before the push.
             remote::stamp(&ledger.repo, started)?;
         }
-        let size = u64::try_from(walked.lines.len())?;
+        let size = walked.size();
         if (logged.first, logged.tail.size) != (size, size + 1) {
             // It was found in the log after its answer was lost, and more stands there by now.
             walked = log::walk(&ledger.repo, logged.commit, context.pin, &context.rules).map_err(Failure::of_walk)?;
             let replayed = ledger.catch_up(&walked)?;
             ledger.opened = Opened {
                 view: replayed.view,
-                lines: walked.lines,
                 verdicts: replayed.verdicts,
                 voids: walked.voids,
                 last_valid_commit: walked.last_valid_commit,
@@ -607,8 +623,6 @@ impl Context<'_> {
         }
         opened.verdicts.push(delta.verdict.clone());
         opened.view.commit(delta);
-        walked.lines.push(bytes.to_vec());
-        opened.lines = walked.lines;
         opened.voids = walked.voids;
         opened.last_valid_commit = logged.commit;
         opened.tail = logged.tail;

@@ -64,7 +64,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ShowArgs) -> anyhow::Result<Exit>
             at: body.at().to_string(),
             verdict,
             reason,
-            line: text.to_owned(),
+            line: text.clone(),
             request: record.map(|record| shown_request(cx, &ledger, record)),
         };
         cx.print_json(&shown)?;
@@ -92,7 +92,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ShowArgs) -> anyhow::Result<Exit>
     if let Body::Statement(_) | Body::Genesis(_) = body
         && cx.verbose()
     {
-        cx.print(&format!("  {}", render::safe(text)))?;
+        cx.print(&format!("  {}", render::safe(&text)))?;
     }
     Ok(Exit::Done)
 }

@@ -94,8 +94,8 @@ pub(super) fn make(
     let statement = statement::compose(cx, ledger, me, now, what)?;
     let presentation = statement::sign(cx, me, &Body::Statement(statement))?;
     let indices = [record.index].into_iter().chain(grant.counted.iter().map(|approval| approval.index));
-    let lines = indices.map(|index| ledger.line(index)).collect::<anyhow::Result<Vec<&str>>>()?;
-    let token = token::encode(lines, &presentation);
+    let lines = indices.map(|index| ledger.line(index)).collect::<anyhow::Result<Vec<String>>>()?;
+    let token = token::encode(lines.iter().map(String::as_str), &presentation);
     if token.len() > token::MAX_TOKEN_LEN {
         let text = format!("the token would have {} bytes, at most {} are taken", token.len(), token::MAX_TOKEN_LEN);
         return Err(Failure::denied(text).help("let the gate ask by `--subject` or `--ssh-key`").into());

@@ -26,7 +26,7 @@ pub fn read_policy_tree(repo: &Repo, commit: Oid) -> Result<PolicyFiles, PolicyT
         TreeError::Void(Void::Mode(path, mode)) => PolicyTreeError::Mode(path, mode),
         TreeError::Void(Void::Stray(path) | Void::Empty(path)) => PolicyTreeError::Path(path),
         TreeError::Void(Void::Unreadable(path)) => PolicyTreeError::Unreadable(path),
-        TreeError::Void(_) | TreeError::TooLarge => PolicyTreeError::TooLarge,
+        TreeError::Void(_) => PolicyTreeError::TooLarge,
     })
 }
 

@@ -77,7 +77,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &VerifyArgs) -> anyhow::Result<Exi
     if let Some(minimum) = known {
         pin::check_minimum(&ledger.view, &minimum, "the one that --known names")?;
     }
-    let verified = report(&ledger);
+    let verified = report(&ledger)?;
     let exit =
         if args.strict && !(verified.inert.is_empty() && verified.void.is_empty()) { Exit::Denied } else { Exit::Done };
     if cx.json() {
@@ -112,15 +112,15 @@ pub(super) fn run(cx: &mut Context<'_>, args: &VerifyArgs) -> anyhow::Result<Exi
     Ok(exit)
 }
 
-fn report(ledger: &Ledger) -> Verified {
+fn report(ledger: &Ledger) -> anyhow::Result<Verified> {
     let mut statements: BTreeMap<String, u64> = BTreeMap::new();
     let mut inert = Vec::new();
     let mut without_effect = 0;
-    for (index, (line, verdict)) in (0..).zip(ledger.lines.iter().zip(&ledger.verdicts)) {
+    ledger.each_line(|index, line, verdict| {
         match verdict {
             Verdict::Inert(why) => {
                 inert.push(InertJson { index, reason: why.to_string() });
-                continue;
+                return Ok(());
             }
             Verdict::WithoutEffect(_) => without_effect += 1,
             Verdict::Effect => {}
@@ -128,8 +128,9 @@ fn report(ledger: &Ledger) -> Verified {
         if let Ok(line) = Line::parse(line) {
             *statements.entry(line.unverified().kind().to_owned()).or_default() += 1;
         }
-    }
-    Verified {
+        Ok(())
+    })?;
+    Ok(Verified {
         size: ledger.view.size(),
         root: ledger.view.root().map(|root| root.to_string()).unwrap_or_default(),
         genesis: ledger.genesis_id().to_string(),
@@ -142,7 +143,7 @@ fn report(ledger: &Ledger) -> Verified {
             .iter()
             .map(|(commit, why)| VoidJson { commit: commit.to_string(), reason: why.to_string() })
             .collect(),
-    }
+    })
 }
 
 /// Shows how far it is, on a terminal; nothing elsewhere.

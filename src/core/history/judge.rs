@@ -3,15 +3,16 @@
 //! [`judge_first`] judges the tree of a first commit, [`judge_append`] that of any other against the last valid one.
 //! Both accept exactly the trees that [`build`](super::append::build) makes. Folders that did not change are told by
 //! their ids and not looked into, so one append costs a look at each level and at one segment, however long the log;
-//! whatever is wrong, the judgement ends with the first thing found.
+//! whatever is wrong, the judgement ends with the first thing found. How much a commit would add is told by the sizes of
+//! its files before they are read, so one that adds too much costs no more.
 
 use std::collections::BTreeMap;
 
 use super::object::{MODE_FOLDER, Objects, Oid, TreeEntry};
 use super::policy_folder::{Sums, digest_policy_folder};
 use super::segment::{
-    AUDIT, Level, MAX_LINE_SIZE, MAX_LINES_IN_MEMORY, POLICY, SEGMENT_LINES, Tail, TreeError, policy_folder_name,
-    read_folder, read_root, read_segment, split_lines,
+    AUDIT, Level, MAX_APPEND_LINES, MAX_APPEND_SIZE, MAX_LINE_SIZE, POLICY, SEGMENT_LINES, Tail, TreeError,
+    policy_folder_name, read_folder, read_root, read_segment, size_of_segment, split_lines,
 };
 use super::void::Void;
 use crate::core::hash::Hash;
@@ -154,6 +155,10 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
             Some((oid, count)) => (read_segment(self.objects, oid, path)?, count),
             None => (Vec::new(), 0),
         };
+        self.bytes += size_of_segment(self.objects, new, path)?.saturating_sub(known.len() as u64);
+        if self.bytes > MAX_APPEND_SIZE {
+            return Err(Void::LargeAppend.into());
+        }
         let bytes = read_segment(self.objects, new, path)?;
         let Some(added) = bytes.strip_prefix(&*known) else {
             return Err(difference(start, &known, &bytes).into());
@@ -167,9 +172,8 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
         if count == 0 {
             return Err(Void::Empty(path.to_owned()).into());
         }
-        self.bytes += added.len() as u64;
-        if self.bytes > MAX_LINES_IN_MEMORY {
-            return Err(TreeError::TooLarge);
+        if (self.lines.len() + lines.len()) as u64 > MAX_APPEND_LINES {
+            return Err(Void::LongAppend.into());
         }
         for (line, number) in lines.into_iter().zip(first..) {
             if line.len() as u64 > MAX_LINE_SIZE {
@@ -255,10 +259,11 @@ fn difference(start: u64, known: &[u8], bytes: &[u8]) -> Void {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::history::append::tests::{named, plain, policy};
+    use crate::core::history::append::tests::{log_of, named, plain, policy};
     use crate::core::history::append::{NewLine, build};
     use crate::core::history::object::memory::{MemoryObjects, Missing};
     use crate::core::history::object::{MODE_FILE, Writer as _, tree_order};
+    use crate::core::history::segment::segment_starts;
 
     /// The tree of `lines`, with some of its files replaced: a path, a mode and bytes, or none to take it away.
     struct Hand<'a> {
@@ -306,10 +311,10 @@ mod tests {
         let store = MemoryObjects::default();
         let mut lines = plain(0..70);
         lines[65] = policy(&[("jit.toml", "1")]);
-        let old = build(&store, None, &lines, &named).unwrap();
+        let old = log_of(&store, &lines).unwrap();
         let mut more = lines.clone();
         more.push(NewLine::plain("line 70"));
-        let new = build(&store, None, &more, &named).unwrap();
+        let new = log_of(&store, &more).unwrap();
         assert_eq!(judge_append(&store, &old, new.tree, &named).map(|new| new.lines), Ok(vec![b"line 70".to_vec()]));
 
         let hand = Hand { store: &store, tree: new.tree };
@@ -349,7 +354,7 @@ mod tests {
         let path = |path: &str| path.to_owned();
         for (name, tree, expected) in [
             ("the same tree", old.tree, Void::NothingNew),
-            ("the last line gone", build(&store, None, &lines[..69], &named).unwrap().tree, Void::Drops(69)),
+            ("the last line gone", log_of(&store, &lines[..69]).unwrap().tree, Void::Drops(69)),
             ("a whole segment gone", without(SECOND), Void::Drops(64)),
             ("the first segment gone", without(SEGMENT), Void::Stray(path(SECOND))),
             ("all lines gone", without("audit"), Void::Missing(path("audit"))),
@@ -446,7 +451,7 @@ mod tests {
     #[test]
     fn a_folder_has_64_entries() {
         let store = MemoryObjects::default();
-        let old = build(&store, None, &plain(0..4096), &named).unwrap();
+        let old = log_of(&store, &plain(0..4096)).unwrap();
         let path = "audit/0000000000/0000000000/0000004096.jsonl";
         let hand = Hand { store: &store, tree: old.tree }.put(path, MODE_FILE, Some(b"x\n"));
         assert_eq!(judge_append(&store, &old, hand.tree, &named), Err(Void::Stray(path.into()).into()));
@@ -502,6 +507,47 @@ mod tests {
         let empty = hand.put_object("policy/0000000001/tests/x", MODE_FOLDER, Some(store.write_tree(&[]).unwrap()));
         let verdict = judge_append(&store, &old, empty.tree, &named);
         assert_eq!(verdict, Err(Void::Empty("policy/0000000001/tests/x/".into()).into()));
+    }
+
+    /// Objects that are small to push may stand for any number of lines: one segment, in one folder, under many names.
+    #[test]
+    fn an_append_has_a_measure() {
+        let store = MemoryObjects::default();
+        let old = build(&store, None, &plain(0..1), &named).unwrap();
+        let hand = Hand { store: &store, tree: old.tree };
+        let lines = |count: usize, size: usize| -> Vec<u8> {
+            let line = [&vec![b'a'; size][..], b"\n"].concat();
+            [&b"line 0\n"[..], &line.repeat(count)].concat()
+        };
+        let full = |size: usize| [&vec![b'a'; size][..], b"\n"].concat().repeat(64);
+        let one = |bytes: Vec<u8>| hand.put(SEGMENT, MODE_FILE, Some(&bytes)).tree;
+        let two = |first: Vec<u8>, second: Vec<u8>| {
+            hand.put(SEGMENT, MODE_FILE, Some(&first)).put(SECOND, MODE_FILE, Some(&second)).tree
+        };
+        let ended = |rest: usize| [lines(15, 65_535), [&vec![b'a'; rest][..], b"\n"].concat()].concat();
+        let (long, large) = (Err(Void::LongAppend.into()), Err(Void::LargeAppend.into()));
+        for (name, tree, expected) in [
+            ("64 lines", two(lines(63, 0), b"\n".to_vec()), Ok(65)),
+            ("65 lines", two(lines(63, 0), b"\n\n".to_vec()), long.clone()),
+            ("a second segment, full", two(lines(63, 0), full(0)), long.clone()),
+            ("1 MiB", one(ended(65_535)), Ok(17)),
+            ("1 MiB and a byte", one(ended(65_536)), large.clone()),
+            ("1 MiB and a byte, in two segments", two(lines(63, 16_383), vec![b'a'; 16_385]), large.clone()),
+        ] {
+            assert_eq!(judge_append(&store, &old, tree, &named).map(|new| new.tail.size), expected, "{name}");
+        }
+
+        // A whole folder of segments that are one and the same file.
+        for (size, expected) in [(65_536, large), (0, long)] {
+            let same = store.write_blob(&full(size)).unwrap();
+            let mut vast = Hand { store: &store, tree: one(lines(63, 0)) };
+            for start in segment_starts(4096).skip(1) {
+                vast = vast.put_object(&path_of(start), MODE_FILE, Some(same));
+            }
+            store.reads.set(0);
+            assert_eq!(judge_append(&store, &old, vast.tree, &named), expected.map(|_: u64| unreachable!()));
+            assert!(store.reads.get() < 20, "{}", store.reads.get());
+        }
     }
 
     #[test]
