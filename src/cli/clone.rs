@@ -21,7 +21,7 @@ use crate::edge::remote::{self, Fetched};
 /// Clone a policy repo, verify its whole log, and trust it on this machine
 ///
 /// Shows the genesis id and the maintainers, and asks. Compare the genesis id with the one that a maintainer told you by
-/// another way. Without a terminal, name it with --genesis or JIT_GENESIS.
+/// another way. With --yes or without a terminal, name it with --genesis or JIT_GENESIS.
 #[derive(clap::Args, Debug)]
 pub(super) struct CloneArgs {
     /// Where it is, as git takes it
@@ -35,9 +35,6 @@ pub(super) struct CloneArgs {
     /// Make a bare clone, for a gate
     #[arg(long)]
     bare: bool,
-    /// Do not ask; trust whatever is there only if --genesis names it
-    #[arg(long)]
-    yes: bool,
 }
 
 #[derive(Serialize)]
@@ -53,7 +50,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &CloneArgs) -> anyhow::Result<Exit
     let from_environment = cx.world.var_checked("JIT_GENESIS")?;
     let named = args.genesis.clone().or(from_environment);
     let named = named.as_deref().map(GenesisOption::parse).transpose()?;
-    if named.is_none() && (args.yes || !cx.can_ask()) {
+    if named.is_none() && (cx.globals.yes || !cx.can_ask()) {
         return Err(Failure::usage("there is nobody to look at the genesis id before it is trusted")
             .help("name the log: --genesis ID, or JIT_GENESIS=ID")
             .into());
@@ -137,7 +134,7 @@ fn adopt(cx: &mut Context<'_>, folder: &Path, named: Option<&GenesisOption>) -> 
             ("size", format!("{} lines, root {root}", opened.view.size())),
         ];
         cx.world.warn(&format!("Every line of it verifies:\n{}", render::details(&rows)));
-        cx.confirm("Is that the genesis id that a maintainer told you by another way?", false)?;
+        cx.confirm("Is that the genesis id that a maintainer told you by another way?")?;
     }
     let mut random = [0; 16];
     cx.world.random(&mut random);

@@ -138,14 +138,19 @@ impl<'w> Context<'w> {
         self.world.stdin_is_terminal() && self.world.stderr_is_terminal()
     }
 
+    /// Tells whether a yes is asked for. What a command does by the way is covered by its own.
+    fn asks(&self) -> bool {
+        !self.globals.yes && !self.is_silent
+    }
+
     /// Shows what is about to be signed. Nobody signs blind: what a yes is asked for is shown in spite of `--quiet`.
-    pub(super) fn show_before_signing(&mut self, text: &str, yes: bool) {
-        if yes { self.world.say(text) } else { self.world.warn(text) }
+    pub(super) fn show_before_signing(&mut self, text: &str) {
+        if self.asks() { self.world.warn(text) } else { self.world.say(text) }
     }
 
     /// Asks for a yes, unless `--yes` was given; without a terminal to ask at it refuses rather than guess.
-    pub(super) fn confirm(&mut self, question: &str, yes: bool) -> anyhow::Result<()> {
-        if yes {
+    pub(super) fn confirm(&mut self, question: &str) -> anyhow::Result<()> {
+        if !self.asks() {
             return Ok(());
         }
         match self.world.confirm(question).map_err(|why| Failure::unavailable(format!("can't ask: {why}")))? {

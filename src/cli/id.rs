@@ -13,7 +13,8 @@ const SHORTEST_UNSEEN: usize = 16;
 
 /// Finds the statement that `prefix` names, for a command that signs. With `--yes` or without a terminal it must be long
 /// enough that nobody can have made another one to fit.
-pub(super) fn find_to_sign(cx: &Context<'_>, view: &Memory, prefix: &str, yes: bool) -> anyhow::Result<(Hash, Entry)> {
+pub(super) fn find_to_sign(cx: &Context<'_>, view: &Memory, prefix: &str) -> anyhow::Result<(Hash, Entry)> {
+    let yes = cx.globals.yes;
     if prefix.len() < SHORTEST_UNSEEN && (yes || !cx.can_ask()) {
         let why = if yes { "with --yes" } else { "without a terminal" };
         let text = format!(

@@ -44,7 +44,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &TokenArgs) -> anyhow::Result<Exit
         check_text("--audience", audience)?;
     }
     let ledger = cx.ledger()?;
-    let (id, _) = id::find_to_sign(cx, &ledger.view, &args.id, false)?;
+    let (id, _) = id::find_to_sign(cx, &ledger.view, &args.id)?;
     let record =
         ledger.view.request(&id).cloned().ok_or_else(|| Failure::denied(format!("{} is no request", id.short())))?;
     let mut me = cx.me(&ledger)?;

@@ -26,7 +26,6 @@ pub(super) struct Say<'a> {
     pub(super) ids: &'a [String],
     pub(super) comment: &'a str,
     pub(super) verdict: Verdict,
-    pub(super) yes: bool,
 }
 
 #[derive(Serialize)]
@@ -50,7 +49,7 @@ pub(super) fn run(cx: &mut Context<'_>, say: &Say<'_>) -> anyhow::Result<Exit> {
     let found = say
         .ids
         .iter()
-        .map(|prefix| id::find_to_sign(cx, &ledger.view, prefix, say.yes))
+        .map(|prefix| id::find_to_sign(cx, &ledger.view, prefix))
         .collect::<anyhow::Result<Vec<(Hash, Entry)>>>()?;
     let mut me = cx.me(&ledger)?;
     let mut said = Vec::new();
@@ -123,8 +122,8 @@ fn one(
         Verdict::Approve(_) => ("approve", "Approved"),
         Verdict::Deny => ("deny", "Denied"),
     };
-    cx.show_before_signing(&format!("About to {word} this {kind} as {}:\n{shown}", me.describe()), say.yes);
-    cx.confirm(&format!("Sign and log that you {word} it?"), say.yes)?;
+    cx.show_before_signing(&format!("About to {word} this {kind} as {}:\n{shown}", me.describe()));
+    cx.confirm(&format!("Sign and log that you {word} it?"))?;
     let message = format!("{} {}s {kind} {}", me.name, if word == "deny" { "denie" } else { word }, of.short());
     let logged = statement::say(cx, ledger, me, statement, &message, Insist::OnEffect)?;
     let state = state_after(cx, ledger, &of, entry.kind);
