@@ -11,7 +11,7 @@ use crate::core::evaluate::{self, Need};
 use crate::core::hash::Hash;
 use crate::core::ledger::{
     ApprovalRecord, Change, Delta, Entry, EntryKind, LiftRecord, Loaded, ProposalRecord, RequestRecord, Status, Tally,
-    foresee, tally,
+    foresee, lift_signers, tally,
 };
 use crate::core::name::Name;
 use crate::core::reason::{Code, Reason};
@@ -225,11 +225,7 @@ fn state_after(cx: &Context<'_>, ledger: &Ledger, of: &Hash, kind: EntryKind) ->
         },
         EntryKind::Lift => match view.lift(of) {
             Some(lift) => {
-                format!(
-                    "It still waits for signatures: {} there, {} needed.",
-                    lift_signers(ledger, lift),
-                    view.threshold()
-                )
+                format!("It still waits for signatures: {}.", lift_tally(view, lift))
             }
             None => "The lockdown is lifted.".to_owned(),
         },
@@ -258,8 +254,9 @@ pub(super) fn describe_tally(tally: &Tally) -> String {
     }
 }
 
-fn lift_signers(ledger: &Ledger, lift: &LiftRecord) -> usize {
-    crate::core::ledger::lift_signers(&ledger.view, lift).len()
+/// Says how many have signed for a lift.
+pub(super) fn lift_tally(view: &impl View, lift: &LiftRecord) -> String {
+    format!("{} there, needs {}", lift_signers(view, lift).len(), deciders(view))
 }
 
 /// Returns what the rules that a waiting request fits still demand.
@@ -384,7 +381,7 @@ fn lift_rows(cx: &Context<'_>, ledger: &Ledger, lift: &LiftRecord) -> Rows {
         ("id", lift.id.to_string()),
         ("why", render::quoted(&lift.reason)),
         ("signed by", lift.signatures.iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>().join(", ")),
-        ("signatures", format!("{} there, needs {}", lift_signers(ledger, lift), deciders(&ledger.view))),
+        ("signatures", lift_tally(&ledger.view, lift)),
         ("lockdown", lift.of.to_string()),
     ];
     if let Some(lockdown) = ledger.view.lockdown(&lift.of) {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::cli::context::{Context, shown};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::render;
-use crate::core::policy::Diagnostic;
+use crate::core::policy::{Diagnostic, FOLDERS, Kind, Severity, is_policy_path};
 use crate::edge::git::Repo;
 use crate::edge::policy_tree;
 
@@ -33,8 +33,11 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LintArgs) -> anyhow::Result<Exit>
     if !folder.is_dir() {
         return Err(Failure::unavailable(format!("there is no folder `{}`", shown(&folder))).into());
     }
-    let files = policy_tree::read_folder(&folder)?;
-    let (policy, findings) = super::check(&files);
+    let (files, rejected) = policy_tree::look_through(&folder)?;
+    let (policy, mut findings) = super::check(&files);
+    findings.extend(rejected.iter().map(|path| no_policy_file(path)));
+    findings.sort_by(|one, other| one.path.cmp(&other.path));
+    let policy = policy.filter(|_| rejected.is_empty());
     if cx.json() {
         cx.print_json(&Lint { ok: policy.is_some(), findings: &findings })?;
     } else {
@@ -57,6 +60,22 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LintArgs) -> anyhow::Result<Exit>
         })?;
     }
     Ok(if policy.is_some() { Exit::Done } else { Exit::Denied })
+}
+
+/// Says that something can't be published under its name, or is no plain file.
+fn no_policy_file(path: &str) -> Diagnostic {
+    let why = if is_policy_path(path) { "it is no plain file" } else { "that is no name of a policy file" };
+    Diagnostic {
+        severity: Severity::Error,
+        kind: Kind::Fault,
+        path: path.to_owned(),
+        span: None,
+        message: format!("this can't be published: {why}"),
+        help: Some(format!(
+            "under {}/ stand only `*.toml` files, with names of a-z, 0-9, `.`, `_` and `-`",
+            FOLDERS.join("/, ")
+        )),
+    }
 }
 
 /// The work tree around the current folder, even where there is no log yet.

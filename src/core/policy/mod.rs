@@ -42,6 +42,7 @@ mod tests;
 pub use diagnostic::{Diagnostic, Kind, Severity, Span, escape, render};
 pub use files::{FOLDERS, FilesError, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, SETTINGS, is_policy_path};
 pub(crate) use files::{digest_of, is_policy_file, is_policy_folder};
+pub use findings::{did_you_mean, nearest};
 pub use lint::lint;
 pub use load::{declared_format, load};
 pub use model::{
