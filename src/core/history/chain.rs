@@ -408,6 +408,29 @@ mod tests {
         assert_eq!((at_void.tail.size, at_void.last_valid, at_void.holds_pin), (2, second, false));
     }
 
+    /// An append is held against what the one before it wrote, and a void commit against the same as the last.
+    #[test]
+    fn a_segment_is_read_once() {
+        let mut repo = Repo::new();
+        let mut tip = repo.commit(&[0], &[]);
+        for last in 1..30 {
+            let lines: Vec<u64> = (0..=last).collect();
+            tip = repo.commit(&lines, &[tip]);
+        }
+        let valid = tip;
+        repo.store.reads.set(0);
+        repo.follow(valid, None).unwrap();
+        let appends = repo.store.reads.get();
+        // Per commit: itself, four folders before and after, and the size and the bytes of one segment.
+        assert!(appends <= 30 * 11, "{appends}");
+        for other in 100..130 {
+            tip = repo.commit(&[other], &[tip]);
+        }
+        repo.store.reads.set(0);
+        assert_eq!(repo.follow(tip, None).unwrap().last_valid, valid);
+        assert!(repo.store.reads.get() <= appends + 30 * 11, "{}", repo.store.reads.get());
+    }
+
     /// Whoever pushes may put one large folder under many lines.
     #[test]
     fn files_are_summed_up_once() {

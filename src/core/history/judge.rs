@@ -7,12 +7,13 @@
 //! its files before they are read, so one that adds too much costs no more.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::object::{MODE_FOLDER, Objects, Oid, TreeEntry};
 use super::policy_folder::{Sums, digest_policy_folder};
 use super::segment::{
     AUDIT, Level, MAX_APPEND_LINES, MAX_APPEND_SIZE, MAX_LINE_SIZE, POLICY, SEGMENT_LINES, Tail, TreeError,
-    policy_folder_name, read_folder, read_root, read_segment, size_of_segment, split_lines,
+    policy_folder_name, read_folder, read_root, read_segment, read_sized_segment, size_of_segment, split_lines,
 };
 use super::void::Void;
 use crate::core::hash::Hash;
@@ -83,9 +84,9 @@ fn judge<O: Objects + ?Sized>(
         }
     };
     let (audit, policies) = read_root(objects, tree)?;
-    let mut judge = Judge { objects, named_digest, lines: Vec::new(), bytes: 0, digests: Vec::new() };
+    let mut judge = Judge { objects, named_digest, sums, lines: Vec::new(), bytes: 0, digests: Vec::new() };
     let size = judge.folder(Level::TOP, 0, AUDIT, old_audit, audit)?;
-    judge.policies(old_policies, policies, sums)?;
+    judge.policies(old_policies, policies)?;
     if judge.lines.is_empty() {
         return Err(Void::NothingNew.into());
     }
@@ -96,6 +97,7 @@ fn judge<O: Objects + ?Sized>(
 struct Judge<'a, O: ?Sized> {
     objects: &'a O,
     named_digest: NamedDigest<'a>,
+    sums: &'a mut Sums,
     /// The new lines so far, and their size.
     lines: Vec<Vec<u8>>,
     bytes: u64,
@@ -152,14 +154,14 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
     ) -> Result<u64, TreeError<O::Error>> {
         let (known, old_count) = match old {
             Some((oid, count)) if oid == new => return Ok(count),
-            Some((oid, count)) => (read_segment(self.objects, oid, path)?, count),
-            None => (Vec::new(), 0),
+            Some((oid, count)) => (self.known_segment(oid, path)?, count),
+            None => (Rc::default(), 0),
         };
         self.bytes += size_of_segment(self.objects, new, path)?.saturating_sub(known.len() as u64);
         if self.bytes > MAX_APPEND_SIZE {
             return Err(Void::LargeAppend.into());
         }
-        let bytes = read_segment(self.objects, new, path)?;
+        let bytes = read_sized_segment(self.objects, new, path)?;
         let Some(added) = bytes.strip_prefix(&*known) else {
             return Err(difference(start, &known, &bytes).into());
         };
@@ -186,11 +188,25 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
             }
             self.lines.push(line.to_vec());
         }
+        self.sums.last_segment = Some((new, bytes.into()));
         Ok(count)
     }
 
+    /// Reads a segment of the log before. That is the one which the commit before it wrote, or which the last void commit
+    /// was held against too.
+    fn known_segment(&mut self, oid: Oid, path: &str) -> Result<Rc<[u8]>, TreeError<O::Error>> {
+        if let Some((last, bytes)) = &self.sums.last_segment
+            && *last == oid
+        {
+            return Ok(Rc::clone(bytes));
+        }
+        let bytes: Rc<[u8]> = read_segment(self.objects, oid, path)?.into();
+        self.sums.last_segment = Some((oid, Rc::clone(&bytes)));
+        Ok(bytes)
+    }
+
     /// Judges `policy/`: what stood there still does, and each new line that names a digest has its files there.
-    fn policies(&self, old: Option<Oid>, new: Option<Oid>, sums: &mut Sums) -> Result<(), TreeError<O::Error>> {
+    fn policies(&mut self, old: Option<Oid>, new: Option<Oid>) -> Result<(), TreeError<O::Error>> {
         if old == new && self.digests.is_empty() {
             return Ok(());
         }
@@ -212,7 +228,7 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
                 (Some(_), _) => return Err(Void::PolicyChanged(path).into()),
                 (None, Some(_)) if entry.mode != MODE_FOLDER => return Err(Void::Mode(path, entry.mode).into()),
                 (None, Some(digest)) => {
-                    if digest_policy_folder(self.objects, entry.oid, &path, sums)? != digest {
+                    if digest_policy_folder(self.objects, entry.oid, &path, self.sums)? != digest {
                         return Err(Void::PolicyDigest(path).into());
                     }
                 }

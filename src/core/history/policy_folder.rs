@@ -44,12 +44,14 @@ pub fn read_policy_tree<O: Objects + ?Sized>(objects: &O, tree: Oid) -> Result<P
     read_files(objects, list(objects, tree, "", Others::MayStandBeside)?, "")
 }
 
-/// The digests of folders and the sums of files that are known already. One folder may stand under any number of policy
+/// What is known already from the commits before: the digests of folders, the sums of files, and a segment. One folder may stand under any number of policy
 /// lines, and one file in any number of folders, though whoever pushed them made it once; so each is summed up once.
 #[derive(Default)]
 pub(crate) struct Sums {
     folders: BTreeMap<Oid, Hash>,
     files: BTreeMap<Oid, (u64, Hash)>,
+    /// The segment that was read last: the next commit is held against it.
+    pub(super) last_segment: Option<(Oid, Rc<[u8]>)>,
 }
 
 /// Returns the digest of a folder of policy files and nothing but policy files; `at` is its path.

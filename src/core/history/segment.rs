@@ -142,6 +142,15 @@ pub(crate) fn read_segment<O: Objects + ?Sized>(
     path: &str,
 ) -> Result<Vec<u8>, TreeError<O::Error>> {
     size_of_segment(objects, oid, path)?;
+    read_sized_segment(objects, oid, path)
+}
+
+/// As [`read_segment`], where its size was looked at already.
+pub(crate) fn read_sized_segment<O: Objects + ?Sized>(
+    objects: &O,
+    oid: Oid,
+    path: &str,
+) -> Result<Vec<u8>, TreeError<O::Error>> {
     let bytes = objects.blob(oid, MAX_SEGMENT_SIZE).map_err(TreeError::Objects)?;
     bytes.ok_or_else(|| Void::Unreadable(path.to_owned()).into())
 }
