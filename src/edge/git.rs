@@ -386,7 +386,7 @@ impl GitError {
             }
             GitError::NoRepo(_) => Some("name another with -C DIR, or make one with `jit init`".to_owned()),
             GitError::Object { source, .. } if source.code() == ErrorCode::Locked => Some(
-                "who wrote it opens it with chmod g+r, and keeps the next ones open with `umask 002` in ~/.profile"
+                "who wrote it opens it with chmod g+r; `git config core.sharedRepository group` keeps the next ones open"
                     .to_owned(),
             ),
             GitError::Detached(_) => Some("switch to a branch: git switch main".to_owned()),

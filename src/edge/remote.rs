@@ -20,7 +20,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::git::{GitError, Repo};
 use super::log::BRANCH;
-use super::reference::{AppendLock, Moved, advance};
+use super::reference::{AppendLock, Moved, advance, share};
 use super::world::World;
 use crate::core::hash::parse_hex;
 use crate::core::history::object::{Objects as _, Oid};
@@ -218,6 +218,7 @@ pub fn stamp(repo: &Repo, now: Timestamp) -> Result<(), GitError> {
     fs::create_dir_all(&folder).map_err(GitError::io("making the folder", &folder))?;
     let fresh = path.with_extension("new");
     fs::write(&fresh, format!("{now}\n")).map_err(GitError::io("writing", &fresh))?;
+    share(repo, &fresh)?;
     fs::rename(&fresh, &path).map_err(GitError::io("writing", &path))
 }
 
