@@ -14,7 +14,7 @@ use super::segment::{
     TreeError, path_of_line, policy_folder_name, read_folder, read_root, read_segment,
 };
 use crate::core::hash::Hash;
-use crate::core::policy::PolicyFiles;
+use crate::core::policy::{MAX_TOTAL_BYTES, PolicyFiles};
 
 /// A line to add, and the files of the policy that it proposes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -45,6 +45,8 @@ pub enum BuildError<E> {
     LongAppend(usize),
     /// Together they are over [`MAX_APPEND_SIZE`]; this is their size.
     LargeAppend(u64),
+    /// Together the files of their policies are over [`MAX_TOTAL_BYTES`]; this is their size.
+    LargePolicies(usize),
     /// The log is full: [`MAX_LOG_SIZE`].
     Full,
     /// A line names another digest than that of the files that came with it, or none at all.
@@ -79,6 +81,9 @@ impl<E: fmt::Display> fmt::Display for BuildError<E> {
             }
             BuildError::LargeAppend(size) => {
                 write!(f, "at most {MAX_APPEND_SIZE} bytes of lines are logged at once, these are {size}")
+            }
+            BuildError::LargePolicies(size) => {
+                write!(f, "at most {MAX_TOTAL_BYTES} bytes of policy files are logged at once, these are {size}")
             }
             BuildError::Full => write!(f, "the log is full: it holds at most {MAX_LOG_SIZE} lines"),
             BuildError::Digest { named: Some(named), files } => {
@@ -154,7 +159,11 @@ fn check<E>(new: &[NewLine], named_digest: NamedDigest<'_>) -> Result<(), BuildE
         }
     }
     let size: u64 = new.iter().map(|new| new.line.len() as u64 + 1).sum();
-    if size > MAX_APPEND_SIZE { Err(BuildError::LargeAppend(size)) } else { Ok(()) }
+    if size > MAX_APPEND_SIZE {
+        return Err(BuildError::LargeAppend(size));
+    }
+    let files = new.iter().flat_map(|new| new.files.iter()).map(|(_, bytes)| bytes.len()).sum();
+    if files > MAX_TOTAL_BYTES { Err(BuildError::LargePolicies(files)) } else { Ok(()) }
 }
 
 /// Writes the folder that starts with line number `start` with as many of `lines` as fit at its end.

@@ -17,7 +17,7 @@ use super::segment::{
 };
 use super::void::Void;
 use crate::core::hash::Hash;
-use crate::core::policy::PolicyFiles;
+use crate::core::policy::{MAX_TOTAL_BYTES, PolicyFiles};
 
 /// Gives the digest that a line names, if the line has a canonical `policy` body.
 pub type NamedDigest<'a> = &'a dyn Fn(&[u8]) -> Option<Hash>;
@@ -221,6 +221,8 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
         }
         let path = |name: &[u8]| format!("{POLICY}/{}", String::from_utf8_lossy(name));
         let mut kept = 0;
+        // What one policy may have is all that one append may bring, however many lines name policies.
+        let mut left = MAX_TOTAL_BYTES as u64;
         for entry in entries {
             let path = path(&entry.name);
             match (known.get(&entry.name), added.remove(&entry.name)) {
@@ -228,7 +230,7 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
                 (Some(_), _) => return Err(Void::PolicyChanged(path).into()),
                 (None, Some(_)) if entry.mode != MODE_FOLDER => return Err(Void::Mode(path, entry.mode).into()),
                 (None, Some(digest)) => {
-                    if digest_policy_folder(self.objects, entry.oid, &path, self.sums)? != digest {
+                    if digest_policy_folder(self.objects, entry.oid, &path, self.sums, &mut left)? != digest {
                         return Err(Void::PolicyDigest(path).into());
                     }
                 }
@@ -276,7 +278,7 @@ fn difference(start: u64, known: &[u8], bytes: &[u8]) -> Void {
 mod tests {
     use super::*;
     use crate::core::history::append::tests::{log_of, named, plain, policy};
-    use crate::core::history::append::{NewLine, build};
+    use crate::core::history::append::{BuildError, NewLine, build};
     use crate::core::history::object::memory::{MemoryObjects, Missing};
     use crate::core::history::object::{MODE_FILE, Writer as _, tree_order};
     use crate::core::history::segment::segment_starts;
@@ -564,6 +566,36 @@ mod tests {
             assert_eq!(judge_append(&store, &old, vast.tree, &named), expected.map(|_: u64| unreachable!()));
             assert!(store.reads.get() < 20, "{}", store.reads.get());
         }
+    }
+
+    #[test]
+    fn the_policies_of_an_append_have_the_measure_of_one() {
+        let store = MemoryObjects::default();
+        let old = build(&store, None, &plain(0..1), &named).unwrap();
+        let half = "#".repeat(MAX_TOTAL_BYTES / 2 - 1);
+        let small = policy(&[("tests/a.toml", &half)]);
+        let other = policy(&[("tests/b.toml", &half)]);
+        // Two that are one and the same are two: each is read by itself where it matters.
+        for pair in [[small.clone(), other.clone()], [small.clone(), small.clone()]] {
+            let tail = build(&store, Some(&old), &pair, &named).unwrap();
+            assert_eq!(judge_append(&store, &old, tail.tree, &named).map(|new| new.policies), Ok(vec![1, 2]));
+        }
+        let tail = build(&store, Some(&old), &[small.clone(), other.clone()], &named).unwrap();
+        let third = policy(&[("jit.toml", "###")]);
+        let all = [small, other, third.clone()];
+        assert_eq!(build(&store, Some(&old), &all, &named), Err(BuildError::LargePolicies(MAX_TOTAL_BYTES + 1)));
+        let lines =
+            [&segment(0..1), &all.iter().flat_map(|new| [&new.line[..], b"\n"].concat()).collect::<Vec<_>>()[..]];
+        let hand = Hand { store: &store, tree: tail.tree }.put(SEGMENT, MODE_FILE, Some(&lines.concat())).put(
+            "policy/0000000003/jit.toml",
+            MODE_FILE,
+            Some(b"###"),
+        );
+        let path = "policy/0000000003".to_owned();
+        assert_eq!(judge_append(&store, &old, hand.tree, &named), Err(Void::PolicySize(path).into()));
+        // By itself, in the next append, it is none too many.
+        let next = build(&store, Some(&tail), &[third], &named).unwrap();
+        assert_eq!(judge_append(&store, &tail, next.tree, &named).map(|new| new.policies), Ok(vec![3]));
     }
 
     #[test]

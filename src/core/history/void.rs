@@ -49,7 +49,7 @@ pub enum Void {
     PolicyDigest(String),
     /// The files of this new policy are too many.
     PolicyFiles(String),
-    /// The files of this new policy are too large.
+    /// The files of this new policy are too large, or are with those that the same commit brings before it.
     PolicySize(String),
 }
 
