@@ -37,6 +37,9 @@ const MAX_TALK: u64 = 64 * 1024;
 /// The most bytes that one fetch may bring: no file that git writes for us, such as a pack, may grow larger.
 const MAX_FETCH: u64 = 2 << 30;
 
+/// A program that fails where ssh or git ask it for a secret.
+const NO_ANSWER: &str = "false";
+
 /// What git would take from whoever runs us, such as a hook, that belongs to another repository; and our own secret.
 const NOT_PASSED_ON: [&str; 11] = [
     "JIT_TOKEN",
@@ -259,6 +262,12 @@ pub(super) fn run(world: &World, repo: Option<&Repo>, args: &[OsString]) -> Resu
     if !(world.stdin_is_terminal() && world.stderr_is_terminal()) {
         // Nobody is there to answer: fail rather than wait.
         command.env("GIT_TERMINAL_PROMPT", "0").env("GCM_INTERACTIVE", "never");
+        // ssh would ask at the process's own terminal all the same, but for a program to ask by: the user's, else one
+        // that has no answer.
+        command.env("SSH_ASKPASS_REQUIRE", "force");
+        if world.path_var("SSH_ASKPASS").is_none() {
+            command.env("SSH_ASKPASS", NO_ANSWER);
+        }
     }
     let mut child = spawn_bounded(&mut command).map_err(RemoteError::NoGit)?;
     let out = read_in_background(child.stdout.take());
@@ -340,11 +349,28 @@ pub enum RemoteError {
 /// Returns what git and the host said, escaped and in one line.
 pub(crate) fn talk(said: &str) -> String {
     let lines = said.lines().map(str::trim).filter(|line| {
-        // What the status says already, and frames without words in them.
-        !line.is_empty() && *line != "remote:" && !line.starts_with("error: failed to push some refs")
+        // What the status says already, frames without words in them, and that our own answer is none.
+        !line.is_empty()
+            && *line != "remote:"
+            && !line.starts_with("error: failed to push some refs")
+            && !line.starts_with(&format!("error: unable to read askpass response from '{NO_ANSWER}'"))
     });
     let lines: Vec<String> = lines.map(super::git::escaped).collect();
     if lines.is_empty() { "git does not say why".to_owned() } else { lines.join("; ") }
+}
+
+/// Returns what to do about a host that does not let this user in, or that nobody knows; none if that is not it.
+fn access(said: &str) -> Option<&'static str> {
+    if ["terminal prompts disabled", "Authentication failed"].iter().any(|words| said.contains(words)) {
+        return Some("have git know the right user and password, by a credential helper: see `git help credentials`");
+    }
+    if said.contains("Host key verification failed") {
+        return Some(
+            "compare the host's key with what its owner says, and have ssh know it: connect once by hand, at a terminal",
+        );
+    }
+    said.contains("Permission denied (")
+        .then_some("have the host know your ssh key, and your agent hold it: ssh-add -l")
 }
 
 impl RemoteError {
@@ -353,6 +379,7 @@ impl RemoteError {
         match self {
             RemoteError::NoGit(_) => Some("install git, so that it is found in PATH".to_owned()),
             RemoteError::TooSlow(_) => Some("check the network, and what `git fetch` says by hand".to_owned()),
+            RemoteError::Failed { said, .. } if access(said).is_some() => access(said).map(str::to_owned),
             RemoteError::Failed { doing: "cloning", remote, .. } => {
                 Some(format!("check the URL and the network: git ls-remote '{}'", super::git::escaped(remote)))
             }
