@@ -126,7 +126,7 @@ fn adopt(
     }
     let expected =
         Expected { genesis: Some(genesis), pin: config.pin(&genesis)?, minimums: config.minimums(&genesis)? };
-    let opened = expected.open_at(&repo, tip, &mut |_, _| {})?;
+    let opened = expected.open_at(cx.world, &repo, tip)?;
     if let Some(minimum) = named.and_then(|named| named.minimum) {
         check_minimum(&opened.view, &minimum, "the one that --genesis names")?;
     }

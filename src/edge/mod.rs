@@ -10,17 +10,15 @@
 //! - [`policy_tree`] reads a policy from a commit of a normal branch, and [`work_tree`] reads and writes files of one.
 //! - [`keys`] finds the caller's key and signs with it; [`secret_file`] reads files that a caller names.
 //! - [`config`] keeps which logs this machine trusts, and how far it has seen them.
-//!   disk; [`mod@reference`] moves a ref so that a crash at any moment harms nothing.
-//! - [`log`] walks and appends to the log, the branch `jit/audit`. It never touches the work tree, the index or HEAD.
-//! - [`remote`] fetches the log from a git host and pushes to it, by the user's own git.
-//! - [`policy_tree`] reads a policy from a commit of a normal branch, and [`work_tree`] writes files of one.
 
 pub mod config;
 pub mod git;
+mod git_talk;
 pub mod keys;
 pub mod log;
 pub mod object_writer;
 pub mod policy_tree;
+mod recent;
 pub mod reference;
 pub mod remote;
 pub mod replay;

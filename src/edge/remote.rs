@@ -19,6 +19,7 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::git::{GitError, Repo};
+use super::git_talk;
 use super::log::BRANCH;
 use super::reference::{AppendLock, Moved, advance};
 use super::world::World;
@@ -33,7 +34,7 @@ const STAMP: &str = "jit/fetched-at";
 /// How long git may take over the network.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The most of git's words that are kept, in bytes.
-const MAX_TALK: u64 = 64 * 1024;
+const MAX_TALK: usize = 64 * 1024;
 /// The most bytes that one fetch may bring: no file that git writes for us, such as a pack, may grow larger.
 const MAX_FETCH: u64 = 2 << 30;
 
@@ -254,7 +255,14 @@ pub(super) fn run(world: &World, repo: Option<&Repo>, args: &[OsString]) -> Resu
         // A remote may be a path, and then it starts where git itself would stand.
         command.current_dir(repo.work_dir().unwrap_or(repo.common_dir()));
     }
-    command.args(args);
+    // While git asks for something its work has not begun, and it says nothing of how far that is.
+    let progress = world.progress();
+    let (doing, rest) = args.split_first().map_or((None, args), |(doing, rest)| (Some(doing), rest));
+    command.args(doing);
+    if progress.is_shown() {
+        command.arg("--progress");
+    }
+    command.args(rest);
     command.env("LC_ALL", "C").env("LANGUAGE", "C").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for variable in NOT_PASSED_ON {
         command.env_remove(variable);
@@ -271,7 +279,7 @@ pub(super) fn run(world: &World, repo: Option<&Repo>, args: &[OsString]) -> Resu
     }
     let mut child = spawn_bounded(&mut command).map_err(RemoteError::NoGit)?;
     let out = read_in_background(child.stdout.take());
-    let err = read_in_background(child.stderr.take());
+    let err = git_talk::listen(child.stderr.take(), MAX_TALK, progress.clone());
     let (ended, end) = mpsc::channel();
     let pid = child.id();
     let waiter = thread::spawn(move || {
@@ -284,6 +292,8 @@ pub(super) fn run(world: &World, repo: Option<&Repo>, args: &[OsString]) -> Resu
         Err(_) => {
             kill(pid);
             let _ = waiter.join();
+            // Whoever still holds git's standard error has no more say.
+            progress.end();
             return Err(RemoteError::TooSlow(PATIENCE));
         }
     };
@@ -319,7 +329,7 @@ fn read_in_background(from: Option<impl Read + Send + 'static>) -> thread::JoinH
         let mut bytes = Vec::new();
         if let Some(mut from) = from {
             // What is cut or lost here is talk: the status says what happened.
-            let _ = from.by_ref().take(MAX_TALK).read_to_end(&mut bytes);
+            let _ = from.by_ref().take(MAX_TALK as u64).read_to_end(&mut bytes);
             let _ = io::copy(&mut from, &mut io::sink());
         }
         bytes

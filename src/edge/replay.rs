@@ -28,7 +28,7 @@ pub struct Replayed {
 ///
 /// # Errors
 /// The first line is no genesis, or the files of a policy can't be read.
-pub fn replay(repo: &Repo, walked: &Walked, progress: &mut dyn FnMut(u64, u64)) -> Result<Replayed, ReplayError> {
+pub fn replay(repo: &Repo, walked: &Walked, progress: &dyn Fn(u64, u64)) -> Result<Replayed, ReplayError> {
     let total = walked.lines.len() as u64;
     let mut replayed = Replayed { view: Memory::new(), verdicts: Vec::with_capacity(walked.lines.len()) };
     let mut index = 0;

@@ -62,14 +62,14 @@ pub fn honest(lines: u64, seed: u64) -> Log {
     let mut dice = Dice::new(seed);
     let mut log = Log::new(&["alice"], 1);
     let mut version = 0;
-    log.policy("alice", org(version));
+    log.policy("alice", &org(version));
     let mut waiting: Vec<Hash> = Vec::new();
     let mut granted: Vec<(String, Hash)> = Vec::new();
     while log.size() < lines {
         log.wait(PACE);
         if log.size().is_multiple_of(POLICY_EVERY) {
             version += 1;
-            log.policy("alice", org(version));
+            log.policy("alice", &org(version));
             // What waits was asked for under the policy before, and lapses.
             waiting.clear();
             continue;

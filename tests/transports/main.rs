@@ -10,14 +10,21 @@
 #[cfg(test)]
 mod asked;
 #[cfg(test)]
+mod fresh;
+#[cfg(test)]
 mod host;
 #[cfg(test)]
 #[path = "../hostile/lab.rs"]
 #[expect(dead_code, reason = "only a part of the laboratory is needed here")]
 mod lab;
 #[cfg(test)]
+mod progress;
+#[cfg(test)]
 #[path = "../support/server.rs"]
 mod server;
+#[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;
 #[cfg(test)]
 mod terminal;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::server::program;
 
 /// How long a program may show nothing new.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A program that runs on a terminal.
 pub(crate) struct Terminal {
