@@ -50,6 +50,7 @@ pub(super) struct Ledger {
 }
 
 /// What follows from a log up to one commit.
+#[derive(Clone)]
 pub(super) struct Opened {
     /// All that follows from it.
     pub(super) view: Memory,
@@ -396,7 +397,7 @@ impl Context<'_> {
         let limit = match fresh {
             // Whoever reads or writes wants what is there now; where that can't be had, what was there, and its age.
             Fresh::Now => {
-                return match self.fetch(repo, remote, tip, expected) {
+                return match self.fetch(repo, remote, tip, expected, None) {
                     Ok(fetched) => Ok((fetched, Age::Fetched(0))),
                     Err(Unfetched::Unreachable(why)) => {
                         let opened = expected.open_at(self.world, repo, tip)?;
@@ -428,7 +429,8 @@ impl Context<'_> {
             },
             Err(why) => Err(why),
         };
-        let why = match self.fetch(repo, remote, tip, expected) {
+        let opened = known.as_ref().ok().map(|(opened, _)| opened);
+        let why = match self.fetch(repo, remote, tip, expected, opened) {
             Ok(opened) => {
                 let age = self.age_of(repo, remote, &opened.view)?;
                 if !names_witnesses(&opened.view) {
@@ -458,15 +460,24 @@ impl Context<'_> {
         Ok((opened, Age::Stale { seconds: age.seconds, reason: format!("{}, and {why}", age.told) }))
     }
 
-    /// Fetches the log, and moves the remote-tracking ref to it if it is what it must be.
-    fn fetch(&mut self, repo: &Repo, remote: &Remote, known: Oid, expected: &Expected) -> Result<Opened, Unfetched> {
+    /// Fetches the log, and moves the remote-tracking ref to it if it is what it must be. `opened` is the log up to
+    /// `known`, where that ref is, if it was opened already: mostly there is nothing new.
+    fn fetch(
+        &mut self,
+        repo: &Repo,
+        remote: &Remote,
+        known: Oid,
+        expected: &Expected,
+        opened: Option<&Opened>,
+    ) -> Result<Opened, Unfetched> {
         let unreachable = |why: anyhow::Error| Unfetched::Unreachable(why);
         let started = self.world.now();
-        let (mut tip, mut opened) = self.fetch_log(repo, remote, expected)?;
+        let before = opened.map(|opened| (known, opened));
+        let (mut tip, mut opened) = self.fetch_log(repo, remote, expected, before)?;
         match self.fetch_checkpoints(repo, remote, &opened.view) {
             Ok(false) => {}
             // Signed just now, or what came was an old log: looked at once more before anything is made of it.
-            Ok(true) => (tip, opened) = self.fetch_log(repo, remote, expected)?,
+            Ok(true) => (tip, opened) = self.fetch_log(repo, remote, expected, Some((tip, &opened)))?,
             Err(why) => self.warn_once(&format!("warning: {}", Failure::from_error(&why)), ""),
         }
         self.check_witnesses(repo, Some(remote), &opened.view).map_err(Unfetched::Forked)?;
@@ -480,14 +491,25 @@ impl Context<'_> {
         Ok(opened)
     }
 
-    /// Fetches the log and opens it; no ref moves but that of what was fetched.
-    fn fetch_log(&self, repo: &Repo, remote: &Remote, expected: &Expected) -> Result<(Oid, Opened), Unfetched> {
+    /// Fetches the log and opens it, unless it still ends where it was opened before; no ref moves but that of what was
+    /// fetched.
+    fn fetch_log(
+        &self,
+        repo: &Repo,
+        remote: &Remote,
+        expected: &Expected,
+        before: Option<(Oid, &Opened)>,
+    ) -> Result<(Oid, Opened), Unfetched> {
         let tip = match remote::fetch(self.world, repo, remote) {
             Ok(Fetched::Tip(tip)) => tip,
             Ok(Fetched::NoBranch) => return Err(Unfetched::Untrusted(gone_from(remote, expected.pin).into())),
             Err(why) => return Err(Unfetched::Unreachable(why.into())),
         };
-        Ok((tip, expected.open_at(self.world, repo, tip).map_err(Unfetched::Untrusted)?))
+        let opened = match before.filter(|(known, _)| *known == tip) {
+            Some((_, opened)) => opened.clone(),
+            None => expected.open_at(self.world, repo, tip).map_err(Unfetched::Untrusted)?,
+        };
+        Ok((tip, opened))
     }
 
     /// Returns how many seconds ago the log was fetched; none if nobody knows. A fetch that lies ahead is not known.

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use git2::ObjectType;
 
@@ -17,7 +18,7 @@ const MAX_KEPT_SIZE: u64 = 1 << 20;
 /// The objects of a repository, each read once while it is needed.
 pub(super) struct Recent<'a> {
     repo: &'a Repo,
-    at_hand: RefCell<VecDeque<(Oid, ObjectType, Vec<u8>)>>,
+    at_hand: RefCell<VecDeque<(Oid, ObjectType, Rc<[u8]>)>>,
     /// How many were read.
     count: Cell<u64>,
     /// Is told how many.
@@ -30,32 +31,24 @@ impl<'a> Recent<'a> {
         Recent { repo, at_hand: RefCell::default(), count: Cell::new(0), tell }
     }
 
-    /// Gives what `make` makes of an object that is at hand; none if it is not.
-    fn at_hand<T>(&self, oid: Oid, make: impl FnOnce(ObjectType, &[u8]) -> T) -> Option<T> {
-        let at_hand = self.at_hand.borrow();
-        at_hand.iter().rev().find(|(known, ..)| *known == oid).map(|(_, kind, bytes)| make(*kind, bytes))
-    }
-
-    fn keep(&self, oid: Oid, kind: ObjectType, bytes: &[u8]) {
-        let mut at_hand = self.at_hand.borrow_mut();
-        if at_hand.len() == MOST_AT_HAND {
-            at_hand.pop_front();
+    /// Returns an object of this kind and at most `limit` bytes; none if it is another or larger.
+    fn read(&self, oid: Oid, kind: ObjectType, limit: u64) -> Result<Option<Rc<[u8]>>, GitError> {
+        let known = self.at_hand.borrow().iter().rev().find(|(known, ..)| *known == oid).cloned();
+        let fits = |found, bytes: &[u8]| found == kind && bytes.len() as u64 <= limit;
+        if let Some((_, found, bytes)) = known {
+            return Ok(fits(found, &bytes).then_some(bytes));
         }
-        at_hand.push_back((oid, kind, bytes.to_vec()));
-    }
-
-    /// Reads an object of this kind and at most `limit` bytes; none if it is another or larger.
-    fn read(&self, oid: Oid, kind: ObjectType, limit: u64) -> Result<Option<Vec<u8>>, GitError> {
-        let fits = |found, bytes: &[u8]| (found == kind && bytes.len() as u64 <= limit).then(|| bytes.to_vec());
-        if let Some(known) = self.at_hand(oid, fits) {
-            return Ok(known);
-        }
-        let read = self.repo.read(oid, kind, limit)?;
+        let Some(bytes) = self.repo.read(oid, kind, limit)? else { return Ok(None) };
         self.one_more();
-        if let Some(bytes) = read.as_ref().filter(|bytes| bytes.len() as u64 <= MAX_KEPT_SIZE) {
-            self.keep(oid, kind, bytes);
+        let bytes: Rc<[u8]> = bytes.into();
+        if bytes.len() as u64 <= MAX_KEPT_SIZE {
+            let mut at_hand = self.at_hand.borrow_mut();
+            if at_hand.len() == MOST_AT_HAND {
+                at_hand.pop_front();
+            }
+            at_hand.push_back((oid, kind, Rc::clone(&bytes)));
         }
-        Ok(read)
+        Ok(Some(bytes))
     }
 
     fn one_more(&self) {
@@ -80,7 +73,7 @@ impl Objects for Recent<'_> {
     }
 
     fn blob(&self, oid: Oid, limit: u64) -> Result<Option<Vec<u8>>, GitError> {
-        self.read(oid, ObjectType::Blob, limit)
+        Ok(self.read(oid, ObjectType::Blob, limit)?.map(|bytes| bytes.to_vec()))
     }
 
     fn commit(&self, oid: Oid) -> Result<Option<CommitHead>, GitError> {
