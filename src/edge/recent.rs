@@ -18,11 +18,19 @@ const MAX_KEPT_SIZE: u64 = 1 << 20;
 /// The objects of a repository, each read once while it is needed.
 pub(super) struct Recent<'a> {
     repo: &'a Repo,
-    at_hand: RefCell<VecDeque<(Oid, ObjectType, Rc<[u8]>)>>,
+    at_hand: RefCell<VecDeque<Object>>,
     /// How many were read.
     count: Cell<u64>,
     /// Is told how many.
     tell: &'a dyn Fn(u64),
+}
+
+/// An object that was read.
+#[derive(Clone)]
+struct Object {
+    oid: Oid,
+    kind: ObjectType,
+    bytes: Rc<[u8]>,
 }
 
 impl<'a> Recent<'a> {
@@ -33,10 +41,10 @@ impl<'a> Recent<'a> {
 
     /// Returns an object of this kind and at most `limit` bytes; none if it is another or larger.
     fn read(&self, oid: Oid, kind: ObjectType, limit: u64) -> Result<Option<Rc<[u8]>>, GitError> {
-        let known = self.at_hand.borrow().iter().rev().find(|(known, ..)| *known == oid).cloned();
-        let fits = |found, bytes: &[u8]| found == kind && bytes.len() as u64 <= limit;
-        if let Some((_, found, bytes)) = known {
-            return Ok(fits(found, &bytes).then_some(bytes));
+        let known = self.at_hand.borrow().iter().rev().find(|known| known.oid == oid).cloned();
+        if let Some(known) = known {
+            let fits = known.kind == kind && known.bytes.len() as u64 <= limit;
+            return Ok(fits.then_some(known.bytes));
         }
         let Some(bytes) = self.repo.read(oid, kind, limit)? else { return Ok(None) };
         self.one_more();
@@ -46,7 +54,7 @@ impl<'a> Recent<'a> {
             if at_hand.len() == MOST_AT_HAND {
                 at_hand.pop_front();
             }
-            at_hand.push_back((oid, kind, Rc::clone(&bytes)));
+            at_hand.push_back(Object { oid, kind, bytes: Rc::clone(&bytes) });
         }
         Ok(Some(bytes))
     }
