@@ -35,6 +35,12 @@ impl Dice {
         Dice(seed)
     }
 
+    /// One of several.
+    pub fn one_of<'a>(&mut self, several: &[&'a str]) -> &'a str {
+        let place = usize::try_from(self.below(several.len() as u64)).ok();
+        place.and_then(|place| several.get(place)).expect("there is one")
+    }
+
     /// The next number below `end`. SplitMix64, which takes any seed.
     pub fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -83,7 +89,7 @@ pub fn honest(lines: u64, seed: u64) -> Log {
             }
             1..=4 if !waiting.is_empty() => {
                 let id = waiting.swap_remove(0);
-                let approver = APPROVING[usize::try_from(dice.below(3)).expect("it is below three")];
+                let approver = dice.one_of(&APPROVING);
                 if dice.below(8) == 0 {
                     log.deny(approver, id);
                 } else {
