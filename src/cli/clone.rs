@@ -12,11 +12,12 @@ use super::pin::{GenesisOption, check_minimum};
 use super::render;
 use crate::core::hash::Hash;
 use crate::core::reason::Code;
+use crate::core::time::Timestamp;
 use crate::core::view::{View, ViewExt};
 use crate::edge::config::{Config, Origin, Pin};
 use crate::edge::git::Repo;
 use crate::edge::log;
-use crate::edge::remote::{self, Fetched};
+use crate::edge::remote;
 
 /// Clone a policy repo, verify its whole log, and trust it on this machine
 ///
@@ -65,9 +66,10 @@ pub(super) fn run(cx: &mut Context<'_>, args: &CloneArgs) -> anyhow::Result<Exit
         return Err(Failure::denied(format!("`{}` is there already, and not empty", shown(&folder))).into());
     }
     let was_there = folder.exists();
+    let started = cx.world.now();
     let adopted = remote::clone(cx.world, &args.url, &folder, args.bare)
         .map_err(anyhow::Error::from)
-        .and_then(|()| adopt(cx, &folder, named.as_ref()));
+        .and_then(|()| adopt(cx, &folder, named.as_ref(), started));
     let (genesis, opened) = match adopted {
         Ok(adopted) => adopted,
         Err(why) => {
@@ -98,13 +100,18 @@ pub(super) fn run(cx: &mut Context<'_>, args: &CloneArgs) -> anyhow::Result<Exit
     Ok(Exit::Done)
 }
 
-/// Verifies the log of a fresh clone, asks whether it is the right one, and trusts it.
-fn adopt(cx: &mut Context<'_>, folder: &Path, named: Option<&GenesisOption>) -> anyhow::Result<(Hash, Opened)> {
+/// Verifies the log of a clone that was `started` then, asks whether it is the right one, and trusts it.
+fn adopt(
+    cx: &mut Context<'_>,
+    folder: &Path,
+    named: Option<&GenesisOption>,
+    started: Timestamp,
+) -> anyhow::Result<(Hash, Opened)> {
     let repo = Repo::open(folder)?;
     let no_log = || Failure::denied("that repository has no branch jit/audit, so it is no policy repo");
     let remote = remote::find(&repo)?.ok_or_else(no_log)?;
-    let started = cx.world.now();
-    let Fetched::Tip(tip) = remote::fetch(cx.world, &repo, &remote)? else { return Err(no_log().into()) };
+    // Git has just brought it, and asked for whatever it needed; once is enough.
+    let tip = repo.read_ref(&remote.tracking)?.ok_or_else(no_log)?;
     let config = Config::open(cx.world);
     let first = log::first_line(&repo, tip)?.ok_or_else(no_log)?;
     let id = crate::core::ledger::examine(&first).outcome.ok().map(|signed| signed.get().id);
@@ -116,7 +123,7 @@ fn adopt(cx: &mut Context<'_>, folder: &Path, named: Option<&GenesisOption>) -> 
     }
     let expected =
         Expected { genesis: Some(genesis), pin: config.pin(&genesis)?, minimums: config.minimums(&genesis)? };
-    let opened = expected.open_at(&repo, tip, &mut |_, _| {})?;
+    let opened = expected.open_at(cx.world, &repo, tip)?;
     if let Some(minimum) = named.and_then(|named| named.minimum) {
         check_minimum(&opened.view, &minimum, "the one that --genesis names")?;
     }
@@ -136,9 +143,6 @@ fn adopt(cx: &mut Context<'_>, folder: &Path, named: Option<&GenesisOption>) -> 
         cx.world.warn(&format!("Every line of it verifies:\n{}", render::details(&rows)));
         cx.confirm("Is that the genesis id that a maintainer told you by another way?")?;
     }
-    let mut random = [0; 16];
-    cx.world.random(&mut random);
-    remote::accept(&repo, &remote, tip, random)?;
     remote::stamp(&repo, started)?;
     let pin = Pin { commit: opened.last_valid_commit, size: opened.view.size(), root };
     let extends = |known: &Pin| opened.view.root_at(known.size) == Some(known.root);

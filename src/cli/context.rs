@@ -50,11 +50,6 @@ impl<'w> Context<'w> {
         self.globals.json
     }
 
-    /// Tells whether `--quiet` was given.
-    pub(super) fn quiet(&self) -> bool {
-        self.globals.quiet
-    }
-
     /// Warns of something that may come up at each look of a command that looks again and again: said once, until it is
     /// something else.
     pub(super) fn warn_once(&mut self, what: &str, more: &str) {

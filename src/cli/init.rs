@@ -204,7 +204,7 @@ fn first_push(remote: &str, branch: Option<&str>) -> String {
     let remote = if is_plain(remote) { remote } else { "REMOTE" };
     let branch = branch.filter(|branch| is_plain(branch)).unwrap_or("HEAD");
     format!(
-        "Nobody else has the log yet. Push it, together with the policy:\n  git push {remote} {branch} jit/audit\n\
+        "Nobody else has the log yet. Push it, together with the policy:\n  git push -u {remote} {branch} jit/audit\n\
          On the host, let everybody push to jit/audit who may ask or approve, and set these rules for that branch:\n  \
          linear history (no merges)\n  no forced push\n  no deletion"
     )

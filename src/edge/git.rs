@@ -220,7 +220,7 @@ impl Repo {
     }
 
     /// Reads an object of this kind and at most `limit` bytes; none if it is another or larger.
-    fn read(&self, oid: Oid, kind: ObjectType, limit: u64) -> Result<Option<Vec<u8>>, GitError> {
+    pub(super) fn read(&self, oid: Oid, kind: ObjectType, limit: u64) -> Result<Option<Vec<u8>>, GitError> {
         let unreadable = |source| GitError::Object { oid, source };
         let (size, found) = self.header(oid)?;
         if found != kind || size > limit {

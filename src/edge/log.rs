@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::git::{GitError, Repo};
 use super::object_writer::ObjectWriter;
+use super::recent::Recent;
 use super::reference::{AppendLock, Moved, advance};
 use super::remote::{self, Fetched, Pushed, Remote, RemoteError};
 use super::world::World;
@@ -95,10 +96,25 @@ impl Walked {
 /// # Errors
 /// See [`WalkError`].
 pub fn walk(repo: &Repo, tip: Oid, pin: Option<Oid>, rules: &Rules<'_>) -> Result<Walked, WalkError> {
+    walk_telling(repo, tip, pin, rules, &|_| {})
+}
+
+/// As [`walk`]; `tell` is told how many objects were read so far.
+///
+/// # Errors
+/// See [`WalkError`].
+pub fn walk_telling(
+    repo: &Repo,
+    tip: Oid,
+    pin: Option<Oid>,
+    rules: &Rules<'_>,
+    tell: &dyn Fn(u64),
+) -> Result<Walked, WalkError> {
     if repo.is_shallow() {
         return Err(WalkError::Git(GitError::Shallow(repo.shown_path())));
     }
-    let Chain { tail, last_valid, voids, holds_pin } = follow(repo, tip, pin, rules).map_err(WalkError::Chain)?;
+    let objects = Recent::new(repo, tell);
+    let Chain { tail, last_valid, voids, holds_pin } = follow(&objects, tip, pin, rules).map_err(WalkError::Chain)?;
     Ok(Walked { tip, tail, last_valid_commit: last_valid, voids, holds_pin })
 }
 

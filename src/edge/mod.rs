@@ -16,12 +16,14 @@
 
 pub mod config;
 pub mod git;
+mod git_talk;
 pub mod inspect;
 pub mod keys;
 pub mod log;
 pub mod object_writer;
 pub mod policy_tree;
 pub mod probe;
+mod recent;
 pub mod reference;
 pub mod refused;
 pub mod remote;

@@ -30,7 +30,7 @@ pub struct Replayed {
 ///
 /// # Errors
 /// The first line is no genesis, or the files of a policy can't be read.
-pub fn replay(repo: &Repo, walked: &Walked, progress: &mut dyn FnMut(u64, u64)) -> Result<Replayed, ReplayError> {
+pub fn replay(repo: &Repo, walked: &Walked, progress: &dyn Fn(u64, u64)) -> Result<Replayed, ReplayError> {
     let total = walked.size();
     let mut replayed = Replayed { view: Memory::new(), verdicts: Vec::new() };
     let (mut batch, mut bytes) = (Vec::new(), 0);

@@ -1,9 +1,7 @@
 //! `jit audit verify`: the whole history, from the genesis, believing nothing that was computed before.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::cli::context::{Context, shown};
@@ -63,17 +61,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &VerifyArgs) -> anyhow::Result<Exi
         }
         None => None,
     };
-    let bar = progress_bar(cx);
-    let ledger = cx.ledger_with_progress(&mut |done, total| {
-        if bar.length() != Some(total) {
-            let style = ProgressStyle::with_template("verifying {bar:30} {pos}/{len} lines, {eta} left");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.set_length(total);
-        }
-        bar.set_position(done);
-    });
-    bar.finish_and_clear();
-    let ledger = ledger?;
+    let ledger = cx.ledger()?;
     if let Some(minimum) = known {
         pin::check_minimum(&ledger.view, &minimum, "the one that --known names")?;
     }
@@ -144,17 +132,4 @@ fn report(ledger: &Ledger) -> anyhow::Result<Verified> {
             .map(|(commit, why)| VoidJson { commit: commit.to_string(), reason: why.to_string() })
             .collect(),
     })
-}
-
-/// Shows how far it is, on a terminal; nothing elsewhere.
-fn progress_bar(cx: &Context<'_>) -> ProgressBar {
-    if !cx.world.stderr_is_terminal() || cx.quiet() {
-        return ProgressBar::hidden();
-    }
-    // How many lines there are is known once all commits are read.
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("reading the commits {spinner}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }

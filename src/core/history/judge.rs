@@ -122,9 +122,15 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
             None => (Vec::new(), 0),
         };
         let entries = read_folder(self.objects, new, path)?;
-        let mut count = 0;
-        let mut previous = String::new();
-        for (entry, place) in entries.iter().zip(0..) {
+        // Whatever is the same as before, and has something behind it, was judged before and is full.
+        let before_last = known.iter().take(known.len().saturating_sub(1));
+        let same = before_last.zip(&entries).take_while(|(known, entry)| known == entry).count();
+        let mut count = same as u64 * level.child;
+        let mut previous = match same.checked_sub(1).and_then(|last| entries.get(last)) {
+            Some(last) => format!("{path}/{}", String::from_utf8_lossy(&last.name)),
+            None => String::new(),
+        };
+        for (entry, place) in entries.iter().zip(0..).skip(same) {
             let before = place * level.child;
             let child_path = check_entry(level, start + before, place, path, entry)?;
             if count != before {
