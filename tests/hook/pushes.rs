@@ -37,9 +37,9 @@ fn attacks(lab: &Lab) -> Vec<Attack> {
         attack("half a line", vec![Entry::file(&segment_path(0), b"x")], &[], "is void"),
         attack(
             "many lines",
-            segments(&[lines.clone(), vec![Vec::new(); 65]].concat(), 0),
+            segments(&[lines.clone(), vec![Vec::new(); 257]].concat(), 0),
             &[],
-            "more than 64 lines at once",
+            "more than 256 lines at once",
         ),
         attack(
             "large lines",

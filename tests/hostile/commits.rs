@@ -165,7 +165,8 @@ fn a_commit_that_stands_for_a_gigabyte_is_void() {
     let mut first: Vec<u8> = lines.iter().flat_map(|line| [line.as_slice(), b"\n"].concat()).collect();
     first.extend(b"\n".repeat(64 - lines.len()));
     let first = blob_of(&first);
-    for (size, reason) in [(64 << 10, "it adds more than 1024 KiB of lines at once"), (0, "it adds more than 64 lines")]
+    for (size, reason) in
+        [(64 << 10, "it adds more than 1024 KiB of lines at once"), (0, "it adds more than 256 lines")]
     {
         let same = blob_of(&[vec![b'x'; size], vec![b'\n']].concat().repeat(64));
         let folders = (0..4).map(|folder| {

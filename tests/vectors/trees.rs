@@ -46,8 +46,8 @@ pub(crate) fn vectors() -> Vec<Vector> {
             log.policy("alice", &org().people("frank"));
             log
         }),
-        append("append-lines-most", "As many lines as one commit may add: 64.", 64, 0, "ok append"),
-        append("append-lines-too-many", "One line more.", 65, 0, "void it adds more than 64 lines at once"),
+        append("append-lines-most", "As many lines as one commit may add: 256.", 256, 0, "ok append"),
+        append("append-lines-too-many", "One line more.", 257, 0, "void it adds more than 256 lines at once"),
         append(
             "append-bytes-most",
             "As many bytes as one commit may add, LFs included: 1 MiB.",

@@ -380,8 +380,8 @@ pub(crate) mod tests {
         assert_eq!(build(&[NewLine::plain("a\nb")]), Err(BuildError::LineFeed));
         assert_eq!(build(&[NewLine::plain(vec![b'a'; 65_537])]), Err(BuildError::LongLine(65_537)));
         assert_eq!(build(&[NewLine::plain(vec![b'a'; 65_536])]), Ok(()));
-        assert_eq!(build(&plain(0..64)), Ok(()));
-        assert_eq!(build(&plain(0..65)), Err(BuildError::LongAppend(65)));
+        assert_eq!(build(&plain(0..256)), Ok(()));
+        assert_eq!(build(&plain(0..257)), Err(BuildError::LongAppend(257)));
         let large = |last: usize| {
             let mut lines = vec![NewLine::plain(vec![b'a'; 65_535]); 15];
             lines.push(NewLine::plain(vec![b'a'; last]));

@@ -30,8 +30,8 @@ pub const MAX_LINE_SIZE: u64 = 64 << 10;
 pub const MAX_SEGMENT_SIZE: u64 = SEGMENT_LINES * (MAX_LINE_SIZE + 1);
 /// The most lines a log can have: their numbers have ten digits.
 pub const MAX_LOG_SIZE: u64 = 10_000_000_000;
-/// The most lines that one commit may append: as many as a segment has.
-pub const MAX_APPEND_LINES: u64 = SEGMENT_LINES;
+/// The most lines that one commit may append: those of four segments.
+pub const MAX_APPEND_LINES: u64 = 4 * SEGMENT_LINES;
 /// The most bytes that one commit may append, LFs included: a segment of lines as long as statements may be.
 pub const MAX_APPEND_SIZE: u64 = SEGMENT_LINES * (16 << 10);
 
