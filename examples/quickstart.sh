@@ -10,7 +10,11 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 if [[ -n ${JIT:-} ]]; then
-    program=$(realpath "$JIT")
+    program=$(realpath -- "$JIT" 2>/dev/null) || program=$JIT
+    if [[ ! -f $program || ! -x $program ]]; then
+        echo "quickstart: JIT names no program: $JIT" >&2
+        exit 1
+    fi
 else
     echo "Building jit: the first time, about two minutes on two cores"
     cargo build --locked --bin jit

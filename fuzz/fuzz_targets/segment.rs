@@ -15,7 +15,7 @@ use jit::core::history::judge::{judge_append, judge_first};
 use jit::core::history::object::{
     CommitHead, MODE_FILE, MODE_FOLDER, Objects, Oid, TreeEntry, Writer, encode_tree, parse_commit, parse_tree,
 };
-use jit::core::history::segment::{measure, read_lines, split_lines};
+use jit::core::history::segment::{MAX_APPEND_LINES, Tail, measure, read_segment_at, segment_starts, split_lines};
 use jit::core::statement::policy_digest;
 use libfuzzer_sys::fuzz_target;
 
@@ -32,20 +32,30 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let store = Store::default();
     let pushed = store.log_of(segment);
-    let build_of = |old, lines: &[Vec<u8>]| {
+    let build_of = |old: Option<&Tail>, lines: &[Vec<u8>]| {
         let lines: Vec<NewLine> = lines.iter().map(|line| NewLine::plain(line.as_slice())).collect();
         build(&store, old, &lines, &policy_digest)
+    };
+    let build_all = |lines: &[Vec<u8>]| {
+        let mut tail = None;
+        for some in lines.chunks(MAX_APPEND_LINES as usize) {
+            tail = Some(build_of(tail.as_ref(), some).ok()?);
+        }
+        tail
     };
     if let Ok(first) = judge_first(&store, pushed) {
         assert_eq!(build_of(None, &first.lines).ok(), Some(first.tail), "a first commit that nobody would build");
     }
-    // The log before: the first lines of what was pushed, as one append.
+    // The log before: the first lines of what was pushed, as few appends.
     let before: Vec<Vec<u8>> =
         lines.unwrap_or_default().iter().take(usize::from(*old)).map(|line| line.to_vec()).collect();
-    let Ok(tail) = build_of(None, &before) else { return };
+    let Some(tail) = build_all(&before) else { return };
     assert_eq!(measure(&store, tail.tree), Ok(Some(tail)));
     if let Ok(appended) = judge_append(&store, &tail, pushed, &policy_digest) {
-        let read = read_lines(&store, &appended.tail, 0).unwrap_or_else(|_| unreachable!("it was judged to be a log"));
+        let segment = |start| read_segment_at(&store, &appended.tail, start);
+        let read: Vec<Vec<u8>> = segment_starts(appended.tail.size)
+            .flat_map(|start| segment(start).unwrap_or_else(|_| unreachable!("it was judged to be a log")))
+            .collect();
         assert_eq!(read, [before, appended.lines.clone()].concat(), "an append that changes what was there");
         assert_eq!(
             build_of(Some(&tail), &appended.lines).ok(),

@@ -18,12 +18,9 @@ pub(super) struct ApproveArgs {
     /// For at most this long; longer than asked changes nothing
     #[arg(long = "for", value_name = "D")]
     duration: Option<Duration>,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
 }
 
 pub(super) fn run(cx: &mut Context<'_>, args: &ApproveArgs) -> anyhow::Result<Exit> {
     let verdict = Verdict::Approve(args.duration);
-    verdict::run(cx, &Say { ids: &args.ids, comment: &args.comment, verdict, yes: args.yes })
+    verdict::run(cx, &Say { ids: &args.ids, comment: &args.comment, verdict })
 }

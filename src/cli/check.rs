@@ -79,12 +79,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Exit
         Err(error) => {
             // A gate that can't be sure says no; what is wrong with the command line itself is a usage error.
             let failure = Failure::from_error(&error);
-            let code = match (failure.exit, failure.code) {
-                (Exit::Usage, _) => return Err(error),
-                (_, Some(code)) => code,
-                (_, None) => Code::Unavailable,
-            };
-            let decision = Decision::deny(Reason::new(code, failure.message.clone()));
+            let Some(decision) = failure.decision() else { return Err(error) };
             answer(cx, args, None, &decision, now)?;
             if let Some(help) = &failure.help {
                 cx.world.warn(&format!("  help: {help}"));

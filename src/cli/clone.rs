@@ -12,16 +12,17 @@ use super::pin::{GenesisOption, check_minimum};
 use super::render;
 use crate::core::hash::Hash;
 use crate::core::reason::Code;
+use crate::core::time::Timestamp;
 use crate::core::view::{View, ViewExt};
 use crate::edge::config::{Config, Origin, Pin};
 use crate::edge::git::Repo;
 use crate::edge::log;
-use crate::edge::remote::{self, Fetched};
+use crate::edge::remote;
 
 /// Clone a policy repo, verify its whole log, and trust it on this machine
 ///
 /// Shows the genesis id and the maintainers, and asks. Compare the genesis id with the one that a maintainer told you by
-/// another way. Without a terminal, name it with --genesis or JIT_GENESIS.
+/// another way. With --yes or without a terminal, name it with --genesis or JIT_GENESIS.
 #[derive(clap::Args, Debug)]
 pub(super) struct CloneArgs {
     /// Where it is, as git takes it
@@ -35,9 +36,6 @@ pub(super) struct CloneArgs {
     /// Make a bare clone, for a gate
     #[arg(long)]
     bare: bool,
-    /// Do not ask; trust whatever is there only if --genesis names it
-    #[arg(long)]
-    yes: bool,
 }
 
 #[derive(Serialize)]
@@ -53,7 +51,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &CloneArgs) -> anyhow::Result<Exit
     let from_environment = cx.world.var_checked("JIT_GENESIS")?;
     let named = args.genesis.clone().or(from_environment);
     let named = named.as_deref().map(GenesisOption::parse).transpose()?;
-    if named.is_none() && (args.yes || !cx.can_ask()) {
+    if named.is_none() && (cx.globals.yes || !cx.can_ask()) {
         return Err(Failure::usage("there is nobody to look at the genesis id before it is trusted")
             .help("name the log: --genesis ID, or JIT_GENESIS=ID")
             .into());
@@ -68,9 +66,10 @@ pub(super) fn run(cx: &mut Context<'_>, args: &CloneArgs) -> anyhow::Result<Exit
         return Err(Failure::denied(format!("`{}` is there already, and not empty", shown(&folder))).into());
     }
     let was_there = folder.exists();
+    let started = cx.world.now();
     let adopted = remote::clone(cx.world, &args.url, &folder, args.bare)
         .map_err(anyhow::Error::from)
-        .and_then(|()| adopt(cx, &folder, named.as_ref()));
+        .and_then(|()| adopt(cx, &folder, named.as_ref(), started));
     let (genesis, opened) = match adopted {
         Ok(adopted) => adopted,
         Err(why) => {
@@ -101,13 +100,18 @@ pub(super) fn run(cx: &mut Context<'_>, args: &CloneArgs) -> anyhow::Result<Exit
     Ok(Exit::Done)
 }
 
-/// Verifies the log of a fresh clone, asks whether it is the right one, and trusts it.
-fn adopt(cx: &mut Context<'_>, folder: &Path, named: Option<&GenesisOption>) -> anyhow::Result<(Hash, Opened)> {
+/// Verifies the log of a clone that was `started` then, asks whether it is the right one, and trusts it.
+fn adopt(
+    cx: &mut Context<'_>,
+    folder: &Path,
+    named: Option<&GenesisOption>,
+    started: Timestamp,
+) -> anyhow::Result<(Hash, Opened)> {
     let repo = Repo::open(folder)?;
     let no_log = || Failure::denied("that repository has no branch jit/audit, so it is no policy repo");
     let remote = remote::find(&repo)?.ok_or_else(no_log)?;
-    let started = cx.world.now();
-    let Fetched::Tip(tip) = remote::fetch(cx.world, &repo, &remote)? else { return Err(no_log().into()) };
+    // Git has just brought it, and asked for whatever it needed; once is enough.
+    let tip = repo.read_ref(&remote.tracking)?.ok_or_else(no_log)?;
     let config = Config::open(cx.world);
     let first = log::first_line(&repo, tip)?.ok_or_else(no_log)?;
     let id = crate::core::ledger::examine(&first).outcome.ok().map(|signed| signed.get().id);
@@ -119,7 +123,7 @@ fn adopt(cx: &mut Context<'_>, folder: &Path, named: Option<&GenesisOption>) -> 
     }
     let expected =
         Expected { genesis: Some(genesis), pin: config.pin(&genesis)?, minimums: config.minimums(&genesis)? };
-    let opened = expected.open_at(&repo, tip, &mut |_, _| {})?;
+    let opened = expected.open_at(cx.world, &repo, tip)?;
     if let Some(minimum) = named.and_then(|named| named.minimum) {
         check_minimum(&opened.view, &minimum, "the one that --genesis names")?;
     }
@@ -137,11 +141,8 @@ fn adopt(cx: &mut Context<'_>, folder: &Path, named: Option<&GenesisOption>) -> 
             ("size", format!("{} lines, root {root}", opened.view.size())),
         ];
         cx.world.warn(&format!("Every line of it verifies:\n{}", render::details(&rows)));
-        cx.confirm("Is that the genesis id that a maintainer told you by another way?", false)?;
+        cx.confirm("Is that the genesis id that a maintainer told you by another way?")?;
     }
-    let mut random = [0; 16];
-    cx.world.random(&mut random);
-    remote::accept(&repo, &remote, tip, random)?;
     remote::stamp(&repo, started)?;
     let pin = Pin { commit: opened.last_valid_commit, size: opened.view.size(), root };
     let extends = |known: &Pin| opened.view.root_at(known.size) == Some(known.root);

@@ -50,11 +50,6 @@ impl<'w> Context<'w> {
         self.globals.json
     }
 
-    /// Tells whether `--quiet` was given.
-    pub(super) fn quiet(&self) -> bool {
-        self.globals.quiet
-    }
-
     /// Warns of something that may come up at each look of a command that looks again and again: said once, until it is
     /// something else.
     pub(super) fn warn_once(&mut self, what: &str, more: &str) {
@@ -138,14 +133,19 @@ impl<'w> Context<'w> {
         self.world.stdin_is_terminal() && self.world.stderr_is_terminal()
     }
 
+    /// Tells whether a yes is asked for. What a command does by the way is covered by its own.
+    fn asks(&self) -> bool {
+        !self.globals.yes && !self.is_silent
+    }
+
     /// Shows what is about to be signed. Nobody signs blind: what a yes is asked for is shown in spite of `--quiet`.
-    pub(super) fn show_before_signing(&mut self, text: &str, yes: bool) {
-        if yes { self.world.say(text) } else { self.world.warn(text) }
+    pub(super) fn show_before_signing(&mut self, text: &str) {
+        if self.asks() { self.world.warn(text) } else { self.world.say(text) }
     }
 
     /// Asks for a yes, unless `--yes` was given; without a terminal to ask at it refuses rather than guess.
-    pub(super) fn confirm(&mut self, question: &str, yes: bool) -> anyhow::Result<()> {
-        if yes {
+    pub(super) fn confirm(&mut self, question: &str) -> anyhow::Result<()> {
+        if !self.asks() {
             return Ok(());
         }
         match self.world.confirm(question).map_err(|why| Failure::unavailable(format!("can't ask: {why}")))? {

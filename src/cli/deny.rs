@@ -14,11 +14,8 @@ pub(super) struct DenyArgs {
     /// A word to the one who asked; kept in the audit log
     #[arg(long, value_name = "T", default_value = "")]
     comment: String,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
 }
 
 pub(super) fn run(cx: &mut Context<'_>, args: &DenyArgs) -> anyhow::Result<Exit> {
-    verdict::run(cx, &Say { ids: &args.ids, comment: &args.comment, verdict: Verdict::Deny, yes: args.yes })
+    verdict::run(cx, &Say { ids: &args.ids, comment: &args.comment, verdict: Verdict::Deny })
 }

@@ -27,7 +27,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &DoneArgs) -> anyhow::Result<Exit>
     let mut ledger = cx.ledger()?;
     let mut me = cx.me(&ledger)?;
     let of = match &args.id {
-        Some(prefix) => id::find_to_sign(cx, &ledger.view, prefix, false)?.0,
+        Some(prefix) => id::find_to_sign(cx, &ledger.view, prefix)?.0,
         None => {
             let now = cx.world.now();
             let live: Vec<Hash> = ledger

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::core::decide::Answer;
+use crate::core::decide::{Answer, Decision};
 use crate::core::escape::hide_tokens;
 use crate::core::history::chain::ChainError;
 use crate::core::reason::{Code, Reason, Weight};
@@ -147,6 +147,13 @@ impl Failure {
             return Failure { help, exit: Exit::Untrusted, code: Some(Code::LogRewritten), ..failure };
         }
         Failure { help, ..failure }
+    }
+
+    /// Returns the decision that this failure is where one was asked for: whoever can't be sure says no. None where the
+    /// command line itself is wrong.
+    pub(super) fn decision(&self) -> Option<Decision> {
+        let reason = Reason::new(self.code.unwrap_or(Code::Unavailable), self.message.clone());
+        (self.exit != Exit::Usage).then(|| Decision::deny(reason))
     }
 
     /// What keeps a log from being walked.

@@ -36,8 +36,9 @@ pub(super) enum HookCommand {
 
 /// Refuse a push to jit/audit that is no append to the log; leave all other refs alone
 ///
-/// This is git's `update` hook for a bare repository: `exec jit hook update "$1" "$2" "$3"` is all of it. It needs no
-/// configuration and no key. Exits 0 to let the push in.
+/// This is git's `update` hook for the bare repository that people push to, on the host: the file `hooks/update` in it,
+/// executable, with the two lines `#!/bin/sh` and `exec jit hook update "$1" "$2" "$3"`. git calls it there, once for each
+/// ref that is pushed; by hand, -C names the repository. It needs no configuration and no key. Exits 0 to let the push in.
 #[derive(clap::Args, Debug)]
 pub(super) struct UpdateArgs {
     /// The ref that is pushed to
@@ -105,7 +106,6 @@ fn refused(error: PushError<GitError>) -> Failure {
         PushError::Branch(ChainError::Objects(error)) | PushError::Pushed(ChainError::Objects(error)) => {
             Failure { help: error.help(), ..Failure::unavailable(text) }
         }
-        PushError::Branch(ChainError::TooLarge(_)) => Failure::unavailable(text),
         _ => Failure::untrusted(Code::LogRewritten, text)
             .help("whoever runs this host can put the branch back: git update-ref refs/heads/jit/audit COMMIT"),
     }

@@ -13,7 +13,9 @@ const SHORTEST_UNSEEN: usize = 16;
 
 /// Finds the statement that `prefix` names, for a command that signs. With `--yes` or without a terminal it must be long
 /// enough that nobody can have made another one to fit.
-pub(super) fn find_to_sign(cx: &Context<'_>, view: &Memory, prefix: &str, yes: bool) -> anyhow::Result<(Hash, Entry)> {
+pub(super) fn find_to_sign(cx: &Context<'_>, view: &Memory, prefix: &str) -> anyhow::Result<(Hash, Entry)> {
+    check_digits(prefix)?;
+    let yes = cx.globals.yes;
     if prefix.len() < SHORTEST_UNSEEN && (yes || !cx.can_ask()) {
         let why = if yes { "with --yes" } else { "without a terminal" };
         let text = format!(
@@ -28,12 +30,8 @@ pub(super) fn find_to_sign(cx: &Context<'_>, view: &Memory, prefix: &str, yes: b
 
 /// Finds the statement that `prefix` names.
 pub(super) fn find(view: &Memory, prefix: &str) -> anyhow::Result<(Hash, Entry)> {
+    check_digits(prefix)?;
     let shown = super::render::safe(prefix);
-    if !prefix.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) || prefix.len() > 64 {
-        return Err(Failure::usage(format!("`{shown}` is no id: ids are up to 64 digits, 0-9 and a-f"))
-            .help("`jit list` shows them")
-            .into());
-    }
     if prefix.len() < SHORTEST {
         return Err(Failure::usage(format!("`{shown}` is too short: an id needs at least {SHORTEST} digits")).into());
     }
@@ -49,4 +47,13 @@ pub(super) fn find(view: &Memory, prefix: &str) -> anyhow::Result<(Hash, Entry)>
             Err(Failure::denied(text).help("`jit list --all` shows the requests").into())
         }
     }
+}
+
+/// Refuses what no id starts with.
+fn check_digits(prefix: &str) -> Result<(), Failure> {
+    if prefix.len() <= 64 && prefix.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
+        return Ok(());
+    }
+    let text = format!("`{}` is no id: ids are up to 64 digits, 0-9 and a-f", super::render::safe(prefix));
+    Err(Failure::usage(text).help("`jit list` shows them"))
 }

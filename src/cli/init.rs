@@ -134,7 +134,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &InitArgs) -> anyhow::Result<Exit>
     let mut me = Me { name, signer };
     cx.use_repo(&repo);
     let mut ledger = cx.ledger()?;
-    let exit = cx.silently(|cx| super::policy::publish(cx, &mut ledger, &mut me, commit, true))?;
+    let exit = cx.silently(|cx| super::policy::publish(cx, &mut ledger, &mut me, commit))?;
     answer(cx, &repo, &ledger, &me, exit)
 }
 
@@ -157,7 +157,7 @@ fn finish(cx: &mut Context<'_>, repo: Repo) -> anyhow::Result<Exit> {
     cx.world.say("The log was started before, and has no policy yet: going on from there");
     trust(cx, &repo)?;
     let commit = repo.resolve_commit("HEAD")?;
-    let exit = cx.silently(|cx| super::policy::publish(cx, &mut ledger, &mut me, commit, true))?;
+    let exit = cx.silently(|cx| super::policy::publish(cx, &mut ledger, &mut me, commit))?;
     answer(cx, &repo, &ledger, &me, exit)
 }
 
@@ -204,7 +204,7 @@ fn first_push(remote: &str, branch: Option<&str>) -> String {
     let remote = if is_plain(remote) { remote } else { "REMOTE" };
     let branch = branch.filter(|branch| is_plain(branch)).unwrap_or("HEAD");
     format!(
-        "Nobody else has the log yet. Push it, together with the policy:\n  git push {remote} {branch} jit/audit\n\
+        "Nobody else has the log yet. Push it, together with the policy:\n  git push -u {remote} {branch} jit/audit\n\
          On the host, let everybody push to jit/audit who may ask or approve, and set these rules for that branch:\n  \
          linear history (no merges)\n  no forced push\n  no deletion"
     )

@@ -23,7 +23,8 @@ pub(super) fn reasons(reasons: &[Reason]) -> Vec<ReasonJson> {
 /// A grant, as a decision shows it.
 #[derive(Serialize, Debug, Clone)]
 pub(super) struct GrantJson {
-    id: String,
+    /// None as long as nobody has signed the request: its id is the grant's.
+    id: Option<String>,
     subject: String,
     resource: String,
     action: String,
@@ -38,7 +39,7 @@ pub(super) struct GrantJson {
 impl From<&Granted> for GrantJson {
     fn from(grant: &Granted) -> GrantJson {
         GrantJson {
-            id: grant.id.to_string(),
+            id: Some(grant.id.to_string()),
             subject: grant.subject.to_string(),
             resource: grant.resource.to_string(),
             action: grant.action.to_string(),
@@ -49,6 +50,13 @@ impl From<&Granted> for GrantJson {
             expires: grant.expires.to_string(),
             approved_by: grant.approved_by.iter().map(ToString::to_string).collect(),
         }
+    }
+}
+
+impl GrantJson {
+    /// Returns the grant that would come of a request that nobody has signed.
+    pub(super) fn unsigned(grant: &Granted) -> GrantJson {
+        GrantJson { id: None, ..GrantJson::from(grant) }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::core::hash::Hash;
 use crate::core::history::append::NewLine;
 use crate::core::history::chain::Rules;
 use crate::core::history::object::{Author, Oid};
-use crate::core::history::segment::Tail;
+use crate::core::history::segment::{SEGMENT_LINES, Tail, read_segment_at, segment_starts};
 use crate::core::history::void::Void;
 use crate::core::ledger::{self, Delta, Verdict};
 use crate::core::name::Name;
@@ -27,10 +27,11 @@ use crate::core::time::{Duration, Timestamp};
 use crate::core::view::{Memory, View, ViewExt};
 use crate::edge::config::{Config, ConfigError, Minimum, Origin, Pin};
 use crate::edge::git::Repo;
-use crate::edge::log::{self, AppendError, BRANCH, BRANCH_NAME, Draft, Walked};
+use crate::edge::log::{self, AppendError, BRANCH, BRANCH_NAME, Draft, WalkError, Walked};
 use crate::edge::refused;
 use crate::edge::remote::{self, Fetched, Remote};
 use crate::edge::replay::{self, Replayed};
+use crate::edge::world::World;
 
 /// By how many seconds a gate's clock may be behind the last fetch.
 const CLOCK_SLACK: i64 = 60;
@@ -50,11 +51,10 @@ pub(super) struct Ledger {
 }
 
 /// What follows from a log up to one commit.
+#[derive(Clone)]
 pub(super) struct Opened {
     /// All that follows from it.
     pub(super) view: Memory,
-    /// Its lines, without their LFs.
-    pub(super) lines: Vec<Vec<u8>>,
     /// What each line is worth.
     pub(super) verdicts: Vec<Verdict>,
     /// The void commits, oldest first.
@@ -145,10 +145,18 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    /// Walks and folds the log up to a commit, and holds it against what it has to be.
-    pub(super) fn open_at(&self, repo: &Repo, tip: Oid, progress: &mut dyn FnMut(u64, u64)) -> anyhow::Result<Opened> {
-        let walked = log::walk(repo, tip, self.pin.map(|pin| pin.commit), &rules()).map_err(Failure::of_walk)?;
-        let replayed = replay::replay(repo, &walked, progress)?;
+    /// Walks and folds the log up to a commit, and holds it against what it has to be. Says how far it is.
+    pub(super) fn open_at(&self, world: &World, repo: &Repo, tip: Oid) -> anyhow::Result<Opened> {
+        let progress = world.progress();
+        let pin = self.pin.map(|pin| pin.commit);
+        let reading = |objects| progress.tell(format_args!("reading the log: {objects} objects"));
+        let walked = log::walk_telling(repo, tip, pin, &rules(), &reading).map_err(Failure::of_walk)?;
+        let verifying = |lines: u64, of: u64| {
+            let percent = lines.saturating_mul(100) / of.max(1);
+            progress.tell(format_args!("verifying the log: {percent}% ({lines}/{of} lines)"));
+        };
+        let replayed = replay::replay(repo, &walked, &verifying)?;
+        progress.end();
         check_pin(&walked, &replayed.view, self.pin)?;
         let id = replayed.view.genesis().map(|genesis| genesis.id);
         if id != self.genesis {
@@ -161,7 +169,6 @@ impl Expected {
         }
         Ok(Opened {
             view: replayed.view,
-            lines: walked.lines,
             verdicts: replayed.verdicts,
             voids: walked.voids,
             last_valid_commit: walked.last_valid_commit,
@@ -201,10 +208,30 @@ pub(super) fn check_clock(stamped: Option<Timestamp>, now: Timestamp) -> anyhow:
 
 impl Ledger {
     /// Returns a line as text.
-    pub(super) fn line(&self, index: u64) -> anyhow::Result<&str> {
-        let line = usize::try_from(index).ok().and_then(|index| self.lines.get(index));
-        let line = line.ok_or_else(|| anyhow!("the log has no line {index}"))?;
-        std::str::from_utf8(line).map_err(|_| anyhow!("line {index} is no text"))
+    pub(super) fn line(&self, index: u64) -> anyhow::Result<String> {
+        let segment = self.read_segment(index)?;
+        let place = usize::try_from(index % SEGMENT_LINES)?;
+        let line = segment.into_iter().nth(place).ok_or_else(|| anyhow!("the log has no line {index}"))?;
+        String::from_utf8(line).map_err(|_| anyhow!("line {index} is no text"))
+    }
+
+    /// Hands over each line, without its LF, with its number and what it is worth. The lines are read a segment at a
+    /// time: a log may be larger than what fits into memory.
+    pub(super) fn each_line(
+        &self,
+        mut take: impl FnMut(u64, &[u8], &Verdict) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut verdicts = (0..).zip(&self.verdicts);
+        for start in segment_starts(self.tail.size) {
+            for (line, (index, verdict)) in self.read_segment(start)?.iter().zip(&mut verdicts) {
+                take(index, line, verdict)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_segment(&self, line: u64) -> anyhow::Result<Vec<Vec<u8>>> {
+        read_segment_at(&self.repo, &self.tail, line).map_err(|why| Failure::of_walk(WalkError::Tree(why)))
     }
 
     /// Returns what a line is worth.
@@ -230,7 +257,7 @@ impl Ledger {
 
     /// Folds a longer log that this one must be the beginning of.
     fn catch_up(&self, walked: &Walked) -> anyhow::Result<Replayed> {
-        let replayed = replay::replay(&self.repo, walked, &mut |_, _| {})?;
+        let replayed = replay::replay(&self.repo, walked, &|_, _| {})?;
         check_pin(walked, &replayed.view, self.pin)?;
         let (size, root) = (self.view.size(), self.view.root());
         if replayed.view.root_at(size) == root {
@@ -291,14 +318,9 @@ impl Context<'_> {
 
     /// Opens, verifies and folds the log, for commands that are no gates.
     pub(super) fn ledger(&mut self) -> anyhow::Result<Ledger> {
-        self.ledger_with_progress(&mut |_, _| {})
-    }
-
-    /// As [`Context::ledger`], saying how far it is.
-    pub(super) fn ledger_with_progress(&mut self, progress: &mut dyn FnMut(u64, u64)) -> anyhow::Result<Ledger> {
         let repo = self.repo()?;
         let config = Config::open(self.world);
-        self.open(repo, &config, &Fresh::Now, progress, |genesis, repo| {
+        self.open(repo, &config, &Fresh::Now, |genesis, repo| {
             // A repo that merely stands around never moves a pin; one that was made here does.
             Ok(config.trusts(&genesis)? && config.is_home_of(&genesis, &repo.shown_path())?)
         })
@@ -315,7 +337,7 @@ impl Context<'_> {
         let named = named.as_deref().map(GenesisOption::parse).transpose()?;
         let (repo, is_chosen) = self.gate_repo(&config, named.as_ref())?;
         let fresh = Fresh::Within(max_age);
-        let ledger = self.open(repo, &config, &fresh, &mut |_, _| {}, |id, repo| match &named {
+        let ledger = self.open(repo, &config, &fresh, |id, repo| match &named {
             Some(named) if named.id == id => Ok(is_chosen && config.trusts(&id)?),
             Some(named) => Err(Failure::untrusted(
                 Code::UnknownGenesis,
@@ -363,7 +385,6 @@ impl Context<'_> {
         repo: Repo,
         config: &Config,
         fresh: &Fresh,
-        progress: &mut dyn FnMut(u64, u64),
         moves_pin: impl FnOnce(Hash, &Repo) -> anyhow::Result<bool>,
     ) -> anyhow::Result<Ledger> {
         let remote = remote::find(&repo)?;
@@ -387,13 +408,13 @@ impl Context<'_> {
         let (opened, age) = match &remote {
             // A repo without a remote is its own truth, unless it was cloned: then nobody knows what it lacks.
             None => {
-                let opened = expected.open_at(&repo, tip, progress)?;
+                let opened = expected.open_at(self.world, &repo, tip)?;
                 self.check_witnesses(&repo, None, &opened.view)?;
                 let reason = "it was cloned, and has no remote any more".to_owned();
                 let stale = Age::Stale { seconds: None, reason };
                 (opened, if is_clone(config, genesis, &repo)? { stale } else { Age::OwnTruth })
             }
-            Some(remote) => self.open_fresh(&repo, remote, tip, &expected, fresh, progress)?,
+            Some(remote) => self.open_fresh(&repo, remote, tip, &expected, fresh)?,
         };
         let ledger = Ledger { repo, remote, opened, pin, moves_pin, age };
         self.advance_pin(config, &ledger)?;
@@ -409,15 +430,14 @@ impl Context<'_> {
         tip: Oid,
         expected: &Expected,
         fresh: &Fresh,
-        progress: &mut dyn FnMut(u64, u64),
     ) -> anyhow::Result<(Opened, Age)> {
         let limit = match fresh {
             // Whoever reads or writes wants what is there now; where that can't be had, what was there, and its age.
             Fresh::Now => {
-                return match self.fetch(repo, remote, tip, expected, progress) {
+                return match self.fetch(repo, remote, tip, expected, None) {
                     Ok(fetched) => Ok((fetched, Age::Fetched(0))),
                     Err(Unfetched::Unreachable(why)) => {
-                        let opened = expected.open_at(repo, tip, progress)?;
+                        let opened = expected.open_at(self.world, repo, tip)?;
                         self.check_witnesses(repo, Some(remote), &opened.view)?;
                         let age = self.age(repo)?;
                         self.warn_once(&format!("warning: {why}"), &format!("\n  {}", describe_fetch(age)));
@@ -430,7 +450,7 @@ impl Context<'_> {
         };
         check_clock(remote::stamped(repo)?, self.world.now())?;
         // A gate answers from what it has while that is fresh enough.
-        let known = match expected.open_at(repo, tip, progress) {
+        let known = match expected.open_at(self.world, repo, tip) {
             Ok(opened) => self.age_of(repo, remote, &opened.view).map(|age| (opened, age)),
             Err(why) => Err(why),
         };
@@ -446,7 +466,8 @@ impl Context<'_> {
             },
             Err(why) => Err(why),
         };
-        let why = match self.fetch(repo, remote, tip, expected, progress) {
+        let opened = known.as_ref().ok().map(|(opened, _)| opened);
+        let why = match self.fetch(repo, remote, tip, expected, opened) {
             Ok(opened) => {
                 let age = self.age_of(repo, remote, &opened.view)?;
                 if !names_witnesses(&opened.view) {
@@ -463,7 +484,7 @@ impl Context<'_> {
         // A `git fetch` by hand may have brought what is not believed: the last good state is where the pin is.
         let (opened, age) = match (known, expected.pin) {
             (Err(_), Some(pin)) => {
-                let opened = expected.open_at(repo, pin.commit, progress)?;
+                let opened = expected.open_at(self.world, repo, pin.commit)?;
                 let age = self.age_of(repo, remote, &opened.view)?;
                 (opened, age)
             }
@@ -476,22 +497,24 @@ impl Context<'_> {
         Ok((opened, Age::Stale { seconds: age.seconds, reason: format!("{}, and {why}", age.told) }))
     }
 
-    /// Fetches the log, and moves the remote-tracking ref to it if it is what it must be.
+    /// Fetches the log, and moves the remote-tracking ref to it if it is what it must be. `opened` is the log up to
+    /// `known`, where that ref is, if it was opened already: mostly there is nothing new.
     fn fetch(
         &mut self,
         repo: &Repo,
         remote: &Remote,
         known: Oid,
         expected: &Expected,
-        progress: &mut dyn FnMut(u64, u64),
+        opened: Option<&Opened>,
     ) -> Result<Opened, Unfetched> {
         let unreachable = |why: anyhow::Error| Unfetched::Unreachable(why);
         let started = self.world.now();
-        let (mut tip, mut opened) = self.fetch_log(repo, remote, expected, progress)?;
+        let before = opened.map(|opened| (known, opened));
+        let (mut tip, mut opened) = self.fetch_log(repo, remote, expected, before)?;
         match self.fetch_checkpoints(repo, remote, &opened.view) {
             Ok(false) => {}
             // Signed just now, or what came was an old log: looked at once more before anything is made of it.
-            Ok(true) => (tip, opened) = self.fetch_log(repo, remote, expected, progress)?,
+            Ok(true) => (tip, opened) = self.fetch_log(repo, remote, expected, Some((tip, &opened)))?,
             Err(why) => self.warn_once(&format!("warning: {}", Failure::from_error(&why)), ""),
         }
         self.check_witnesses(repo, Some(remote), &opened.view).map_err(Unfetched::Forked)?;
@@ -505,20 +528,25 @@ impl Context<'_> {
         Ok(opened)
     }
 
-    /// Fetches the log and opens it; no ref moves but that of what was fetched.
+    /// Fetches the log and opens it, unless it still ends where it was opened before; no ref moves but that of what was
+    /// fetched.
     fn fetch_log(
         &self,
         repo: &Repo,
         remote: &Remote,
         expected: &Expected,
-        progress: &mut dyn FnMut(u64, u64),
+        before: Option<(Oid, &Opened)>,
     ) -> Result<(Oid, Opened), Unfetched> {
         let tip = match remote::fetch(self.world, repo, remote) {
             Ok(Fetched::Tip(tip)) => tip,
             Ok(Fetched::NoBranch) => return Err(Unfetched::Untrusted(gone_from(remote, expected.pin).into())),
             Err(why) => return Err(Unfetched::Unreachable(why.into())),
         };
-        Ok((tip, expected.open_at(repo, tip, progress).map_err(Unfetched::Untrusted)?))
+        let opened = match before.filter(|(known, _)| *known == tip) {
+            Some((_, opened)) => opened.clone(),
+            None => expected.open_at(self.world, repo, tip).map_err(Unfetched::Untrusted)?,
+        };
+        Ok((tip, opened))
     }
 
     /// Returns how many seconds ago the log was fetched; none if nobody knows. A fetch that lies ahead is not known.
@@ -550,7 +578,7 @@ impl Context<'_> {
     pub(super) fn first_pin(&self, repo: &Repo) -> anyhow::Result<(Hash, Pin)> {
         let tip = repo.read_ref(BRANCH)?.ok_or_else(|| no_log(repo))?;
         let walked = log::walk(repo, tip, None, &rules()).map_err(Failure::of_walk)?;
-        let replayed = replay::replay(repo, &walked, &mut |_, _| {})?;
+        let replayed = replay::replay(repo, &walked, &|_, _| {})?;
         let (Some(genesis), Some(root)) = (replayed.view.genesis(), replayed.view.root()) else {
             return Err(no_log(repo).into());
         };
@@ -609,14 +637,13 @@ impl Context<'_> {
             // What was pushed to is what is known, as of before the push.
             remote::stamp(&ledger.repo, started)?;
         }
-        let size = u64::try_from(walked.lines.len())?;
+        let size = walked.size();
         if (logged.first, logged.tail.size) != (size, size + 1) {
             // It was found in the log after its answer was lost, and more stands there by now.
             walked = log::walk(&ledger.repo, logged.commit, context.pin, &context.rules).map_err(Failure::of_walk)?;
             let replayed = ledger.catch_up(&walked)?;
             ledger.opened = Opened {
                 view: replayed.view,
-                lines: walked.lines,
                 verdicts: replayed.verdicts,
                 voids: walked.voids,
                 last_valid_commit: walked.last_valid_commit,
@@ -632,8 +659,6 @@ impl Context<'_> {
         }
         opened.verdicts.push(delta.verdict.clone());
         opened.view.commit(delta);
-        walked.lines.push(bytes.to_vec());
-        opened.lines = walked.lines;
         opened.voids = walked.voids;
         opened.last_valid_commit = logged.commit;
         opened.tail = logged.tail;

@@ -22,9 +22,6 @@ pub(super) struct LiftArgs {
     /// Why; kept in the audit log
     #[arg(long, value_name = "T")]
     reason: String,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
 }
 
 #[derive(Serialize)]
@@ -37,7 +34,7 @@ struct Lifted {
 pub(super) fn run(cx: &mut Context<'_>, args: &LiftArgs) -> anyhow::Result<Exit> {
     check_text("--reason", &args.reason)?;
     let mut ledger = cx.ledger()?;
-    let (of, _) = id::find_to_sign(cx, &ledger.view, &args.id, args.yes)?;
+    let (of, _) = id::find_to_sign(cx, &ledger.view, &args.id)?;
     let lockdown = ledger.view.lockdown(&of).cloned().ok_or_else(|| {
         Failure::denied(format!("{} is no lockdown", of.short())).help("`jit list` shows the lockdowns that hold")
     })?;
@@ -55,8 +52,8 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LiftArgs) -> anyhow::Result<Exit>
         ("needs", deciders(&ledger.view)),
     ];
     let text = format!("About to lift, as {}:\n{}", me.describe(), render::details(&rows));
-    cx.show_before_signing(&text, args.yes);
-    cx.confirm("Sign and log that you lift it?", args.yes)?;
+    cx.show_before_signing(&text);
+    cx.confirm("Sign and log that you lift it?")?;
     let message = format!("{} lifts lockdown {}", me.name, of.short());
     let logged = statement::say(cx, &mut ledger, &mut me, statement, &message, Insist::OnEffect)?;
     let lifted = ledger.view.lift(&logged.id).is_none();

@@ -25,9 +25,6 @@ pub(super) struct LockdownArgs {
     /// Why; kept in the audit log
     #[arg(long, value_name = "T")]
     reason: String,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
 }
 
 #[derive(Serialize)]
@@ -91,11 +88,11 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LockdownArgs) -> anyhow::Result<E
             request.resource
         ));
     }
-    cx.show_before_signing(&text, args.yes);
+    cx.show_before_signing(&text);
     let ended: Vec<String> = ended.iter().map(|record| record.id.to_string()).collect();
-    cx.confirm("Sign and log this lockdown?", args.yes)?;
+    cx.confirm("Sign and log this lockdown?")?;
     if everything {
-        cx.confirm("This stops everyone, everywhere. Are you sure?", args.yes)?;
+        cx.confirm("This stops everyone, everywhere. Are you sure?")?;
     }
     let message = format!("{} locks down {}", me.name, shown.replace('\n', "; "));
     let logged = statement::say(cx, &mut ledger, &mut me, statement, &message, Insist::OnEffect)?;

@@ -69,6 +69,9 @@ struct Globals {
     /// user.signingkey, else the one that is in identities/]
     #[arg(long, global = true, value_name = "FILE|FINGERPRINT")]
     key: Option<String>,
+    /// Say yes to what is asked; an id then needs at least 16 digits
+    #[arg(long, global = true)]
+    yes: bool,
     /// Print one JSON object on standard output
     #[arg(long, global = true)]
     json: bool,

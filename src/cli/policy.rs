@@ -1,5 +1,6 @@
 //! `jit policy`: for maintainers.
 
+mod explain;
 mod lint;
 mod publish;
 mod status;
@@ -26,6 +27,7 @@ const MOST_CHANGED_LINES: usize = 400;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum PolicyCommand {
+    Explain(explain::ExplainArgs),
     Lint(lint::LintArgs),
     Publish(publish::PublishArgs),
     Status(status::StatusArgs),
@@ -34,6 +36,7 @@ pub(super) enum PolicyCommand {
 
 pub(super) fn run(cx: &mut Context<'_>, command: &PolicyCommand) -> anyhow::Result<Exit> {
     match command {
+        PolicyCommand::Explain(args) => explain::run(cx, args),
         PolicyCommand::Lint(args) => lint::run(cx, args),
         PolicyCommand::Publish(args) => publish::run(cx, args),
         PolicyCommand::Status(args) => status::run(cx, args),

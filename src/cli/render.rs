@@ -122,12 +122,17 @@ pub(super) fn failure(cx: &mut Context<'_>, error: &anyhow::Error) -> Exit {
         // If even that can't be written, the status still says it.
         let _ = cx.world.out(&json(&FailureJson { error: body }));
     }
+    failure_in_words(cx, &failure);
+    failure.exit
+}
+
+/// Says a failure to people.
+pub(super) fn failure_in_words(cx: &mut Context<'_>, failure: &Failure) {
     let title = paint(cx.coloured_talk(), Role::Bad, "error:");
     cx.world.warn(&format!("{title} {}", failure.message));
     if let Some(help) = &failure.help {
         cx.world.warn(&format!("  help: {help}"));
     }
-    failure.exit
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -10,7 +10,7 @@ use super::render::{self, Role};
 use super::statement::{self, Insist};
 use super::text::{check_text, parse_time};
 use super::watch::Patience;
-use crate::core::decide::{self, Answer, Decision};
+use crate::core::decide::{self, Answer, Decision, Granted};
 use crate::core::evaluate;
 use crate::core::ledger::{Change, RequestRecord, foresee};
 use crate::core::name::{Name, Resource};
@@ -54,7 +54,8 @@ pub(super) struct RequestArgs {
 struct RequestAnswer {
     decision: &'static str,
     grant: Option<GrantJson>,
-    request: RequestJson,
+    /// None where it could not even be put together.
+    request: Option<RequestJson>,
     needs: Vec<NeedJson>,
     reasons: Vec<ReasonJson>,
     /// With `--token` only; null where nothing was granted.
@@ -63,6 +64,25 @@ struct RequestAnswer {
 }
 
 pub(super) fn run(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Exit> {
+    let failure = match ask(cx, args) {
+        Err(error) if cx.json() => Failure::from_error(&error),
+        outcome => return outcome,
+    };
+    // Programs get one shape, whatever went wrong.
+    let Some(decision) = failure.decision() else { return Err(failure.into()) };
+    cx.print_json(&RequestAnswer {
+        decision: decision.answer.as_str(),
+        grant: None,
+        request: None,
+        needs: Vec::new(),
+        reasons: json::reasons(&decision.reasons),
+        token: args.token.then_some(None),
+    })?;
+    render::failure_in_words(cx, &failure);
+    Ok(failure.exit)
+}
+
+fn ask(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Exit> {
     check_text("--reason", &args.reason)?;
     let mut ledger = cx.ledger()?;
     let mut me = cx.me(&ledger)?;
@@ -227,10 +247,11 @@ fn answer(
             Asked::For(record) => RequestJson::from(record),
             Asked::Not(request) => *request,
         };
+        let grant_json = if args.dry_run { GrantJson::unsigned } else { |grant: &Granted| GrantJson::from(grant) };
         cx.print_json(&RequestAnswer {
             decision: answer.as_str(),
-            grant: grant.as_ref().map(GrantJson::from).filter(|_| answer == Answer::Allow),
-            request,
+            grant: grant.as_ref().map(grant_json).filter(|_| answer == Answer::Allow),
+            request: Some(request),
             needs: needs.iter().map(NeedJson::from).collect(),
             reasons: json::reasons(&decision.reasons),
             token: args.token.then_some(token),

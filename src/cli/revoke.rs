@@ -22,9 +22,6 @@ pub(super) struct RevokeArgs {
     /// Why; kept in the audit log
     #[arg(long, value_name = "T")]
     reason: String,
-    /// Nothing is asked; taken for scripts that give it everywhere
-    #[arg(long)]
-    yes: bool,
 }
 
 #[derive(Serialize)]
@@ -44,7 +41,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &RevokeArgs) -> anyhow::Result<Exi
     let ids = args
         .ids
         .iter()
-        .map(|prefix| id::find_to_sign(cx, &ledger.view, prefix, args.yes).map(|(id, _)| id))
+        .map(|prefix| id::find_to_sign(cx, &ledger.view, prefix).map(|(id, _)| id))
         .collect::<anyhow::Result<Vec<Hash>>>()?;
     let mut me = cx.me(&ledger)?;
     let mut revoked = Vec::new();

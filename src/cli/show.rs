@@ -8,10 +8,12 @@ use super::id;
 use super::json::{self, GrantJson, NeedJson, ReasonJson, RequestJson};
 use super::ledger::{Ledger, describe_verdict, verdict_fields};
 use super::render;
+use super::verdict::{describe_tally, lift_tally};
 use crate::core::decide;
-use crate::core::ledger::{RequestRecord, Status};
-use crate::core::statement::{Body, Line};
-use crate::core::view::View;
+use crate::core::hash::Hash;
+use crate::core::ledger::{Loaded, RequestRecord, Status, tally};
+use crate::core::statement::{Body, Line, What};
+use crate::core::view::{Memory, View};
 
 /// Show one statement: a request with all that came of it, or any other line of the log
 #[derive(clap::Args, Debug)]
@@ -31,6 +33,8 @@ struct Shown {
     at: String,
     verdict: &'static str,
     reason: Option<String>,
+    /// How a policy, a lockdown or a lift stands now; null of anything else. Of a request that is its decision.
+    state: Option<&'static str>,
     line: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     request: Option<ShownRequest>,
@@ -64,7 +68,8 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ShowArgs) -> anyhow::Result<Exit>
             at: body.at().to_string(),
             verdict,
             reason,
-            line: text.to_owned(),
+            state: state(&ledger, &id, body).map(|(word, _)| word),
+            line: text.clone(),
             request: record.map(|record| shown_request(cx, &ledger, record)),
         };
         cx.print_json(&shown)?;
@@ -82,19 +87,62 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ShowArgs) -> anyhow::Result<Exit>
         Some(record) => rows.extend(request_rows(cx, &ledger, record)),
         None => {
             rows.extend(super::audit::field_rows(body));
-            if let Some(lockdown) = ledger.view.lockdown(&id) {
-                let state = lockdown.lifted.map_or("holds".to_owned(), |index| format!("lifted by line {index}"));
-                rows.push(("state", state));
-            }
+            rows.extend(state(&ledger, &id, body).map(|(_, words)| ("state", words)));
         }
     }
     cx.print(&render::details(&rows))?;
     if let Body::Statement(_) | Body::Genesis(_) = body
         && cx.verbose()
     {
-        cx.print(&format!("  {}", render::safe(text)))?;
+        cx.print(&format!("  {}", render::safe(&text)))?;
     }
     Ok(Exit::Done)
+}
+
+/// Says how a policy, a lockdown or a lift stands now, in one word and in several; none of anything else, and none of a
+/// lockdown or lift that never had an effect.
+fn state(ledger: &Ledger, id: &Hash, body: &Body) -> Option<(&'static str, String)> {
+    let Body::Statement(statement) = body else { return None };
+    match &statement.what {
+        What::Policy(_) => Some(policy_state(&ledger.view, id)),
+        What::Lockdown(_) => ledger.view.lockdown(id).map(|lockdown| match lockdown.lifted {
+            None => ("holds", "holds".to_owned()),
+            Some(line) => ("lifted", format!("lifted by line {line}")),
+        }),
+        What::Lift(lift) => match (ledger.view.lift(id), ledger.view.lockdown(&lift.of)?.lifted) {
+            (Some(open), _) => Some(("open", format!("waits for signatures: {}", lift_tally(&ledger.view, open)))),
+            (None, Some(line)) => Some(("closed", format!("closed: the lockdown was lifted by line {line}"))),
+            (None, None) => None,
+        },
+        What::Request(_)
+        | What::Approval(_)
+        | What::Revocation(_)
+        | What::Presentation(_)
+        | What::Checkpoint(_)
+        | What::Unknown { .. } => None,
+    }
+}
+
+fn policy_state(view: &Memory, id: &Hash) -> (&'static str, String) {
+    if let Some(proposal) = view.proposal(id) {
+        return ("proposed", format!("proposed, waits for signatures: {}", describe_tally(&tally(view, proposal))));
+    }
+    match view.in_force(id) {
+        None => ("dead", "dead: it can't come into force any more".to_owned()),
+        // A policy is in force after the line that completed it.
+        Some((from, Some(until))) => {
+            let text = format!("superseded: it was in force after line {} and up to line {}", from - 1, until - 1);
+            ("superseded", text)
+        }
+        Some((from, None)) => {
+            let fault = match view.policy_record().map(|policy| &policy.loaded) {
+                Some(Loaded::Broken(why)) => format!("; it DOES NOT LOAD: {}", render::safe(why)),
+                Some(Loaded::Unsupported) => "; it DOES NOT LOAD: its format is above this program's".to_owned(),
+                Some(Loaded::Policy(_)) | None => String::new(),
+            };
+            ("in-force", format!("in force since line {}{fault}", from - 1))
+        }
+    }
 }
 
 fn shown_request(cx: &Context<'_>, ledger: &Ledger, record: &RequestRecord) -> ShownRequest {

@@ -43,7 +43,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &TokenArgs) -> anyhow::Result<Exit
         check_text("--audience", audience)?;
     }
     let ledger = cx.ledger()?;
-    let (id, _) = id::find_to_sign(cx, &ledger.view, &args.id, false)?;
+    let (id, _) = id::find_to_sign(cx, &ledger.view, &args.id)?;
     let record =
         ledger.view.request(&id).cloned().ok_or_else(|| Failure::denied(format!("{} is no request", id.short())))?;
     let mut me = cx.me(&ledger)?;
@@ -92,8 +92,8 @@ pub(super) fn make(
     let statement = statement::compose(cx, ledger, me, now, what)?;
     let presentation = statement::sign(cx, me, &Body::Statement(statement))?;
     let indices = [record.index].into_iter().chain(grant.counted.iter().map(|approval| approval.index));
-    let lines = indices.map(|index| ledger.line(index)).collect::<anyhow::Result<Vec<&str>>>()?;
-    let token = token::encode(lines, &presentation);
+    let lines = indices.map(|index| ledger.line(index)).collect::<anyhow::Result<Vec<String>>>()?;
+    let token = token::encode(lines.iter().map(String::as_str), &presentation);
     if token.len() > token::MAX_TOKEN_LEN {
         let text = format!("the token would have {} bytes, at most {} are taken", token.len(), token::MAX_TOKEN_LEN);
         return Err(Failure::denied(text).help("let the gate ask by `--subject` or `--ssh-key`").into());

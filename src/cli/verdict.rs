@@ -11,7 +11,7 @@ use crate::core::evaluate::{self, Need};
 use crate::core::hash::Hash;
 use crate::core::ledger::{
     ApprovalRecord, Change, Delta, Entry, EntryKind, LiftRecord, Loaded, ProposalRecord, RequestRecord, Status, Tally,
-    foresee, tally,
+    foresee, lift_signers, tally,
 };
 use crate::core::name::Name;
 use crate::core::reason::{Code, Reason};
@@ -26,7 +26,6 @@ pub(super) struct Say<'a> {
     pub(super) ids: &'a [String],
     pub(super) comment: &'a str,
     pub(super) verdict: Verdict,
-    pub(super) yes: bool,
 }
 
 #[derive(Serialize)]
@@ -50,7 +49,7 @@ pub(super) fn run(cx: &mut Context<'_>, say: &Say<'_>) -> anyhow::Result<Exit> {
     let found = say
         .ids
         .iter()
-        .map(|prefix| id::find_to_sign(cx, &ledger.view, prefix, say.yes))
+        .map(|prefix| id::find_to_sign(cx, &ledger.view, prefix))
         .collect::<anyhow::Result<Vec<(Hash, Entry)>>>()?;
     let mut me = cx.me(&ledger)?;
     let mut said = Vec::new();
@@ -123,8 +122,8 @@ fn one(
         Verdict::Approve(_) => ("approve", "Approved"),
         Verdict::Deny => ("deny", "Denied"),
     };
-    cx.show_before_signing(&format!("About to {word} this {kind} as {}:\n{shown}", me.describe()), say.yes);
-    cx.confirm(&format!("Sign and log that you {word} it?"), say.yes)?;
+    cx.show_before_signing(&format!("About to {word} this {kind} as {}:\n{shown}", me.describe()));
+    cx.confirm(&format!("Sign and log that you {word} it?"))?;
     let message = format!("{} {}s {kind} {}", me.name, if word == "deny" { "denie" } else { word }, of.short());
     let logged = statement::say(cx, ledger, me, statement, &message, Insist::OnEffect)?;
     let state = state_after(cx, ledger, &of, entry.kind);
@@ -226,11 +225,7 @@ fn state_after(cx: &Context<'_>, ledger: &Ledger, of: &Hash, kind: EntryKind) ->
         },
         EntryKind::Lift => match view.lift(of) {
             Some(lift) => {
-                format!(
-                    "It still waits for signatures: {} there, {} needed.",
-                    lift_signers(ledger, lift),
-                    view.threshold()
-                )
+                format!("It still waits for signatures: {}.", lift_tally(view, lift))
             }
             None => "The lockdown is lifted.".to_owned(),
         },
@@ -259,8 +254,9 @@ pub(super) fn describe_tally(tally: &Tally) -> String {
     }
 }
 
-fn lift_signers(ledger: &Ledger, lift: &LiftRecord) -> usize {
-    crate::core::ledger::lift_signers(&ledger.view, lift).len()
+/// Says how many have signed for a lift.
+pub(super) fn lift_tally(view: &impl View, lift: &LiftRecord) -> String {
+    format!("{} there, needs {}", lift_signers(view, lift).len(), deciders(view))
 }
 
 /// Returns what the rules that a waiting request fits still demand.
@@ -386,7 +382,7 @@ fn lift_rows(cx: &Context<'_>, ledger: &Ledger, lift: &LiftRecord) -> Rows {
         ("id", lift.id.to_string()),
         ("why", render::quoted(&lift.reason)),
         ("signed by", lift.signatures.iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>().join(", ")),
-        ("signatures", format!("{} there, needs {}", lift_signers(ledger, lift), deciders(&ledger.view))),
+        ("signatures", lift_tally(&ledger.view, lift)),
         ("lockdown", lift.of.to_string()),
     ];
     if let Some(lockdown) = ledger.view.lockdown(&lift.of) {

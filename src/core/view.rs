@@ -46,6 +46,8 @@ pub trait View {
     fn lockdowns(&self) -> Vec<&LockdownRecord>;
     /// An open lift.
     fn lift(&self, id: &Hash) -> Option<&LiftRecord>;
+    /// The open lifts of a lockdown.
+    fn lifts_of(&self, lockdown: &Hash) -> Vec<&LiftRecord>;
 }
 
 /// Questions that every view answers alike, from the ones it must answer.
@@ -202,6 +204,13 @@ impl Memory {
         }
     }
 
+    /// Returns between which sizes of the log a policy was in force, from the first on and before the second (none: it still
+    /// is); none if it never was.
+    pub fn in_force(&self, policy: &Hash) -> Option<(u64, Option<u64>)> {
+        let mut sizes = self.policies.iter().skip_while(|(_, id)| *id != policy).map(|(size, _)| *size);
+        sizes.next().map(|from| (from, sizes.next()))
+    }
+
     /// Iterates over all requests, in the order of their ids.
     pub fn requests(&self) -> impl Iterator<Item = &RequestRecord> {
         self.requests.values()
@@ -290,5 +299,9 @@ impl View for Memory {
 
     fn lift(&self, id: &Hash) -> Option<&LiftRecord> {
         self.lifts.get(id)
+    }
+
+    fn lifts_of(&self, lockdown: &Hash) -> Vec<&LiftRecord> {
+        self.lifts.values().filter(|lift| lift.of == *lockdown).collect()
     }
 }

@@ -220,7 +220,7 @@ impl Repo {
     }
 
     /// Reads an object of this kind and at most `limit` bytes; none if it is another or larger.
-    fn read(&self, oid: Oid, kind: ObjectType, limit: u64) -> Result<Option<Vec<u8>>, GitError> {
+    pub(super) fn read(&self, oid: Oid, kind: ObjectType, limit: u64) -> Result<Option<Vec<u8>>, GitError> {
         let unreadable = |source| GitError::Object { oid, source };
         let (size, found) = self.header(oid)?;
         if found != kind || size > limit {
@@ -416,7 +416,7 @@ impl GitError {
             }
             GitError::NoRepo(_) => Some("name another with -C DIR, or make one with `jit init`".to_owned()),
             GitError::Object { source, .. } if source.code() == ErrorCode::Locked => Some(
-                "who wrote it opens it with chmod g+r, and keeps the next ones open with `umask 002` in ~/.profile"
+                "who wrote it opens it with chmod g+r; `git config core.sharedRepository group` keeps the next ones open"
                     .to_owned(),
             ),
             GitError::Detached(_) => Some("switch to a branch: git switch main".to_owned()),

@@ -1,16 +1,18 @@
 //! The log in a repository: the branch `jit/audit`, walked from its first commit and appended to.
 //!
-//! [`walk`] tells which log a commit holds, and reads its lines. [`append`] is one round after another of: walk to the
+//! [`walk`] tells which log a commit holds; its lines are read a segment at a time ([`Walked::segments`]). [`append`] is one round after another of: walk to the
 //! tip, let the caller judge what it is about to add, build the tree from the last valid one, commit on the tip, flush,
 //! move the branch if nobody was first. Nothing here looks at the work tree, the index or HEAD.
 //!
 //! [`propose`] is the middle of such a round, for whoever moves another ref than the local branch.
 
 use std::fmt;
+use std::num::NonZero;
 use std::time::Duration;
 
 use super::git::{GitError, Repo};
 use super::object_writer::ObjectWriter;
+use super::recent::Recent;
 use super::reference::{AppendLock, Moved, advance};
 use super::remote::{self, Fetched, Pushed, Remote, RemoteError};
 use super::world::World;
@@ -18,7 +20,7 @@ use crate::core::history::append::{BuildError, NewLine, build};
 use crate::core::history::chain::{Chain, ChainError, Rules, follow};
 use crate::core::history::object::{Author, CommitHead, Objects as _, Oid};
 use crate::core::history::policy_folder::read_policy;
-use crate::core::history::segment::{Tail, TreeError, read_lines};
+use crate::core::history::segment::{Tail, TreeError, read_segment_at, segment_starts};
 use crate::core::history::void::Void;
 use crate::core::policy::PolicyFiles;
 use crate::core::refusal;
@@ -48,8 +50,6 @@ pub struct Walked {
     pub voids: Vec<(Oid, Void)>,
     /// Whether the pinned commit is the tip or comes before it.
     pub holds_pin: bool,
-    /// All lines in order, without their LFs.
-    pub lines: Vec<Vec<u8>>,
 }
 
 impl Walked {
@@ -58,12 +58,27 @@ impl Walked {
         self.tail.size
     }
 
-    /// Returns where `lines` stand in the log, one after another; none if they do not.
-    fn place_of(&self, lines: &[NewLine]) -> Option<u64> {
-        let count = lines.len().max(1);
+    /// Reads the lines, without their LFs, segment by segment: a log may be larger than what fits into memory.
+    pub fn segments<'a>(&'a self, repo: &'a Repo) -> impl Iterator<Item = Result<Vec<Vec<u8>>, WalkError>> + 'a {
+        segment_starts(self.tail.size).map(|start| read_segment_at(repo, &self.tail, start).map_err(WalkError::Tree))
+    }
+
+    /// Returns where `lines` stand in the log, one after another, the last time they do; none if they do not.
+    fn place_of(&self, repo: &Repo, lines: &[NewLine]) -> Result<Option<u64>, WalkError> {
+        let Some(count) = NonZero::new(lines.len()) else { return Ok(None) };
         let is_here = |stand: &[Vec<u8>]| stand.iter().zip(lines).all(|(line, new)| *line == new.line);
-        let place = self.lines.windows(count).rposition(is_here).filter(|_| !lines.is_empty())?;
-        u64::try_from(place).ok()
+        // From the end on, and with each segment as much of what follows it as they may reach into.
+        let mut known: Vec<Vec<u8>> = Vec::new();
+        for start in segment_starts(self.tail.size).rev() {
+            let mut here = read_segment_at(repo, &self.tail, start).map_err(WalkError::Tree)?;
+            known.truncate(count.get() - 1);
+            here.append(&mut known);
+            if let Some(place) = here.windows(count.get()).rposition(is_here) {
+                return Ok(u64::try_from(place).ok().map(|place| start + place));
+            }
+            known = here;
+        }
+        Ok(None)
     }
 
     /// Reads the files of the policy that line number `line` proposes; none if it has none in the log's tree.
@@ -75,18 +90,32 @@ impl Walked {
     }
 }
 
-/// Walks every commit up to `tip` and reads the lines of the log it holds. `pin` is the commit that this machine last
+/// Walks every commit up to `tip` and tells which log it holds. `pin` is the commit that this machine last
 /// accepted; it decides where merges with forks go on.
 ///
 /// # Errors
 /// See [`WalkError`].
 pub fn walk(repo: &Repo, tip: Oid, pin: Option<Oid>, rules: &Rules<'_>) -> Result<Walked, WalkError> {
+    walk_telling(repo, tip, pin, rules, &|_| {})
+}
+
+/// As [`walk`]; `tell` is told how many objects were read so far.
+///
+/// # Errors
+/// See [`WalkError`].
+pub fn walk_telling(
+    repo: &Repo,
+    tip: Oid,
+    pin: Option<Oid>,
+    rules: &Rules<'_>,
+    tell: &dyn Fn(u64),
+) -> Result<Walked, WalkError> {
     if repo.is_shallow() {
         return Err(WalkError::Git(GitError::Shallow(repo.shown_path())));
     }
-    let Chain { tail, last_valid, voids, holds_pin } = follow(repo, tip, pin, rules).map_err(WalkError::Chain)?;
-    let lines = read_lines(repo, &tail, 0).map_err(WalkError::Tree)?;
-    Ok(Walked { tip, tail, last_valid_commit: last_valid, voids, holds_pin, lines })
+    let objects = Recent::new(repo, tell);
+    let Chain { tail, last_valid, voids, holds_pin } = follow(&objects, tip, pin, rules).map_err(WalkError::Chain)?;
+    Ok(Walked { tip, tail, last_valid_commit: last_valid, voids, holds_pin })
 }
 
 /// Reads line 0 in the commit without a parent that first parents lead to from `tip`; none if there is none. Which log a
@@ -102,10 +131,10 @@ pub fn first_line(repo: &Repo, tip: Oid) -> Result<Option<Vec<u8>>, GitError> {
             Some(parent) => at = *parent,
             None => {
                 let tail = Tail { size: 1, tree: head.tree };
-                return match read_lines(repo, &tail, 0) {
+                return match read_segment_at(repo, &tail, 0) {
                     Ok(lines) => Ok(lines.into_iter().next()),
                     Err(TreeError::Objects(error)) => Err(error),
-                    Err(TreeError::Void(_) | TreeError::TooLarge) => Ok(None),
+                    Err(TreeError::Void(_)) => Ok(None),
                 };
             }
         }
@@ -129,7 +158,7 @@ impl WalkError {
     pub fn is_untrusted(&self) -> bool {
         match self {
             WalkError::Chain(ChainError::NoLog(..) | ChainError::Forked(_) | ChainError::Unreadable(_)) => true,
-            WalkError::Chain(ChainError::TooLarge(_) | ChainError::Objects(_)) => false,
+            WalkError::Chain(ChainError::Objects(_)) => false,
             WalkError::Tree(_) | WalkError::Git(_) => false,
         }
     }
@@ -150,7 +179,6 @@ impl fmt::Display for WalkError {
         match self {
             WalkError::Chain(error) => error.fmt(f),
             WalkError::Tree(TreeError::Void(void)) => write!(f, "the log's tree can't be read: {void}"),
-            WalkError::Tree(TreeError::TooLarge) => write!(f, "the log is too large to be held in memory"),
             WalkError::Tree(TreeError::Objects(error)) | WalkError::Git(error) => error.fmt(f),
         }
     }
@@ -259,7 +287,7 @@ pub fn append_remote<E>(
         };
         let walked = walk(repo, tip, context.pin, &context.rules).map_err(AppendError::Walk)?;
         if let Some((draft, _)) = &sent
-            && let Some(first) = walked.place_of(&draft.lines)
+            && let Some(first) = walked.place_of(repo, &draft.lines).map_err(AppendError::Walk)?
         {
             remote::accept(repo, remote, tip, context.random)?;
             // Others may be behind them already, and which of our commits arrived is not known: the log as it stands is.
@@ -437,6 +465,49 @@ impl<E: std::error::Error + 'static> std::error::Error for AppendError<E> {
             | AppendError::NotGenesis
             | AppendError::Contended
             | AppendError::Refused(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    fn lines(texts: &[&str]) -> Vec<NewLine> {
+        texts.iter().map(|text| NewLine::plain(*text)).collect()
+    }
+
+    #[test]
+    fn lines_are_found_where_they_last_stand_also_over_the_end_of_a_segment() {
+        let folder = tempfile::tempdir().unwrap();
+        let repo = Repo::init(folder.path()).unwrap();
+        let rules = Rules { is_genesis: &|_| true, named_digest: &|_| None };
+        let identity = Author { name: "alice".to_owned(), email: String::new() };
+        let context = Context { rules, pin: None, identity, now: 0, random: [7; 16] };
+        start::<Infallible>(&repo, &context, NewLine::plain("0"), String::new()).unwrap();
+        let mut walked = None;
+        for batch in [lines(&["a", "b"]), (3..63).map(|line| NewLine::plain(line.to_string())).collect(), {
+            lines(&["a", "b", "c", "d", "b"])
+        }] {
+            let draft = Draft { lines: batch, message: String::new() };
+            let logged = append::<Infallible>(&repo, &context, &mut |_| Ok(draft.clone())).unwrap();
+            walked = Some(walk(&repo, logged.commit, None, &context.rules).unwrap());
+        }
+        // Lines 63 and 64 are `a` and `b`, and there the second segment starts.
+        let walked = walked.unwrap();
+        for (texts, expected) in [
+            (&["a", "b"][..], Some(63)),
+            (&["62", "a", "b", "c"], Some(62)),
+            (&["b"], Some(67)),
+            (&["0", "a", "b"], Some(0)),
+            (&["d", "b"], Some(66)),
+            (&["b", "a"], None),
+            (&["b", "x"], None),
+            (&[], None),
+        ] {
+            assert_eq!(walked.place_of(&repo, &lines(texts)).unwrap(), expected, "{texts:?}");
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! - [`world`] is the clock, random bytes, the environment and the terminal in one value.
 //! - [`git`] opens a repository and reads its refs and objects; [`object_writer`] writes objects and flushes them to
-//!   disk; [`mod@reference`] moves a ref so that a crash at any moment harms nothing.
+//!   disk; [`mod@reference`] moves a ref so that a crash at any moment harms nothing; `sharing` opens what is written to
+//!   whom `core.sharedRepository` names.
 //! - [`log`] walks and appends to the log, the branch `jit/audit`. It never touches the work tree, the index or HEAD;
 //!   [`replay`] folds what it walked.
 //! - [`remote`] fetches the log from a git host and pushes to it, by the user's own git.
@@ -12,24 +13,23 @@
 //! - [`keys`] finds the caller's key and signs with it; [`secret_file`] reads files that a caller names.
 //! - [`inspect`] looks at owners, modes and leftovers, for `jit doctor`.
 //! - [`config`] keeps which logs this machine trusts, and how far it has seen them.
-//!   disk; [`mod@reference`] moves a ref so that a crash at any moment harms nothing.
-//! - [`log`] walks and appends to the log, the branch `jit/audit`. It never touches the work tree, the index or HEAD.
-//! - [`remote`] fetches the log from a git host and pushes to it, by the user's own git.
-//! - [`policy_tree`] reads a policy from a commit of a normal branch, and [`work_tree`] writes files of one.
 
 pub mod config;
 pub mod git;
+mod git_talk;
 pub mod inspect;
 pub mod keys;
 pub mod log;
 pub mod object_writer;
 pub mod policy_tree;
 pub mod probe;
+mod recent;
 pub mod reference;
 pub mod refused;
 pub mod remote;
 pub mod replay;
 pub mod secret_file;
+mod sharing;
 pub mod witness;
 pub mod work_tree;
 pub mod world;

@@ -13,6 +13,7 @@ use std::thread;
 use git2::ObjectType;
 
 use super::git::{GitError, Repo, to_oid};
+use super::sharing::Sharing;
 use crate::core::history::object::{Author, CommitHead, Objects, Oid, TreeEntry, Writer, encode_commit, encode_tree};
 
 /// How many files are flushed at the same time.
@@ -44,6 +45,7 @@ impl<'a> ObjectWriter<'a> {
     /// The disk fails.
     pub fn flush(&self) -> Result<(), GitError> {
         let objects = self.repo.common_dir().join("objects");
+        self.share()?;
         let mut paths = BTreeSet::from([objects]);
         for oid in &*self.written.borrow() {
             let file = self.loose_path(*oid);
@@ -52,6 +54,15 @@ impl<'a> ObjectWriter<'a> {
         }
         sync_all(&paths.into_iter().collect::<Vec<_>>())?;
         self.written.borrow_mut().clear();
+        Ok(())
+    }
+
+    /// Opens what was written to whom the repository is shared with.
+    fn share(&self) -> Result<(), GitError> {
+        let sharing = Sharing::of(self.repo)?;
+        for oid in &*self.written.borrow() {
+            share_object(self.repo, sharing, *oid)?;
+        }
         Ok(())
     }
 
@@ -71,10 +82,22 @@ impl<'a> ObjectWriter<'a> {
     }
 
     fn loose_path(&self, oid: Oid) -> PathBuf {
-        let hex = oid.to_string();
-        let (folder, file) = hex.split_at_checked(2).unwrap_or((&hex, ""));
-        self.repo.common_dir().join("objects").join(folder).join(file)
+        loose_path(self.repo, oid)
     }
+}
+
+/// Returns where an object stands by itself, if it does.
+fn loose_path(repo: &Repo, oid: Oid) -> PathBuf {
+    let hex = oid.to_string();
+    let (folder, file) = hex.split_at_checked(2).unwrap_or((&hex, ""));
+    repo.common_dir().join("objects").join(folder).join(file)
+}
+
+/// Opens an object that was just written.
+pub(super) fn share_object(repo: &Repo, sharing: Sharing, oid: Oid) -> Result<(), GitError> {
+    let path = loose_path(repo, oid);
+    let shared = sharing.apply_below(&repo.common_dir().join("objects"), &path);
+    shared.map_err(GitError::io("setting the permissions of", &path))
 }
 
 /// Flushes files and folders to disk, several at once, so that the disk writes them together. One that is not there is

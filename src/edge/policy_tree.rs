@@ -26,7 +26,7 @@ pub fn read_policy_tree(repo: &Repo, commit: Oid) -> Result<PolicyFiles, PolicyT
         TreeError::Void(Void::Mode(path, mode)) => PolicyTreeError::Mode(path, mode),
         TreeError::Void(Void::Stray(path) | Void::Empty(path)) => PolicyTreeError::Path(path),
         TreeError::Void(Void::Unreadable(path)) => PolicyTreeError::Unreadable(path),
-        TreeError::Void(_) | TreeError::TooLarge => PolicyTreeError::TooLarge,
+        TreeError::Void(_) => PolicyTreeError::TooLarge,
     })
 }
 
@@ -36,10 +36,24 @@ pub fn read_policy_tree(repo: &Repo, commit: Oid) -> Result<PolicyFiles, PolicyT
 /// # Errors
 /// See [`PolicyTreeError`].
 pub fn read_folder(folder: &Path) -> Result<PolicyFiles, PolicyTreeError> {
+    let (files, rejected) = look_through(folder)?;
+    match rejected.into_iter().next() {
+        Some(path) => Err(PolicyTreeError::Path(path)),
+        None => Ok(files),
+    }
+}
+
+/// As [`read_folder`], for who wants to say all that is wrong at once: returns what is a policy file, and the paths of what
+/// is none, sorted.
+///
+/// # Errors
+/// See [`PolicyTreeError`].
+pub fn look_through(folder: &Path) -> Result<(PolicyFiles, Vec<String>), PolicyTreeError> {
     let mut files = Vec::new();
+    let mut rejected = Vec::new();
     let settings = folder.join(SETTINGS);
     if fs::symlink_metadata(&settings).is_ok() {
-        read_file(&settings, SETTINGS, &mut files)?;
+        rejected.extend(read_file(&settings, SETTINGS, &mut files)?);
     }
     let mut waiting: Vec<(PathBuf, String)> =
         FOLDERS.iter().map(|name| (folder.join(name), (*name).to_owned())).collect();
@@ -56,18 +70,23 @@ pub fn read_folder(folder: &Path) -> Result<PolicyFiles, PolicyTreeError> {
             if kind.is_dir() && is_policy_path(&format!("{inside}/a.toml")) {
                 waiting.push((entry.path(), inside));
             } else {
-                read_file(&entry.path(), &inside, &mut files)?;
+                rejected.extend(read_file(&entry.path(), &inside, &mut files)?);
+                if rejected.len() > MAX_FILES {
+                    return Err(PolicyTreeError::TooLarge);
+                }
             }
         }
     }
-    PolicyFiles::new(files).map_err(PolicyTreeError::Files)
+    rejected.sort();
+    Ok((PolicyFiles::new(files).map_err(PolicyTreeError::Files)?, rejected))
 }
 
-fn read_file(place: &Path, path: &str, files: &mut Vec<(String, Vec<u8>)>) -> Result<(), PolicyTreeError> {
+/// Reads a file, or returns its path if it is none that can be published.
+fn read_file(place: &Path, path: &str, files: &mut Vec<(String, Vec<u8>)>) -> Result<Option<String>, PolicyTreeError> {
     let io = |why| PolicyTreeError::Folder(path.to_owned(), why);
     let data = fs::symlink_metadata(place).map_err(io)?;
     if !data.is_file() || !is_policy_path(path) {
-        return Err(PolicyTreeError::Path(path.to_owned()));
+        return Ok(Some(path.to_owned()));
     }
     if data.len() > MAX_TOTAL_BYTES as u64 || files.len() >= MAX_FILES {
         return Err(PolicyTreeError::TooLarge);
@@ -75,7 +94,7 @@ fn read_file(place: &Path, path: &str, files: &mut Vec<(String, Vec<u8>)>) -> Re
     let mut bytes = Vec::new();
     fs::File::open(place).and_then(|file| file.take(MAX_TOTAL_BYTES as u64).read_to_end(&mut bytes)).map_err(io)?;
     files.push((path.to_owned(), bytes));
-    Ok(())
+    Ok(None)
 }
 
 /// Lists what is not committed under the policy's paths, in the work tree or in the index, files that git does not know

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use super::git::{GitError, Repo};
 use super::object_writer::sync;
+use super::sharing::Sharing;
 use crate::core::history::object::Oid;
 
 /// How long to wait between two looks at a lock.
@@ -48,6 +49,7 @@ impl AppendLock {
         let path = folder.join("append.lock");
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let file = open.map_err(GitError::io("opening", &path))?;
+        share(repo, &path)?;
         for _ in 0..LOOKS_AT_JIT {
             match file.try_lock() {
                 Ok(()) => return Ok(AppendLock { _file: file, folder }),
@@ -92,7 +94,9 @@ pub fn advance(
 
     let private = lock.folder.join(format!("ref-{:032x}", u128::from_be_bytes(random)));
     let moved = write_private(&private, new)
+        .and_then(|()| share(repo, &private))
         .and_then(|()| take_guard(&private, &guard))
+        .and_then(|()| share(repo, &guard))
         .and_then(|()| swap(repo, name, expected, &guard, &target));
     // Removing it can fail only in ways that the next holder of the lock meets again, and says.
     let _ = fs::remove_file(&private);
@@ -121,6 +125,12 @@ fn clear_leftovers(folder: &Path, guard: &Path) -> Result<(), GitError> {
         fs::remove_file(&leftover).map_err(GitError::io("removing", &leftover))?;
     }
     Ok(())
+}
+
+/// Opens a file that was just written in the repository's own folder, and the folders above it, to whom it is shared with.
+pub(super) fn share(repo: &Repo, path: &Path) -> Result<(), GitError> {
+    let shared = Sharing::of(repo)?.apply_below(repo.common_dir(), path);
+    shared.map_err(GitError::io("setting the permissions of", path))
 }
 
 fn write_private(path: &Path, oid: Oid) -> Result<(), GitError> {

@@ -19,8 +19,9 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::git::{GitError, Repo};
+use super::git_talk;
 use super::log::BRANCH;
-use super::reference::{AppendLock, Moved, advance};
+use super::reference::{AppendLock, Moved, advance, share};
 use super::world::World;
 use crate::core::hash::parse_hex;
 use crate::core::history::object::{Objects as _, Oid};
@@ -33,9 +34,15 @@ const STAMP: &str = "jit/fetched-at";
 /// How long git may take over the network.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The most of git's words that are kept, in bytes.
-const MAX_TALK: u64 = 64 * 1024;
+const MAX_TALK: usize = 64 * 1024;
 /// The most bytes that one fetch may bring: no file that git writes for us, such as a pack, may grow larger.
 const MAX_FETCH: u64 = 2 << 30;
+
+/// What git can say of how far it is.
+const LONG_WORK: [&str; 3] = ["clone", "fetch", "push"];
+
+/// A program that fails where ssh or git ask it for a secret.
+const NO_ANSWER: &str = "false";
 
 /// What git would take from whoever runs us, such as a hook, that belongs to another repository; and our own secret.
 const NOT_PASSED_ON: [&str; 11] = [
@@ -218,6 +225,7 @@ pub fn stamp(repo: &Repo, now: Timestamp) -> Result<(), GitError> {
     fs::create_dir_all(&folder).map_err(GitError::io("making the folder", &folder))?;
     let fresh = path.with_extension("new");
     fs::write(&fresh, format!("{now}\n")).map_err(GitError::io("writing", &fresh))?;
+    share(repo, &fresh)?;
     fs::rename(&fresh, &path).map_err(GitError::io("writing", &path))
 }
 
@@ -261,7 +269,14 @@ pub(super) fn run_with(
         // A remote may be a path, and then it starts where git itself would stand.
         command.current_dir(repo.work_dir().unwrap_or(repo.common_dir()));
     }
-    command.args(args);
+    // While git asks for something its work has not begun, and it says nothing of how far that is.
+    let progress = world.progress();
+    let (doing, rest) = args.split_first().map_or((None, args), |(doing, rest)| (Some(doing), rest));
+    command.args(doing);
+    if progress.is_shown() && doing.is_some_and(|doing| LONG_WORK.iter().any(|long| doing == long)) {
+        command.arg("--progress");
+    }
+    command.args(rest);
     command.env("LC_ALL", "C").env("LANGUAGE", "C").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for variable in NOT_PASSED_ON {
         command.env_remove(variable);
@@ -270,10 +285,16 @@ pub(super) fn run_with(
     if !(world.stdin_is_terminal() && world.stderr_is_terminal()) {
         // Nobody is there to answer: fail rather than wait.
         command.env("GIT_TERMINAL_PROMPT", "0").env("GCM_INTERACTIVE", "never");
+        // ssh would ask at the process's own terminal all the same, but for a program to ask by: the user's, else one
+        // that has no answer.
+        command.env("SSH_ASKPASS_REQUIRE", "force");
+        if world.path_var("SSH_ASKPASS").is_none() {
+            command.env("SSH_ASKPASS", NO_ANSWER);
+        }
     }
     let mut child = spawn_bounded(&mut command).map_err(RemoteError::NoGit)?;
     let out = read_in_background(child.stdout.take());
-    let err = read_in_background(child.stderr.take());
+    let err = git_talk::listen(child.stderr.take(), MAX_TALK, progress.clone());
     let (ended, end) = mpsc::channel();
     let pid = child.id();
     let waiter = thread::spawn(move || {
@@ -286,6 +307,8 @@ pub(super) fn run_with(
         Err(_) => {
             kill(pid);
             let _ = waiter.join();
+            // Whoever still holds git's standard error has no more say.
+            progress.end();
             return Err(RemoteError::TooSlow(PATIENCE));
         }
     };
@@ -321,7 +344,7 @@ fn read_in_background(from: Option<impl Read + Send + 'static>) -> thread::JoinH
         let mut bytes = Vec::new();
         if let Some(mut from) = from {
             // What is cut or lost here is talk: the status says what happened.
-            let _ = from.by_ref().take(MAX_TALK).read_to_end(&mut bytes);
+            let _ = from.by_ref().take(MAX_TALK as u64).read_to_end(&mut bytes);
             let _ = io::copy(&mut from, &mut io::sink());
         }
         bytes
@@ -351,11 +374,28 @@ pub enum RemoteError {
 /// Returns what git and the host said, escaped and in one line.
 pub(crate) fn talk(said: &str) -> String {
     let lines = said.lines().map(str::trim).filter(|line| {
-        // What the status says already, and frames without words in them.
-        !line.is_empty() && *line != "remote:" && !line.starts_with("error: failed to push some refs")
+        // What the status says already, frames without words in them, and that our own answer is none.
+        !line.is_empty()
+            && *line != "remote:"
+            && !line.starts_with("error: failed to push some refs")
+            && !line.starts_with(&format!("error: unable to read askpass response from '{NO_ANSWER}'"))
     });
     let lines: Vec<String> = lines.map(super::git::escaped).collect();
     if lines.is_empty() { "git does not say why".to_owned() } else { lines.join("; ") }
+}
+
+/// Returns what to do about a host that does not let this user in, or that nobody knows; none if that is not it.
+fn access(said: &str) -> Option<&'static str> {
+    if ["terminal prompts disabled", "Authentication failed"].iter().any(|words| said.contains(words)) {
+        return Some("have git know the right user and password, by a credential helper: see `git help credentials`");
+    }
+    if said.contains("Host key verification failed") {
+        return Some(
+            "compare the host's key with what its owner says, and have ssh know it: connect once by hand, at a terminal",
+        );
+    }
+    said.contains("Permission denied (")
+        .then_some("have the host know your ssh key, and your agent hold it: ssh-add -l")
 }
 
 impl RemoteError {
@@ -364,6 +404,7 @@ impl RemoteError {
         match self {
             RemoteError::NoGit(_) => Some("install git, so that it is found in PATH".to_owned()),
             RemoteError::TooSlow(_) => Some("check the network, and what `git fetch` says by hand".to_owned()),
+            RemoteError::Failed { said, .. } if access(said).is_some() => access(said).map(str::to_owned),
             RemoteError::Failed { doing: "cloning", remote, .. } => {
                 Some(format!("check the URL and the network: git ls-remote '{}'", super::git::escaped(remote)))
             }

@@ -8,10 +8,12 @@ use super::git::Repo;
 use super::log::{WalkError, Walked};
 use crate::core::ledger::{self, Examined, NoLog, Verdict};
 use crate::core::policy::PolicyFiles;
-use crate::core::view::Memory;
+use crate::core::view::{Memory, View as _};
 
-/// How many lines are examined between two words of progress.
+/// How many lines are examined between two words of progress, unless they are large.
 const BATCH: usize = 4096;
+/// How many bytes of lines are examined at once; one segment may be more.
+const BATCH_SIZE: usize = 4 << 20;
 /// Fewer lines than this for each thread are not worth starting it.
 const FEW: usize = 32;
 
@@ -28,25 +30,39 @@ pub struct Replayed {
 ///
 /// # Errors
 /// The first line is no genesis, or the files of a policy can't be read.
-pub fn replay(repo: &Repo, walked: &Walked, progress: &mut dyn FnMut(u64, u64)) -> Result<Replayed, ReplayError> {
-    let total = walked.lines.len() as u64;
-    let mut replayed = Replayed { view: Memory::new(), verdicts: Vec::with_capacity(walked.lines.len()) };
-    let mut index = 0;
-    for batch in walked.lines.chunks(BATCH) {
-        progress(index, total);
-        for examined in examine_all(batch) {
-            let files = match ledger::needs_files(&replayed.view, &examined) {
-                true => read_files(repo, walked, index)?,
-                false => None,
-            };
-            let delta = ledger::apply(&replayed.view, &examined, files.as_ref()).map_err(ReplayError::NoLog)?;
-            replayed.verdicts.push(delta.verdict.clone());
-            replayed.view.commit(delta);
-            index += 1;
+pub fn replay(repo: &Repo, walked: &Walked, progress: &dyn Fn(u64, u64)) -> Result<Replayed, ReplayError> {
+    let total = walked.size();
+    let mut replayed = Replayed { view: Memory::new(), verdicts: Vec::new() };
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    for segment in walked.segments(repo) {
+        let segment = segment.map_err(ReplayError::Walk)?;
+        bytes += segment.iter().map(Vec::len).sum::<usize>();
+        batch.extend(segment);
+        if batch.len() >= BATCH || bytes >= BATCH_SIZE {
+            progress(replayed.view.size(), total);
+            fold(repo, walked, &batch, &mut replayed)?;
+            batch.clear();
+            bytes = 0;
         }
     }
+    progress(replayed.view.size(), total);
+    fold(repo, walked, &batch, &mut replayed)?;
     progress(total, total);
     Ok(replayed)
+}
+
+/// Folds the lines that come next.
+fn fold(repo: &Repo, walked: &Walked, lines: &[Vec<u8>], replayed: &mut Replayed) -> Result<(), ReplayError> {
+    for examined in examine_all(lines) {
+        let files = match ledger::needs_files(&replayed.view, &examined) {
+            true => read_files(repo, walked, replayed.view.size())?,
+            false => None,
+        };
+        let delta = ledger::apply(&replayed.view, &examined, files.as_ref()).map_err(ReplayError::NoLog)?;
+        replayed.verdicts.push(delta.verdict.clone());
+        replayed.view.commit(delta);
+    }
+    Ok(())
 }
 
 /// Examines lines on all cores: a signature needs nothing but its own line.

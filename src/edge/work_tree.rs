@@ -11,7 +11,9 @@ use git2::build::TreeUpdateBuilder;
 use git2::{ErrorCode, FileMode};
 
 use super::git::{GitError, Repo, from_oid, to_oid};
-use super::object_writer::ObjectWriter;
+use super::object_writer::{ObjectWriter, share_object};
+use super::reference::share;
+use super::sharing::Sharing;
 use crate::core::history::object::{Author, CommitHead, Oid};
 
 /// Writes `files` (paths with `/`, and bytes), adds them to the index and commits them on the branch that is checked
@@ -174,5 +176,31 @@ fn commit(repo: &Repo, files: &[(String, Vec<u8>)], author: &Author, now: i64, m
         ErrorCode::Locked => GitError::Locked(repo.common_dir().join(format!("{branch}.lock"))),
         _ => failed(error),
     })?;
+    share_commit(repo, [&base, &git.find_tree(tree).map_err(failed)?], branch)?;
     Ok(commit)
+}
+
+/// Opens what libgit2 wrote for a commit to whom the repository is shared with: the trees before and after, which may be
+/// new both, and the files in the latter.
+fn share_commit(repo: &Repo, [base, tree]: [&git2::Tree<'_>; 2], branch: &str) -> Result<(), GitError> {
+    let sharing = Sharing::of(repo)?;
+    if sharing == Sharing::Umask {
+        return Ok(());
+    }
+    let mut written = vec![base.id(), tree.id()];
+    let walked = tree.walk(git2::TreeWalkMode::PreOrder, |_, entry| {
+        written.push(entry.id());
+        git2::TreeWalkResult::Ok
+    });
+    walked.map_err(|error| GitError::git("committing", error))?;
+    for oid in written {
+        share_object(repo, sharing, to_oid(oid)?)?;
+    }
+    let logs = repo.common_dir().join("logs");
+    for path in [repo.common_dir().join(branch), logs.join(branch), repo.git.path().join("logs/HEAD"), {
+        repo.git.path().join("index")
+    }] {
+        share(repo, &path)?;
+    }
+    Ok(())
 }

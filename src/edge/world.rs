@@ -22,9 +22,11 @@ use zeroize::Zeroizing;
 use crate::core::time::Timestamp;
 
 mod fixed;
+mod progress;
 mod terminal;
 
 pub use fixed::{Fixed, Tape, fixed};
+pub use progress::Progress;
 pub use terminal::Stream;
 use terminal::{Real, Terminal};
 
@@ -244,6 +246,17 @@ impl World {
     pub fn warn(&mut self, text: &str) {
         // With standard error gone there is nobody left to tell, and the exit code still says it.
         let _ = self.terminal.talk(&format!("{text}\n"));
+    }
+
+    /// Returns a line that says how far something is which starts now: on a terminal, and unless quiet.
+    pub fn progress(&self) -> Progress {
+        match &self.source {
+            Source::Real if !self.quiet && self.stderr_is_terminal() => {
+                Progress::on(Box::new(terminal::screen()), terminal::columns)
+            }
+            // In a fixed world nothing takes time.
+            Source::Real | Source::Fixed { .. } => Progress::hidden(),
+        }
     }
 
     /// Asks for a yes; an empty answer, the end of input, or no clear answer in three is a no. None if there is no

@@ -34,6 +34,10 @@ fn log() {
         team.jit("mallory", line).show();
     }
     assert_eq!(team.jit("alice", "audit log --last x").show().status, 2);
+    team.note("no type of line; and one that is, of which there is none");
+    assert_eq!(team.jit("alice", "audit log --type aproval").show().status, 2);
+    assert_eq!(team.jit("alice", "audit log --type event").show().status, 2);
+    assert_eq!(team.jit("alice", "audit log --type lift").show().status, 0);
     assert_snapshot!(team.transcript());
 }
 

@@ -70,6 +70,36 @@ fn quiet_and_verbose_and_colour() {
 }
 
 #[test]
+fn every_command_takes_yes() {
+    let team = Team::new();
+    let id = team.request("alice", "ssh/prod/web-1");
+    for (who, line, status) in [
+        ("alice", "request db/staging/x read --yes".to_owned(), 0),
+        ("alice", "--yes check db/staging/x read".to_owned(), 0),
+        ("alice", "done --yes".to_owned(), 0),
+        ("alice", "whoami --yes".to_owned(), 0),
+        ("bob", "list --yes --pending".to_owned(), 0),
+        ("bob", format!("show --yes {id}"), 0),
+        ("bob", format!("--yes approve {id}"), 0),
+        ("alice", format!("token --yes {id}"), 0),
+        ("alice", format!("revoke {id} --reason x --yes"), 0),
+        ("alice", "policy status --yes".to_owned(), 0),
+        ("alice", "policy publish --yes".to_owned(), 0),
+        ("alice", "audit verify --yes".to_owned(), 0),
+        ("alice", "sync --yes".to_owned(), 1),
+    ] {
+        let ran = team.jit(who, &line).run();
+        assert_eq!(ran.status, status, "{line}: {ran:?}");
+    }
+    // Where it is given nobody looks, so a short id will not do: not even where nothing would be asked.
+    let id = team.request("alice", "ssh/prod/web-1");
+    for line in ["token --yes ID", "done --yes ID", "revoke --yes ID --reason x", "approve --yes ID"] {
+        let ran = team.jit("alice", &line.replace("ID", &id[..8])).at_terminal().run();
+        assert!(ran.status == 2 && ran.err.contains("with --yes an id needs at least 16 digits"), "{line}: {ran:?}");
+    }
+}
+
+#[test]
 fn wrong_command_lines() {
     let team = Team::new();
     for line in [

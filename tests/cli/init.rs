@@ -131,9 +131,9 @@ fn what_was_cut_off_is_finished() {
 #[test]
 fn a_remote_gets_the_log_by_a_push() {
     for (branch, remote, expected) in [
-        ("main", "origin", "  git push origin main jit/audit\n"),
-        ("team/access", "hub", "  git push hub team/access jit/audit\n"),
-        ("a;b", "x$y", "  git push REMOTE HEAD jit/audit\n"),
+        ("main", "origin", "  git push -u origin main jit/audit\n"),
+        ("team/access", "hub", "  git push -u hub team/access jit/audit\n"),
+        ("a;b", "x$y", "  git push -u REMOTE HEAD jit/audit\n"),
     ] {
         let team = Team::without_log();
         team.git(&["switch", "-q", "--orphan", branch]);

@@ -44,6 +44,28 @@ fn two_are_needed_where_two_are() {
 }
 
 #[test]
+fn what_becomes_of_another_lift_of_the_same() {
+    let team = Team::with(&policy(2));
+    let proposal = team.jit("alice", "policy status --json").run().json();
+    team.approve("bob", proposal["proposed"][0]["id"].as_str().unwrap());
+    let id = locked(&team);
+    let lift = |who: &str| {
+        let ran = team.jit(who, &format!("lift {id} --reason 'all clear' --yes --json")).run();
+        assert_eq!(ran.status, 3);
+        ran.json()["id"].as_str().unwrap().to_owned()
+    };
+    let (first, second) = (lift("alice"), lift("bob"));
+    team.jit("carol", &format!("show {first}")).show();
+    team.approve("bob", &first);
+    for lift in [&first, &second] {
+        team.jit("carol", &format!("show {lift}")).show();
+        assert_eq!(team.jit("carol", &format!("show {lift} --json")).run().json()["state"], "closed");
+        assert_eq!(team.jit("alice", &format!("approve {lift} --yes")).show().status, 1);
+    }
+    assert_snapshot!(team.transcript());
+}
+
+#[test]
 fn refusals() {
     let team = Team::new();
     let id = locked(&team);

@@ -17,6 +17,12 @@ fn lint() {
     team.write("repo/policies/more.toml", "[rule.x]\nsubjects = [\"group:onca11\"]\nresources = [\"db/***\"]\nactions = [\"read\"]\nduration = { max = \"1h\" }\ncolour = \"red\"\n");
     team.write("repo/identities/more.toml", "[identity.alice]\nkind = \"robot\"\n");
     assert_eq!(team.jit("alice", "policy lint").show().status, 1);
+    team.note("what is no policy file, too");
+    team.write("repo/policies/README.md", "read me\n");
+    team.write("repo/policies/Prod.toml", "");
+    team.write("repo/tests/Deep/x.toml", "");
+    std::os::unix::fs::symlink("more.toml", team.repo().join("identities/link.toml")).unwrap();
+    assert_eq!(team.jit("alice", "policy lint").show().status, 1);
     team.note("a folder by name");
     team.write("other/jit.toml", "format = 1\n");
     assert_eq!(team.jit("alice", "policy lint ../other").show().status, 1);

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::policy::policy;
 use crate::support::shape::{Shape, assert_shape, decision, grant, needs, object, or_null, reasons, request, with};
-use crate::support::{Call, Team};
+use crate::support::{Call, Ran, Team};
 
 const REASON: &str = "--reason 'INC-1234 orders are stuck'";
 
@@ -142,6 +142,14 @@ fn json() {
         ("request ssh/prod/web-1 --json".to_owned(), 3, "pending", none.clone(), request()),
         ("request db/prod/orders read --json".to_owned(), 1, "deny", none.clone(), request()),
         ("request ssh/prod/web-1 --dry-run --json".to_owned(), 3, "pending", none.clone(), unlogged.clone()),
+        // A grant's id is its request's, and that was never made.
+        (
+            "request db/staging/x read --dry-run --json".to_owned(),
+            0,
+            "allow",
+            with(grant(), &[("id", none.clone())]),
+            unlogged.clone(),
+        ),
         ("request db/prod/nothing --json".to_owned(), 1, "deny", none.clone(), unlogged),
     ];
     for (line, status, decision, grant, request) in table {
@@ -161,6 +169,44 @@ fn json() {
         let ran = team.jit("alice", &format!("request {what} --json --token")).run();
         assert_shape(&ran.json(), &with(answer(grant, request()), &[("token", token)]));
     }
+}
+
+/// A program that asks gets a decision, whatever goes wrong: no is what happens when nothing says yes.
+#[test]
+fn what_fails_is_a_decision_too() {
+    let team = Team::new();
+    let line = "request db/staging/x read --json";
+    let none = || or_null(Shape::Word(&[]));
+    let refused = object(&[
+        ("decision", Shape::Word(&["deny"])),
+        ("grant", none()),
+        ("request", none()),
+        ("needs", Shape::List(Box::new(none()))),
+        ("reasons", reasons()),
+    ]);
+    let refuses = |what: &str, ran: &Ran, status: u8, code: &str| {
+        assert_eq!(ran.status, status, "{what}: {ran:?}");
+        assert_shape(&ran.json(), &refused);
+        let reason = &ran.json()["reasons"][0];
+        assert_eq!(reason["code"], code, "{what}");
+        let message = reason["message"].as_str().unwrap();
+        assert!(ran.err.contains(&format!("error: {message}")), "{what}: {}", ran.err);
+    };
+    let nowhere = team.jit("alice", &format!("{line} -C /nowhere")).run();
+    refuses("no repo", &nowhere, 5, "unavailable");
+    refuses("no key", &team.jit("alice", &format!("{line} --key nowhere")).run(), 5, "unavailable");
+    let named = format!("{line} --key {}/.ssh/id_ed25519", team.home("mallory").display());
+    refuses("nobody's key", &team.jit("mallory", &named).run(), 1, "unknown-subject");
+    let token = team.jit("alice", &format!("{line} --key nowhere --token")).run();
+    assert_shape(&token.json(), &with(refused.clone(), &[("token", none())]));
+    let folder = team.repo().join(".git/objects");
+    let kept = team.repo().join(".git/kept");
+    std::fs::rename(&folder, &kept).unwrap();
+    refuses("no objects", &team.jit("alice", line).run(), 5, "unavailable");
+    std::fs::rename(&kept, &folder).unwrap();
+    team.request("alice", "db/staging/x read");
+    team.git(&["update-ref", "refs/heads/jit/audit", "refs/heads/jit/audit^"]);
+    refuses("a rewritten log", &team.jit("alice", line).run(), 4, "log-rewritten");
 }
 
 fn request_list() -> Shape {

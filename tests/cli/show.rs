@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 
 use crate::support::Team;
+use crate::support::policy::{edited, policy};
 use crate::support::shape::{
     Shape, assert_shape, decision, error, grant, needs, object, or_null, reasons, request, with,
 };
@@ -33,6 +34,41 @@ fn every_kind_of_line() {
 }
 
 #[test]
+fn how_a_policy_stands() {
+    let team = Team::with(&policy(2));
+    let longer = |hours: u32| edited(policy(2), "policies/all.toml", "max = \"4h\"", &format!("max = \"{hours}h\""));
+    let publish = |who: &str| {
+        let ran = team.jit(who, "policy publish --yes --json").run();
+        assert_eq!(ran.status, 3);
+        ran.json()["id"].as_str().unwrap().to_owned()
+    };
+    let stands = |id: &str| team.jit("carol", &format!("show {id} --json")).run().json()["state"].clone();
+    let status = team.jit("alice", "policy status --json").run().json();
+    let first = status["proposed"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(stands(&first), "proposed");
+    team.approve("bob", &first);
+    assert_eq!(stands(&first), "in-force");
+    team.commit(&longer(5));
+    let second = publish("alice");
+    team.commit(&longer(6));
+    let third = publish("bob");
+    assert_eq!(
+        (stands(&first), stands(&second), stands(&third)),
+        ("in-force".into(), "proposed".into(), "proposed".into())
+    );
+    team.jit("carol", &format!("show {third}")).show();
+    team.approve("alice", &third);
+    assert_eq!(
+        (stands(&first), stands(&second), stands(&third)),
+        ("superseded".into(), "dead".into(), "in-force".into())
+    );
+    for id in [&first, &second, &third] {
+        team.jit("carol", &format!("show {id}")).show();
+    }
+    assert_snapshot!(team.transcript());
+}
+
+#[test]
 fn refusals() {
     let team = Team::new();
     let id = team.request("alice", "db/staging/x read");
@@ -43,6 +79,9 @@ fn refusals() {
         (format!("show {id}0"), 2),
         (format!("show {}", "0".repeat(16)), 1),
         ("show '\u{1b}[2J'".to_owned(), 2),
+        // That it is no id comes before that it is too short a one.
+        ("token zzz".to_owned(), 2),
+        ("approve zzz --yes".to_owned(), 2),
     ] {
         assert_eq!(team.jit("alice", &line).show().status, status, "{line}");
     }
@@ -60,6 +99,10 @@ fn json() {
         ("at", Shape::Time),
         ("verdict", Shape::Word(&["effect", "without-effect", "inert"])),
         ("reason", or_null(Shape::Text)),
+        (
+            "state",
+            or_null(Shape::Word(&["proposed", "in-force", "superseded", "dead", "holds", "lifted", "open", "closed"])),
+        ),
         ("line", Shape::Text),
     ]);
     let shown = with(

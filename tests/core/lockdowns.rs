@@ -118,6 +118,30 @@ fn a_lockdown_and_its_lift() {
     assert_eq!(log.answer("bob", "db/x", "write"), "allow granted");
 }
 
+/// Once a lockdown is lifted, nobody is to sign for another lift of it: what others had open is closed. One of another
+/// lockdown stays open.
+#[test]
+fn a_lift_closes_the_other_lifts_of_its_lockdown() {
+    let Scene { mut log, .. } = scene();
+    let locked = log.lockdown("sid", "bob", "db/**");
+    let elsewhere = log.lockdown("sid", "bob", "web");
+    let open = [log.lift("alice", locked), log.lift("ann", locked), log.lift("amy", locked)];
+    let other = log.lift("alice", elsewhere);
+    assert_eq!(log.view().lifts().count(), 4);
+    log.approve("alice", open[2]);
+    assert!(log.view().lockdown(&locked).unwrap().lifted.is_some());
+    let left: Vec<_> = log.view().lifts().map(|lift| lift.id).collect();
+    assert_eq!(left, [other]);
+    for lift in open {
+        log.approve("ann", lift);
+        assert_eq!(log.last(), "without effect: the lift has taken effect already, or never can");
+    }
+    log.lift("ann", locked);
+    assert_eq!(log.last(), "without effect: that lockdown is lifted already");
+    log.approve("amy", other);
+    assert!(log.view().lockdown(&elsewhere).unwrap().lifted.is_some());
+}
+
 /// A lift takes the threshold of those who are maintainers where it is counted, by keys still theirs.
 #[test]
 fn a_lift_needs_the_threshold() {

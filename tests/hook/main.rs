@@ -18,6 +18,7 @@ mod lab;
 #[cfg(test)]
 mod pushes;
 #[cfg(test)]
+#[path = "../support/server.rs"]
 mod server;
 #[cfg(test)]
 mod transports;

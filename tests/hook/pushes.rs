@@ -35,6 +35,18 @@ fn attacks(lab: &Lab) -> Vec<Attack> {
         attack("reorder", segments(&reordered, 0), &[], "it reorders the lines from line"),
         attack("nothing new", vec![], &[], "it adds no line"),
         attack("half a line", vec![Entry::file(&segment_path(0), b"x")], &[], "is void"),
+        attack(
+            "many lines",
+            segments(&[lines.clone(), vec![Vec::new(); 257]].concat(), 0),
+            &[],
+            "more than 256 lines at once",
+        ),
+        attack(
+            "large lines",
+            segments(&[lines.clone(), vec![vec![b'x'; 60_000]; 18]].concat(), 0),
+            &[],
+            "more than 1024 KiB of lines at once",
+        ),
         attack("stray file", with("README.md", b"hello\n"), &[], "it holds `README.md`"),
         attack("escapes", with("audit/\u{1b}[2J\u{202e}", b"x\n"), &[], "\\u{1b}[2J\\u{202e}"),
         attack("changed policy", with("policy/0000000001/jit.toml", b"format = 1\n"), &[], "it changes the policy in"),

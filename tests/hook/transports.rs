@@ -1,6 +1,5 @@
 //! Two people over each transport: their appends get in, by `git` and by `jit`, and everything void is refused.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +8,7 @@ use crate::forge::BRANCH;
 use crate::host::Host;
 use crate::lab::{Lab, Said};
 use crate::pushes::assert_attacks_are_refused;
-use crate::server::{Server, program};
+use crate::server::{account, http, sshd};
 
 /// Who pushes: they may ask for access, and each has a key.
 const PEOPLE: [&str; 2] = ["carol", "dave"];
@@ -79,38 +78,11 @@ fn over_a_path() {
 fn over_ssh_with_git_shell() {
     let host = Host::new();
     let folder = host.lab.path("sshd");
-    let (sshd, shell) = (program("sshd", "openssh-server"), program("git-shell", "git"));
-    fs::create_dir(&folder).unwrap();
-    let user = String::from_utf8(host.lab.run("id", &["-un"], b"")).unwrap().trim_end().to_owned();
-    if user == "root" {
-        // As root it gives up its rights in there, and Debian makes it only when its own sshd starts.
-        fs::create_dir_all("/run/sshd").unwrap();
-    }
     host.lab.make_key("host");
+    let people = PEOPLE.map(|who| (who, host.lab.public_key(who)));
+    let server = sshd(&folder, &host.lab.key("host"), &host.lab.path("home"), &people);
     let path = |path: &Path| path.to_str().unwrap().to_owned();
-    let authorized = PEOPLE.iter().fold(String::new(), |mut text, who| {
-        let run = format!(
-            "env PATH='{}' HOME='{}' GIT_CONFIG_NOSYSTEM=1 JIT_USER={who} '{}' -c \\\"$SSH_ORIGINAL_COMMAND\\\"",
-            std::env::var("PATH").unwrap(),
-            path(&host.lab.path("home")),
-            path(&shell)
-        );
-        let _ = writeln!(text, "restrict,command=\"{run}\" {}", host.lab.public_key(who));
-        text
-    });
-    fs::write(folder.join("authorized_keys"), authorized).unwrap();
-    let server = Server::start("Server listening on", |port| {
-        let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nPidFile none\nAuthorizedKeysFile {}\nStrictModes no\n\
-             PermitRootLogin prohibit-password\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\n",
-            path(&host.lab.key("host")),
-            path(&folder.join("authorized_keys"))
-        );
-        fs::write(folder.join("sshd_config"), config).unwrap();
-        let mut command = host.lab.command(sshd.to_str().unwrap());
-        command.args(["-D", "-e", "-f"]).arg(folder.join("sshd_config"));
-        command
-    });
+    let user = account();
     let known = format!("[127.0.0.1]:{} {}\n", server.port, host.lab.public_key("host"));
     fs::write(folder.join("known_hosts"), known).unwrap();
     let way = Way {
@@ -133,36 +105,8 @@ fn over_ssh_with_git_shell() {
 fn over_http_behind_git_http_backend() {
     let host = Host::new();
     let folder = host.lab.path("lighttpd");
-    let lighttpd = program("lighttpd", "lighttpd");
-    fs::create_dir(&folder).unwrap();
-    fs::write(folder.join("users"), "carol:pw-of-carol\ndave:pw-of-dave\n").unwrap();
-    let backend = format!("{}/git-http-backend", host.lab.git(&["--exec-path"]));
-    let server = Server::start("server started", |port| {
-        let config = format!(
-            r#"server.modules = ("mod_alias", "mod_setenv", "mod_auth", "mod_authn_file", "mod_cgi")
-server.bind = "127.0.0.1"
-server.port = {port}
-server.document-root = "{folder}"
-alias.url = ("/git" => "{backend}")
-cgi.assign = ("" => "")
-setenv.set-environment = (
-    "GIT_PROJECT_ROOT" => "{root}", "GIT_HTTP_EXPORT_ALL" => "1", "GIT_CONFIG_NOSYSTEM" => "1",
-    "PATH" => "{path}", "HOME" => "{home}"
-)
-auth.backend = "plain"
-auth.backend.plain.userfile = "{folder}/users"
-auth.require = ("/git" => ("method" => "basic", "realm" => "git", "require" => "valid-user"))
-"#,
-            folder = folder.display(),
-            root = folder.parent().unwrap().display(),
-            path = std::env::var("PATH").unwrap(),
-            home = host.lab.path("home").display(),
-        );
-        fs::write(folder.join("lighttpd.conf"), config).unwrap();
-        let mut command = host.lab.command(lighttpd.to_str().unwrap());
-        command.args(["-D", "-f"]).arg(folder.join("lighttpd.conf"));
-        command
-    });
+    let people = [("carol", "pw-of-carol"), ("dave", "pw-of-dave")];
+    let server = http(&folder, host.bare().parent().unwrap(), &host.lab.path("home"), &people);
     let url = |who: &str| format!("http://{who}:pw-of-{who}@127.0.0.1:{}/git/access.git", server.port);
     let way = Way { url: &url, dress: &|_, _| {} };
     assert_two_people_can_push(&host, &way, true);

@@ -147,6 +147,54 @@ fn attacks_from(lab: &Lab, commit: &str) -> Vec<Attack> {
     attacks(lab)
 }
 
+/// A few kilobytes of objects, made by stock git: one file of the longest lines under every name of four folders. Read
+/// as a log they would be a gigabyte of lines, and no gate could walk past them.
+#[test]
+fn a_commit_that_stands_for_a_gigabyte_is_void() {
+    let lab = lab_with_grants();
+    let lines = lab.lines();
+    let (tip, verified) = (lab.tip(), lab.verify());
+    let tree_of = |entries: &str| {
+        let made = lab.run("git", &["mktree"], entries.as_bytes());
+        String::from_utf8(made).unwrap().trim_end().to_owned()
+    };
+    let blob_of = |bytes: &[u8]| {
+        let made = lab.run("git", &["hash-object", "-w", "--stdin"], bytes);
+        String::from_utf8(made).unwrap().trim_end().to_owned()
+    };
+    let mut first: Vec<u8> = lines.iter().flat_map(|line| [line.as_slice(), b"\n"].concat()).collect();
+    first.extend(b"\n".repeat(64 - lines.len()));
+    let first = blob_of(&first);
+    for (size, reason) in
+        [(64 << 10, "it adds more than 1024 KiB of lines at once"), (0, "it adds more than 256 lines")]
+    {
+        let same = blob_of(&[vec![b'x'; size], vec![b'\n']].concat().repeat(64));
+        let folders = (0..4).map(|folder| {
+            let segments = (0..64).map(|segment| {
+                let start = folder * 4096 + segment * 64;
+                format!("100644 blob {}\t{start:010}.jsonl\n", if start == 0 { &first } else { &same })
+            });
+            format!("040000 tree {}\t{:010}\n", tree_of(&segments.collect::<String>()), folder * 4096)
+        });
+        let folders = tree_of(&folders.collect::<String>());
+        let audit = tree_of(&format!("040000 tree {folders}\t0000000000\n"));
+        let policy = lab.git(&["rev-parse", &format!("{tip}:policy")]);
+        let tree = tree_of(&format!("040000 tree {audit}\taudit\n040000 tree {policy}\tpolicy\n"));
+        let void = lab.git(&["commit-tree", "-m", "hello", "-p", &tip, &tree]);
+        lab.git(&["update-ref", BRANCH, &void]);
+        let pushed = lab.run("git", &["pack-objects", "--revs", "--stdout"], format!("{void}\n^{tip}\n").as_bytes());
+        assert!(pushed.len() < 10_000, "{} bytes", pushed.len());
+        assert_gates_hold(&lab);
+        let now = lab.verify();
+        assert_eq!((&now["size"], &now["root"]), (&verified["size"], &verified["root"]));
+        assert_eq!(now["void"][0]["commit"].as_str(), Some(&*void));
+        assert!(now["void"][0]["reason"].as_str().unwrap().contains(reason), "{now}");
+    }
+    lab.request("carol", &["db/prod/orders", "read"], 0);
+    assert_eq!(lab.lines().len(), lines.len() + 1);
+    assert_gates_hold(&lab);
+}
+
 #[test]
 fn an_empty_line_is_a_line() {
     let lab = lab_with_grants();

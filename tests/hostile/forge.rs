@@ -231,10 +231,17 @@ impl Lab {
         self.git(&["rev-parse", branch])
     }
 
-    /// Appends lines to the branch, in one commit.
+    /// Appends lines to the branch, in one commit, or in several where they are more than one may append.
     #[track_caller]
     pub(crate) fn push<L: AsRef<[u8]>>(&self, new: &[L]) -> String {
-        self.push_with(new, &[])
+        let mut lines = self.lines();
+        let mut tip = self.tip();
+        for some in new.chunks(64) {
+            let from = lines.len();
+            lines.extend(some.iter().map(|line| line.as_ref().to_vec()));
+            tip = self.commit(BRANCH, &[&tip], &segments(&lines, from), &[]);
+        }
+        tip
     }
 
     /// Appends lines to the branch, in one commit with these files.

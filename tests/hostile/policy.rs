@@ -165,7 +165,14 @@ fn a_policy_that_does_not_load_grants_nothing_and_the_next_one_does() {
         ("a rule twice", 1, replaced(&good, "[rule.vault]", "[rule.ssh]")),
         ("no duration", 1, replaced(&good, "duration = { max = \"1h\" }", "")),
     ];
-    let mut next = 2;
+    // The same files, published by the program: what is in force and does not load is not all there is to do.
+    lab.commit_policy(&good);
+    lab.say_policy("alice", &lab.head("alice"), 2, 0, &good);
+    lab.check("carol", "db/prod/orders", "read").exits(4).because("policy-unverified");
+    lab.jit("alice", &["policy", "publish", "--yes"]).exits(0).says("version 2 is in force and does not load");
+    lab.check("carol", "db/prod/orders", "read").exits(0);
+    lab.jit("alice", &["policy", "publish", "--yes"]).exits(0).says("Nothing to publish: version 3");
+    let mut next = 4;
     for (name, format, files) in broken {
         if name != "another format than its line says" {
             lab.commit_policy(&files);

@@ -24,7 +24,7 @@ fn every_root_and_every_line_that_vouches_for_it() {
     for resource in ["ssh/prod/a", "ssh/prod/b", "ssh/prod/c"] {
         lab.request("carol", &[resource], 3);
     }
-    // One line for each size that somebody may have seen, all in one commit, over the edge of a segment.
+    // One line for each size that somebody may have seen, as many in one commit as may be, over the edge of a segment.
     let mut lines = lab.lines();
     let start = lines.len();
     let fields = "\"subjects\":[\"dave\"],\"resources\":[\"**\"],\"reason\":\"no right to\"";

@@ -102,7 +102,7 @@ fn a_merge_with_a_forked_first_parent_does_not_hide_the_log() {
     assert!(matches!(here.try_walk(None), Err(WalkError::Chain(ChainError::Forked(at))) if at == here.tip()));
     assert!(here.try_walk(None).unwrap_err().is_untrusted());
     let walked = here.try_walk(Some(pin)).unwrap();
-    assert_eq!((walked.lines.len(), walked.holds_pin), (3, true));
+    assert_eq!((walked.size(), walked.holds_pin), (3, true));
     assert_eq!(walked.voids, [(here.tip(), Void::Merge(2))]);
 
     // A merge of the log with an older part of itself, and with something unrelated, is void and no more.

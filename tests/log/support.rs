@@ -157,6 +157,8 @@ impl Here {
 
     /// The lines as text.
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.walk().lines.into_iter().map(|line| String::from_utf8(line).unwrap()).collect()
+        let walked = self.walk();
+        let lines = walked.segments(&self.repo).flat_map(Result::unwrap);
+        lines.map(|line| String::from_utf8(line).unwrap()).collect()
     }
 }

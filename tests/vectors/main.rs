@@ -8,7 +8,8 @@
 //!   `id` if it has one, and `expect: ok KIND`, `malformed` (with `why`, the place included) or `bad-signature`;
 //! - *a log*: per line a `line`, its `verdict`, and after a policy the `file`s that stand with it, as a path and a JSON
 //!   string; then the `root` over all, and what gates say: `check` and its `answer`;
-//! - *a tree*: a policy's files, what `sha256sum` prints and the digest; a log's paths and git's names for its trees.
+//! - *a tree*: a policy's files, what `sha256sum` prints and the digest; a log's paths and git's names for its trees; the
+//!   tree of a commit that adds to the one `before` it, with `expect: ok append`, or `void` and why.
 //!
 //! What fuzzing starts from, `fuzz/seeds/*/vector-*`, is cut from them. The files are made by this code from fixed keys and compared byte for byte; `JIT_BLESS=1 cargo test --test vectors`
 //! writes them anew. A change in them is a change of a format, or of what it means.

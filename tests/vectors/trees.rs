@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use jit::core::hash::Hash;
 use jit::core::history::append::{NewLine, build};
 use jit::core::history::judge::{judge_append, judge_first};
-use jit::core::history::object::{CommitHead, MODE_FOLDER, Objects, Oid, TreeEntry, Writer, encode_tree, parse_tree};
-use jit::core::history::segment::{Tail, path_of_line, read_lines};
+use jit::core::history::object::{
+    CommitHead, MODE_FILE, MODE_FOLDER, Objects, Oid, TreeEntry, Writer, encode_tree, parse_tree,
+};
+use jit::core::history::segment::{Tail, TreeError, path_of_line, read_segment_at, segment_starts};
 use jit::core::policy::PolicyFiles;
 use jit::core::statement::policy_digest;
 
@@ -44,7 +46,60 @@ pub(crate) fn vectors() -> Vec<Vector> {
             log.policy("alice", &org().people("frank"));
             log
         }),
+        append("append-lines-most", "As many lines as one commit may add: 256.", 256, 0, "ok append"),
+        append("append-lines-too-many", "One line more.", 257, 0, "void it adds more than 256 lines at once"),
+        append(
+            "append-bytes-most",
+            "As many bytes as one commit may add, LFs included: 1 MiB.",
+            64,
+            16_383,
+            "ok append",
+        ),
+        append(
+            "append-bytes-too-many",
+            "A byte more in each line.",
+            64,
+            16_384,
+            "void it adds more than 1024 KiB of lines at once",
+        ),
     ]
+}
+
+/// A commit that adds `count` equal lines of `length` bytes to a genesis, and whether it is an append.
+fn append(name: &str, about: &str, count: usize, length: usize, expect: &str) -> Vector {
+    let genesis = Log::new(&["alice"], 1);
+    let store = Store::default();
+    let old = build(&store, None, &[NewLine::plain(genesis.line(0))], &policy_digest).expect("an appender builds this");
+    let line = "a".repeat(length);
+    let mut lines = vec![genesis.line(0).to_vec()];
+    lines.extend(vec![line.clone().into_bytes(); count]);
+    let mut folder = Vec::new();
+    for (lines, start) in lines.chunks(64).zip((0..).step_by(64)) {
+        let bytes: Vec<u8> = lines.iter().flat_map(|line| [line.as_slice(), b"\n"].concat()).collect();
+        let oid = store.write_blob(&bytes).expect("it is kept");
+        folder.push(TreeEntry { name: format!("{start:010}.jsonl").into_bytes(), mode: MODE_FILE, oid });
+    }
+    for name in ["0000000000", "0000000000", "audit"] {
+        let oid = store.write_tree(&folder).expect("it is kept");
+        folder = vec![TreeEntry { name: name.into(), mode: MODE_FOLDER, oid }];
+    }
+    let tree = store.write_tree(&folder).expect("it is kept");
+    let said = match judge_append(&store, &old, tree, &policy_digest) {
+        Ok(_) => "ok append".to_owned(),
+        Err(TreeError::Void(why)) => format!("void {why}"),
+        Err(TreeError::Objects(why)) => unreachable!("{name}: {why}"),
+    };
+    assert_eq!(said, expect, "{name}");
+    let line = if line.is_empty() { String::new() } else { format!(", each {length} times `a`") };
+    let mut vector = Vector::new(name, about, expect)
+        .with("line", String::from_utf8_lossy(genesis.line(0)))
+        .with("before", old.tree)
+        .with("added", format!("{count} lines{line}"))
+        .with("tree", tree);
+    for entry in store.list(tree, "") {
+        vector = vector.with("entry", entry);
+    }
+    vector
 }
 
 /// A log of `size` lines, most of them as short as can be: what is no statement is a line all the same.
@@ -136,7 +191,7 @@ impl Writer for Store {
 }
 
 /// The lines and files of a log, and every entry of the tree that holds them. Each line is appended by itself, and the
-/// tree is the same when all but the first come at once.
+/// tree is the same when all but the first come 64 at once.
 fn log(name: &str, about: &str, log: &Log) -> Vector {
     let store = Store::default();
     let new = |index: u64| {
@@ -156,9 +211,11 @@ fn log(name: &str, about: &str, log: &Log) -> Vector {
     }
     if log.size() > 1 {
         let rest: Vec<NewLine> = (1..log.size()).map(new).collect();
-        assert_eq!(append(Some(&first), &rest), tail, "{name}");
+        let many = rest.chunks(64).fold(first, |old, lines| append(Some(&old), lines));
+        assert_eq!(many, tail, "{name}");
     }
-    let read = read_lines(&store, &tail, 0).expect("the log can be read");
+    let segments = segment_starts(tail.size).map(|start| read_segment_at(&store, &tail, start));
+    let read: Vec<Vec<u8>> = segments.flat_map(|lines| lines.expect("the log can be read")).collect();
     assert_eq!((tail.size, read.as_slice()), (log.size(), log.lines()), "{name}");
     let mut vector = Vector::new(name, about, "ok tree");
     for index in 0..log.size() {

@@ -60,7 +60,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ExportArgs) -> anyhow::Result<Exi
 }
 
 fn jsonl(cx: &mut Context<'_>, ledger: &Ledger) -> anyhow::Result<Exit> {
-    for (index, (line, verdict)) in (0..).zip(ledger.lines.iter().zip(&ledger.verdicts)) {
+    ledger.each_line(|index, line, verdict| {
         let parsed = Line::parse(line).ok();
         let body = parsed.as_ref().and_then(|line| serde_json::from_str(line.body_text()).ok());
         let (word, reason) = verdict_fields(verdict);
@@ -76,15 +76,15 @@ fn jsonl(cx: &mut Context<'_>, ledger: &Ledger) -> anyhow::Result<Exit> {
             body,
             sig: parsed.as_ref().map(|line| line.signature().to_base64()),
             bytes: parsed.is_none().then(|| line.iter().map(|byte| format!("{byte:02x}")).collect()),
-        })?;
-    }
+        })
+    })?;
     Ok(Exit::Done)
 }
 
 fn csv(cx: &mut Context<'_>, ledger: &Ledger) -> anyhow::Result<Exit> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(["index", "id", "type", "by", "at", "verdict", "summary"])?;
-    for (index, (line, verdict)) in (0_u64..).zip(ledger.lines.iter().zip(&ledger.verdicts)) {
+    ledger.each_line(|index, line, verdict| {
         let mut cells = vec![index.to_string()];
         match Line::parse(line) {
             Ok(parsed) => {
@@ -98,7 +98,8 @@ fn csv(cx: &mut Context<'_>, ledger: &Ledger) -> anyhow::Result<Exit> {
             }
         }
         writer.write_record(cells.iter().map(|cell| csv_safe(cell).into_owned()))?;
-    }
+        Ok(())
+    })?;
     let bytes = writer.into_inner().map_err(|why| anyhow::anyhow!("{why}"))?;
     let text = String::from_utf8(bytes)?;
     cx.print(text.trim_end())?;

@@ -4,14 +4,18 @@ use serde::Serialize;
 
 use super::summary;
 use crate::cli::context::Context;
-use crate::cli::exit::Exit;
+use crate::cli::exit::{Exit, Failure};
 use crate::cli::ledger::{describe_verdict, verdict_fields};
 use crate::cli::render;
 use crate::core::ledger::Verdict;
 use crate::core::name::Name;
-use crate::core::statement::Line;
+use crate::core::policy::{did_you_mean, nearest};
+use crate::core::statement::{Body, Line};
 
 /// Show the log, line by line, with what each line is worth
+///
+/// An inert line is a leaf of the tree and nothing more: it has no id that anything could refer to, so with --json its
+/// `id` is null, and what is no line at all has no `at`, `by` and `type` either.
 #[derive(clap::Args, Debug)]
 pub(in crate::cli) struct LogArgs {
     /// Only lines by this identity
@@ -46,13 +50,23 @@ struct Row {
 pub(super) fn run(cx: &mut Context<'_>, args: &LogArgs) -> anyhow::Result<Exit> {
     let ledger = cx.ledger()?;
     let mut rows: Vec<Row> = Vec::new();
-    for (index, (line, verdict)) in (0..).zip(ledger.lines.iter().zip(&ledger.verdicts)) {
+    let mut is_known = args.kind.as_ref().is_none_or(|kind| Body::KINDS.contains(&kind.as_str()));
+    ledger.each_line(|index, line, verdict| {
         let row = row(index, line, verdict);
         let by = args.by.as_ref().is_none_or(|by| row.by.as_deref() == Some(by.as_str()));
         let kind = args.kind.as_ref().is_none_or(|kind| row.kind.as_deref() == Some(kind.as_str()));
+        // Lines of a newer program may be of a type that this one does not know.
+        is_known |= kind;
         if by && kind {
             rows.push(row);
         }
+        Ok(())
+    })?;
+    if let Some(kind) = args.kind.as_ref().filter(|_| !is_known) {
+        let near = nearest(kind.as_str(), Body::KINDS).map(did_you_mean);
+        let all = format!("the types are {}", Body::KINDS.join(", "));
+        let help = near.map_or(all.clone(), |near| format!("{near} {all}"));
+        return Err(Failure::usage(format!("`{kind}` is no type of line")).help(help).into());
     }
     if let Some(last) = args.last {
         rows.drain(..rows.len().saturating_sub(last));

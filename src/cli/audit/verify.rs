@@ -1,9 +1,7 @@
 //! `jit audit verify`: the whole history, from the genesis, believing nothing that was computed before.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::cli::context::{Context, shown};
@@ -63,21 +61,11 @@ pub(super) fn run(cx: &mut Context<'_>, args: &VerifyArgs) -> anyhow::Result<Exi
         }
         None => None,
     };
-    let bar = progress_bar(cx);
-    let ledger = cx.ledger_with_progress(&mut |done, total| {
-        if bar.length() != Some(total) {
-            let style = ProgressStyle::with_template("verifying {bar:30} {pos}/{len} lines, {eta} left");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.set_length(total);
-        }
-        bar.set_position(done);
-    });
-    bar.finish_and_clear();
-    let ledger = ledger?;
+    let ledger = cx.ledger()?;
     if let Some(minimum) = known {
         pin::check_minimum(&ledger.view, &minimum, "the one that --known names")?;
     }
-    let verified = report(&ledger);
+    let verified = report(&ledger)?;
     let exit =
         if args.strict && !(verified.inert.is_empty() && verified.void.is_empty()) { Exit::Denied } else { Exit::Done };
     if cx.json() {
@@ -112,15 +100,15 @@ pub(super) fn run(cx: &mut Context<'_>, args: &VerifyArgs) -> anyhow::Result<Exi
     Ok(exit)
 }
 
-fn report(ledger: &Ledger) -> Verified {
+fn report(ledger: &Ledger) -> anyhow::Result<Verified> {
     let mut statements: BTreeMap<String, u64> = BTreeMap::new();
     let mut inert = Vec::new();
     let mut without_effect = 0;
-    for (index, (line, verdict)) in (0..).zip(ledger.lines.iter().zip(&ledger.verdicts)) {
+    ledger.each_line(|index, line, verdict| {
         match verdict {
             Verdict::Inert(why) => {
                 inert.push(InertJson { index, reason: why.to_string() });
-                continue;
+                return Ok(());
             }
             Verdict::WithoutEffect(_) => without_effect += 1,
             Verdict::Effect => {}
@@ -128,8 +116,9 @@ fn report(ledger: &Ledger) -> Verified {
         if let Ok(line) = Line::parse(line) {
             *statements.entry(line.unverified().kind().to_owned()).or_default() += 1;
         }
-    }
-    Verified {
+        Ok(())
+    })?;
+    Ok(Verified {
         size: ledger.view.size(),
         root: ledger.view.root().map(|root| root.to_string()).unwrap_or_default(),
         genesis: ledger.genesis_id().to_string(),
@@ -142,18 +131,5 @@ fn report(ledger: &Ledger) -> Verified {
             .iter()
             .map(|(commit, why)| VoidJson { commit: commit.to_string(), reason: why.to_string() })
             .collect(),
-    }
-}
-
-/// Shows how far it is, on a terminal; nothing elsewhere.
-fn progress_bar(cx: &Context<'_>) -> ProgressBar {
-    if !cx.world.stderr_is_terminal() || cx.quiet() {
-        return ProgressBar::hidden();
-    }
-    // How many lines there are is known once all commits are read.
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("reading the commits {spinner}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
+    })
 }

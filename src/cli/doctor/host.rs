@@ -76,7 +76,7 @@ fn compare(
     };
     if tip == known.tip {
         // Here may be less than another clone on this machine has seen; then there is too.
-        known.expected.open_at(repo, tip, &mut |_, _| {})?;
+        known.expected.open_at(cx.world, repo, tip)?;
         report.fine("host log", "the same as here");
         return Ok(());
     }
@@ -87,12 +87,12 @@ fn compare(
     // A repo of its own, so that nothing else comes to see those objects.
     let there = Repo::open(&repo.shown_path())?;
     there.add_objects(scratch.path())?;
-    let shown = open_unpinned(&there, tip, known.expected.genesis)?;
+    let shown = open_unpinned(cx.world, &there, tip, known.expected.genesis)?;
     let (here, there_view) = (&known.opened.view, &shown.view);
     let (size, there_size) = (here.size(), there_view.size());
     if there_view.root_at(size) == here.root() {
         // Even so it has to hold the commit that is pinned.
-        known.expected.open_at(&there, tip, &mut |_, _| {})?;
+        known.expected.open_at(cx.world, &there, tip)?;
         match there_size - size {
             0 => report.fine("host log", "the same lines as here"),
             more => {

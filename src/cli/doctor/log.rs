@@ -19,6 +19,7 @@ use crate::edge::config::Config;
 use crate::edge::git::Repo;
 use crate::edge::inspect;
 use crate::edge::remote::{self, Remote};
+use crate::edge::world::World;
 
 /// The log, as far as it verifies.
 pub(super) struct Known {
@@ -34,7 +35,7 @@ pub(super) struct Known {
 pub(super) fn look(cx: &mut Context<'_>, config: &Config, repo: &Repo, report: &mut Report) -> Option<Known> {
     let remote = report.take("remote", remote::find(repo))?;
     say_remote(repo, remote.as_ref(), report);
-    let known = match read(config, repo, remote.as_ref()) {
+    let known = match read(cx.world, config, repo, remote.as_ref()) {
         Ok(known) => known,
         Err(why) => {
             let failure = Failure::from_error(&why);
@@ -93,7 +94,7 @@ fn say_remote(repo: &Repo, remote: Option<&Remote>, report: &mut Report) {
 }
 
 /// Reads the log without touching anything.
-fn read(config: &Config, repo: &Repo, remote: Option<&Remote>) -> anyhow::Result<Known> {
+fn read(world: &World, config: &Config, repo: &Repo, remote: Option<&Remote>) -> anyhow::Result<Known> {
     let Some((tip, is_remote)) = log_ref(repo, remote)? else {
         return Err(gone_log(config, repo)?.unwrap_or_else(|| no_log(repo)).into());
     };
@@ -101,11 +102,11 @@ fn read(config: &Config, repo: &Repo, remote: Option<&Remote>) -> anyhow::Result
     let pin = genesis.map(|genesis| config.pin(&genesis)).transpose()?.flatten();
     let minimums = genesis.map(|genesis| config.minimums(&genesis)).transpose()?.unwrap_or_default();
     let expected = Expected { genesis, pin, minimums };
-    let opened = match expected.open_at(repo, tip, &mut |_, _| {}) {
+    let opened = match expected.open_at(world, repo, tip) {
         Ok(opened) => opened,
         // What is in a clone may be older than what another clone here has seen: every command fetches, and looks again.
         Err(why) if is_remote => {
-            let opened = open_unpinned(repo, tip, genesis)?;
+            let opened = open_unpinned(world, repo, tip, genesis)?;
             let is_behind = pin.is_some_and(|pin| opened.view.size() < pin.size);
             if is_behind { opened } else { return Err(why) }
         }
@@ -247,7 +248,7 @@ fn age(cx: &Context<'_>, config: &Config, repo: &Repo, remote: Option<&Remote>, 
 }
 
 /// Verifies the log at another commit, as if this machine had seen nothing of it.
-pub(super) fn open_unpinned(repo: &Repo, tip: Oid, genesis: Option<Hash>) -> anyhow::Result<Opened> {
+pub(super) fn open_unpinned(world: &World, repo: &Repo, tip: Oid, genesis: Option<Hash>) -> anyhow::Result<Opened> {
     let expected = Expected { genesis, pin: None, minimums: Vec::new() };
-    expected.open_at(repo, tip, &mut |_, _| {})
+    expected.open_at(world, repo, tip)
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::cli::context::{Context, shown};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::render;
-use crate::core::policy::{Diagnostic, PolicyFiles};
+use crate::core::policy::{Diagnostic, FOLDERS, Kind, Severity, is_policy_path};
 use crate::edge::git::Repo;
 use crate::edge::policy_tree;
 
@@ -26,8 +26,12 @@ struct Lint<'a> {
 }
 
 pub(super) fn run(cx: &mut Context<'_>, args: &LintArgs) -> anyhow::Result<Exit> {
-    let files = read_folder(cx, args.folder.as_deref())?;
-    let (policy, findings) = super::check(&files);
+    let folder = folder(cx, args.folder.as_deref())?;
+    let (files, rejected) = policy_tree::look_through(&folder)?;
+    let (policy, mut findings) = super::check(&files);
+    findings.extend(rejected.iter().map(|path| no_policy_file(path)));
+    findings.sort_by(|one, other| one.path.cmp(&other.path));
+    let policy = policy.filter(|_| rejected.is_empty());
     let errors = super::errors_in(&findings);
     if cx.json() {
         cx.print_json(&Lint { ok: errors == 0, findings: &findings })?;
@@ -55,16 +59,32 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LintArgs) -> anyhow::Result<Exit>
     Ok(if errors == 0 { Exit::Done } else { Exit::Denied })
 }
 
-/// Reads the policy files of a folder, or of the work tree around the current one.
-pub(super) fn read_folder(cx: &Context<'_>, folder: Option<&Path>) -> anyhow::Result<PolicyFiles> {
-    let folder = match folder {
+/// Returns the folder that is named, or the work tree around the current one.
+pub(super) fn folder(cx: &Context<'_>, named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let folder = match named {
         Some(folder) => cx.world.cwd().join(folder),
         None => work_tree(cx)?,
     };
-    if !folder.is_dir() {
-        return Err(Failure::unavailable(format!("there is no folder `{}`", shown(&folder))).into());
+    match folder.is_dir() {
+        true => Ok(folder),
+        false => Err(Failure::unavailable(format!("there is no folder `{}`", shown(&folder))).into()),
     }
-    Ok(policy_tree::read_folder(&folder)?)
+}
+
+/// Says that something can't be published under its name, or is no plain file.
+fn no_policy_file(path: &str) -> Diagnostic {
+    let why = if is_policy_path(path) { "it is no plain file" } else { "that is no name of a policy file" };
+    Diagnostic {
+        severity: Severity::Error,
+        kind: Kind::Fault,
+        path: path.to_owned(),
+        span: None,
+        message: format!("this can't be published: {why}"),
+        help: Some(format!(
+            "under {}/ stand only `*.toml` files, with names of a-z, 0-9, `.`, `_` and `-`",
+            FOLDERS.join("/, ")
+        )),
+    }
 }
 
 /// The work tree around the current folder, even where there is no log yet.

@@ -9,8 +9,9 @@ use crate::cli::render;
 use crate::cli::statement::{self, Insist};
 use crate::cli::verdict::deciders;
 use crate::core::history::object::Oid;
-use crate::core::ledger::{changes_deciders, foresee};
-use crate::core::policy::{self, Policy, PolicyFiles};
+use crate::core::ledger::{Loaded, PolicyRecord, changes_deciders, foresee};
+use crate::core::policy::{self, FORMAT, Policy, PolicyFiles};
+use crate::core::reason::Code;
 use crate::core::statement::{PolicyProposal, What};
 use crate::core::view::View;
 use crate::edge::policy_tree::{dirty_policy_paths, read_policy_tree};
@@ -23,9 +24,6 @@ pub(in crate::cli) struct PublishArgs {
     /// The commit to take it from
     #[arg(value_name = "COMMIT", default_value = "HEAD")]
     commit: String,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
 }
 
 #[derive(Serialize)]
@@ -49,7 +47,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &PublishArgs) -> anyhow::Result<Ex
     }
     let commit = ledger.repo.resolve_commit(&args.commit)?;
     let mut me = cx.me(&ledger)?;
-    publish(cx, &mut ledger, &mut me, commit, args.yes)
+    publish(cx, &mut ledger, &mut me, commit)
 }
 
 /// Runs the tests of a policy that loads; one that does not say what they expect is not published.
@@ -76,7 +74,6 @@ pub(in crate::cli) fn publish(
     ledger: &mut Ledger,
     me: &mut Me,
     commit: Oid,
-    yes: bool,
 ) -> anyhow::Result<Exit> {
     let files = read_policy_tree(&ledger.repo, commit)?;
     let Some(policy) = super::load_and_report(cx, &files) else {
@@ -87,7 +84,15 @@ pub(in crate::cli) fn publish(
     pass_tests(cx, &policy, &files)?;
     let digest = files.digest();
     let before = ledger.view.policy_record().cloned();
-    if let Some(before) = before.as_ref().filter(|before| before.digest == digest) {
+    if let Some(before) = before.as_ref().filter(|before| before.digest == digest && is_loaded(before)) {
+        if let Some(format) = ledger.view.format_above() {
+            let text = format!(
+                "version {} with just these files is in force, but nothing is decided by it: a policy of format {format} \
+                 was in force before, and this program knows none above {}",
+                before.version, FORMAT
+            );
+            return Err(Failure::untrusted(Code::PolicyUnsupported, text).help("upgrade jit").into());
+        }
         let published = Published { id: None, version: before.version, digest: digest.to_string(), in_force: true };
         if cx.json() {
             cx.print_json(&published)?;
@@ -96,12 +101,19 @@ pub(in crate::cli) fn publish(
         }
         return Ok(Exit::Done);
     }
+    if let Some((before, why)) = before.as_ref().and_then(|before| Some((before, why_not_loaded(before)?))) {
+        cx.world.warn(&format!(
+            "note: version {} is in force and does not load, so nothing is decided until a later one does: {}",
+            before.version,
+            render::safe(&why)
+        ));
+    }
     let now = cx.world.now();
     if let Some(before) = before.as_ref().filter(|before| before.at > now) {
         cx.world.warn(&format!("warning: the policy in force is dated {}, this machine's clock says {now}", before.at));
     }
     let version = before.as_ref().map_or(0, |before| before.version) + 1;
-    let proposal = PolicyProposal { version, format: policy::FORMAT, commit: commit.0, digest };
+    let proposal = PolicyProposal { version, format: FORMAT, commit: commit.0, digest };
     let statement = statement::compose(cx, ledger, me, now, What::Policy(proposal))?;
     statement::demand_effect(&foresee(&ledger.view, &statement, me.signer.public_key(), Some(&files)))?;
     let maintainers = policy.maintainers().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -119,8 +131,8 @@ pub(in crate::cli) fn publish(
     }
     let changes = super::describe_difference(ledger, &files, &commit.to_string())?;
     let text = format!("About to publish this policy as {}:\n{}\n{changes}", me.describe(), render::details(&rows));
-    cx.show_before_signing(&text, yes);
-    cx.confirm("Sign and log this policy?", yes)?;
+    cx.show_before_signing(&text);
+    cx.confirm("Sign and log this policy?")?;
     let message = format!("{} publishes policy version {version}", me.name);
     let logged = statement::say_with_files(cx, ledger, me, statement, Some(&files), &message, Insist::OnEffect)?;
     let in_force = ledger.view.policy_record().is_some_and(|policy| policy.id == logged.id);
@@ -135,6 +147,20 @@ pub(in crate::cli) fn publish(
         ))?;
     }
     Ok(if in_force { Exit::Done } else { Exit::Pending })
+}
+
+/// Tells whether the files of a policy with its threshold load.
+fn is_loaded(policy: &PolicyRecord) -> bool {
+    why_not_loaded(policy).is_none()
+}
+
+/// Says why the files of a policy with its threshold do not load, if that is so.
+fn why_not_loaded(policy: &PolicyRecord) -> Option<String> {
+    match &policy.loaded {
+        Loaded::Policy(_) => None,
+        Loaded::Broken(why) => Some(why.clone()),
+        Loaded::Unsupported => Some(format!("its format is {}, this program knows none above {FORMAT}", policy.format)),
+    }
 }
 
 /// Says whose signatures a proposal needs.

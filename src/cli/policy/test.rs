@@ -9,6 +9,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::render::{self, Role};
 use crate::core::policy::{self, Place, Policy, PolicyFiles, Tests};
 use crate::core::rehearsal::Rehearsal;
+use crate::edge::policy_tree;
 
 /// Run the policy's tests: cases, and assertions about everybody and everything
 ///
@@ -38,7 +39,7 @@ struct TestsJson {
 }
 
 pub(super) fn run(cx: &mut Context<'_>, args: &TestArgs) -> anyhow::Result<Exit> {
-    let files = super::lint::read_folder(cx, args.folder.as_deref())?;
+    let files = policy_tree::read_folder(&super::lint::folder(cx, args.folder.as_deref())?)?;
     let tests = read(cx, &files)?;
     let Some((policy, tests)) = tests else {
         return Err(Failure::denied("the policy or its tests do not load")

@@ -10,11 +10,11 @@ use std::fmt;
 use super::judge::NamedDigest;
 use super::object::{MODE_FILE, MODE_FOLDER, Oid, TreeEntry, Writer, tree_order};
 use super::segment::{
-    AUDIT, Level, MAX_LINE_SIZE, MAX_LOG_SIZE, POLICY, SEGMENT_LINES, Tail, TreeError, path_of_line,
-    policy_folder_name, read_folder, read_root, read_segment,
+    AUDIT, Level, MAX_APPEND_LINES, MAX_APPEND_SIZE, MAX_LINE_SIZE, MAX_LOG_SIZE, POLICY, SEGMENT_LINES, Tail,
+    TreeError, path_of_line, policy_folder_name, read_folder, read_root, read_segment,
 };
 use crate::core::hash::Hash;
-use crate::core::policy::PolicyFiles;
+use crate::core::policy::{MAX_TOTAL_BYTES, PolicyFiles};
 
 /// A line to add, and the files of the policy that it proposes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -41,6 +41,12 @@ pub enum BuildError<E> {
     LineFeed,
     /// A line is over [`MAX_LINE_SIZE`]; this is its size.
     LongLine(usize),
+    /// There are more than [`MAX_APPEND_LINES`]; this is how many.
+    LongAppend(usize),
+    /// Together they are over [`MAX_APPEND_SIZE`]; this is their size.
+    LargeAppend(u64),
+    /// Together the files of their policies are over [`MAX_TOTAL_BYTES`]; this is their size.
+    LargePolicies(usize),
     /// The log is full: [`MAX_LOG_SIZE`].
     Full,
     /// A line names another digest than that of the files that came with it, or none at all.
@@ -70,6 +76,15 @@ impl<E: fmt::Display> fmt::Display for BuildError<E> {
             BuildError::LongLine(size) => {
                 write!(f, "a line of the log has at most {MAX_LINE_SIZE} bytes, this one has {size}")
             }
+            BuildError::LongAppend(count) => {
+                write!(f, "at most {MAX_APPEND_LINES} lines are logged at once, these are {count}")
+            }
+            BuildError::LargeAppend(size) => {
+                write!(f, "at most {MAX_APPEND_SIZE} bytes of lines are logged at once, these are {size}")
+            }
+            BuildError::LargePolicies(size) => {
+                write!(f, "at most {MAX_TOTAL_BYTES} bytes of policy files are logged at once, these are {size}")
+            }
             BuildError::Full => write!(f, "the log is full: it holds at most {MAX_LOG_SIZE} lines"),
             BuildError::Digest { named: Some(named), files } => {
                 write!(f, "the line names the policy digest {named}, its files have {files}")
@@ -77,7 +92,6 @@ impl<E: fmt::Display> fmt::Display for BuildError<E> {
             BuildError::Digest { named: None, .. } => write!(f, "a line that proposes no policy has no policy files"),
             BuildError::Path(path) => write!(f, "`{}` is both a policy file and a folder", path.escape_debug()),
             BuildError::Tree(TreeError::Void(void)) => write!(f, "the log's tree can't be read: {void}"),
-            BuildError::Tree(TreeError::TooLarge) => write!(f, "the log's lines are too large"),
             BuildError::Tree(TreeError::Objects(error)) => error.fmt(f),
         }
     }
@@ -128,6 +142,9 @@ fn check<E>(new: &[NewLine], named_digest: NamedDigest<'_>) -> Result<(), BuildE
     if new.is_empty() {
         return Err(BuildError::Nothing);
     }
+    if new.len() as u64 > MAX_APPEND_LINES {
+        return Err(BuildError::LongAppend(new.len()));
+    }
     for NewLine { line, files } in new {
         if line.contains(&b'\n') {
             return Err(BuildError::LineFeed);
@@ -141,7 +158,12 @@ fn check<E>(new: &[NewLine], named_digest: NamedDigest<'_>) -> Result<(), BuildE
             return Err(BuildError::Digest { named, files: digest });
         }
     }
-    Ok(())
+    let size: u64 = new.iter().map(|new| new.line.len() as u64 + 1).sum();
+    if size > MAX_APPEND_SIZE {
+        return Err(BuildError::LargeAppend(size));
+    }
+    let files = new.iter().flat_map(|new| new.files.iter()).map(|(_, bytes)| bytes.len()).sum();
+    if files > MAX_TOTAL_BYTES { Err(BuildError::LargePolicies(files)) } else { Ok(()) }
 }
 
 /// Writes the folder that starts with line number `start` with as many of `lines` as fit at its end.
@@ -246,9 +268,9 @@ pub(crate) mod tests {
     use super::*;
     use crate::core::history::judge::{judge_append, judge_first};
     use crate::core::history::object::Objects;
-    use crate::core::history::object::memory::MemoryObjects;
+    use crate::core::history::object::memory::{MemoryObjects, Missing};
     use crate::core::history::policy_folder::read_policy;
-    use crate::core::history::segment::{is_prefix, measure, read_lines, split_lines};
+    use crate::core::history::segment::{is_prefix, measure, read_segment_at, segment_starts, split_lines};
 
     /// In these tests a policy line is `policy ` and the digest of its files.
     pub(crate) fn named(line: &[u8]) -> Option<Hash> {
@@ -265,6 +287,22 @@ pub(crate) mod tests {
         lines.into_iter().map(|line| NewLine::plain(format!("line {line}"))).collect()
     }
 
+    /// The tree of a log that may be longer than one append.
+    pub(crate) fn log_of(store: &MemoryObjects, lines: &[NewLine]) -> Result<Tail, BuildError<Missing>> {
+        let mut tail = None;
+        for new in lines.chunks(MAX_APPEND_LINES as usize) {
+            tail = Some(build(store, tail.as_ref(), new, &named)?);
+        }
+        tail.ok_or(BuildError::Nothing)
+    }
+
+    /// The lines of a log from number `from` to its end.
+    pub(crate) fn lines_from(store: &MemoryObjects, tail: &Tail, from: u64) -> Vec<Vec<u8>> {
+        let starts = segment_starts(tail.size).filter(|start| start + SEGMENT_LINES > from);
+        let lines = starts.flat_map(|start| (start..).zip(read_segment_at(store, tail, start).unwrap()));
+        lines.filter(|(line, _)| *line >= from).map(|(_, text)| text).collect()
+    }
+
     fn text(lines: &[NewLine]) -> Vec<Vec<u8>> {
         lines.iter().map(|new| new.line.clone()).collect()
     }
@@ -273,17 +311,17 @@ pub(crate) mod tests {
     fn logs_grow_over_every_border() {
         let store = MemoryObjects::default();
         for (border, adds) in [
-            (1, &[1, 2, 63, 64, 130][..]),
-            (63, &[1, 2, 64, 65]),
+            (1, &[1, 2, 63, 64][..]),
+            (63, &[1, 2, 64]),
             (64, &[1, 64]),
             (65, &[63, 64]),
-            (4095, &[1, 2, 130]),
+            (4095, &[1, 2, 64]),
             (4096, &[1, 64]),
-            (262_143, &[130]),
+            (262_143, &[64]),
             (262_144, &[1]),
         ] {
             let mut lines = plain(0..border);
-            let old = build(&store, None, &lines, &named).unwrap();
+            let old = log_of(&store, &lines).unwrap();
             for add in adds.iter().copied() {
                 let new = plain(border..border + add);
                 let tail = build(&store, Some(&old), &new, &named).unwrap();
@@ -292,10 +330,10 @@ pub(crate) mod tests {
                 assert!(store.reads.get() - reads < 24, "{border} + {add}: {}", store.reads.get() - reads);
                 assert_eq!((appended.tail, appended.lines), (tail, text(&new)), "{border} + {add}");
                 lines.extend(new);
-                assert_eq!(build(&store, None, &lines, &named).as_ref(), Ok(&tail), "whole or in steps is the same");
+                assert_eq!(log_of(&store, &lines).as_ref(), Ok(&tail), "these steps or others are the same");
                 assert_eq!(measure(&store, tail.tree), Ok(Some(tail)));
                 let from = border.saturating_sub(70);
-                assert_eq!(read_lines(&store, &tail, from).unwrap(), text(&lines[from as usize..]));
+                assert_eq!(lines_from(&store, &tail, from), text(&lines[from as usize..]));
                 assert_eq!(is_prefix(&store, &old, &tail), Ok(true));
                 assert_eq!(is_prefix(&store, &tail, &old), Ok(false));
                 lines.truncate(border as usize);
@@ -306,7 +344,7 @@ pub(crate) mod tests {
     #[test]
     fn forks_are_no_prefixes() {
         let store = MemoryObjects::default();
-        let log = |lines: &[NewLine]| build(&store, None, lines, &named).unwrap();
+        let log = |lines: &[NewLine]| log_of(&store, lines).unwrap();
         for size in [1_u64, 64, 65, 4096, 4160, 5000] {
             for fork in [0, size / 2, size - 1] {
                 let mut forked = plain(0..size + 70);
@@ -342,6 +380,15 @@ pub(crate) mod tests {
         assert_eq!(build(&[NewLine::plain("a\nb")]), Err(BuildError::LineFeed));
         assert_eq!(build(&[NewLine::plain(vec![b'a'; 65_537])]), Err(BuildError::LongLine(65_537)));
         assert_eq!(build(&[NewLine::plain(vec![b'a'; 65_536])]), Ok(()));
+        assert_eq!(build(&plain(0..256)), Ok(()));
+        assert_eq!(build(&plain(0..257)), Err(BuildError::LongAppend(257)));
+        let large = |last: usize| {
+            let mut lines = vec![NewLine::plain(vec![b'a'; 65_535]); 15];
+            lines.push(NewLine::plain(vec![b'a'; last]));
+            build(&lines)
+        };
+        assert_eq!(large(65_535), Ok(()));
+        assert_eq!(large(65_536), Err(BuildError::LargeAppend(1 + (1 << 20))));
         let good = policy(&[("jit.toml", "1")]);
         let other = policy(&[("jit.toml", "2")]);
         let stray = NewLine { line: b"x".to_vec(), files: good.files.clone() };
@@ -397,7 +444,8 @@ pub(crate) mod tests {
             line.files = files;
         }
         let extends = lines.len() > old.len() && lines.iter().zip(old).all(|(one, other)| one.line == other.line);
-        extends && build(store, None, &lines, &named).is_ok_and(|tail| tail.tree == tree)
+        let few = lines.len() <= old.len() + MAX_APPEND_LINES as usize;
+        extends && few && log_of(store, &lines).is_ok_and(|tail| tail.tree == tree)
     }
 
     /// Changes one thing somewhere in a tree: `path` picks the entry at each level, `change` what is done there.
@@ -466,9 +514,10 @@ pub(crate) mod tests {
                     prop_assert_eq!(appended.tail, tail);
                     prop_assert_eq!(appended.lines, text(&new));
                 }
+                let added = new.len();
                 lines.extend(new);
-                prop_assert!(is_append(&store, &[], tail.tree));
-                prop_assert_eq!(read_lines(&store, &tail, 0).unwrap(), text(&lines));
+                prop_assert!(is_append(&store, &lines[..lines.len() - added], tail.tree));
+                prop_assert_eq!(lines_from(&store, &tail, 0), text(&lines));
                 old = Some(tail);
             }
         }
@@ -476,11 +525,11 @@ pub(crate) mod tests {
         #[test]
         fn a_changed_tree_is_accepted_only_if_an_appender_would_build_it(
             old in prop::collection::vec(line_strategy(), 1..200),
-            new in prop::collection::vec(line_strategy(), 1..100),
+            new in prop::collection::vec(line_strategy(), 1..65),
             changes in prop::collection::vec((any::<[u8; 6]>(), any::<u8>()), 1..30),
         ) {
             let store = MemoryObjects::default();
-            let old_tail = build(&store, None, &old, &named).unwrap();
+            let old_tail = log_of(&store, &old).unwrap();
             let tail = build(&store, Some(&old_tail), &new, &named).unwrap();
             for (path, change) in changes {
                 let changed = mutate(&store, tail.tree, &path, change);

@@ -57,8 +57,6 @@ pub enum ChainError<E> {
     Forked(Oid),
     /// This object is no commit that git can read.
     Unreadable(Oid),
-    /// An append is too large to be held in memory.
-    TooLarge(Oid),
     /// An object is missing or damaged.
     Objects(E),
 }
@@ -69,7 +67,6 @@ impl<E: fmt::Display> fmt::Display for ChainError<E> {
             ChainError::NoLog(commit, why) => write!(f, "commit {commit} begins no log: {why}"),
             ChainError::Forked(merge) => write!(f, "commit {merge} merges logs of which none extends the others"),
             ChainError::Unreadable(oid) => write!(f, "{oid} is not a commit that can be read"),
-            ChainError::TooLarge(commit) => write!(f, "commit {commit} adds too many lines to be held in memory"),
             ChainError::Objects(error) => error.fmt(f),
         }
     }
@@ -245,7 +242,7 @@ impl<O: Objects + ?Sized> Walk<'_, O> {
                 return Ok(Log::Some { tail: first.tail, last_valid: oid, void: None, parent: None });
             }
             Ok(_) => Void::NotGenesis,
-            Err(error) => void_or_error(oid, error)?,
+            Err(error) => void_or_error(error)?,
         };
         Ok(Log::Broken(Break::First(why)))
     }
@@ -256,7 +253,7 @@ impl<O: Objects + ?Sized> Walk<'_, O> {
         };
         match judge_append_with(self.objects, &old, tree, self.rules.named_digest, &mut self.sums) {
             Ok(new) => Ok(Log::Some { tail: new.tail, last_valid: oid, void: None, parent: Some(parent) }),
-            Err(error) => Ok(self.after(parent, Some(void_or_error(oid, error)?))),
+            Err(error) => Ok(self.after(parent, Some(void_or_error(error)?))),
         }
     }
 
@@ -344,10 +341,9 @@ impl<O: Objects + ?Sized> Walk<'_, O> {
 }
 
 /// Tells a void commit from an object that can't be read.
-pub(super) fn void_or_error<E>(commit: Oid, error: TreeError<E>) -> Result<Void, ChainError<E>> {
+pub(super) fn void_or_error<E>(error: TreeError<E>) -> Result<Void, ChainError<E>> {
     match error {
         TreeError::Void(void) => Ok(void),
-        TreeError::TooLarge => Err(ChainError::TooLarge(commit)),
         TreeError::Objects(error) => Err(ChainError::Objects(error)),
     }
 }
@@ -358,9 +354,8 @@ mod tests {
 
     use super::*;
     use crate::core::history::append::build;
-    use crate::core::history::append::tests::{named, plain, policy};
+    use crate::core::history::append::tests::{lines_from, named, plain, policy};
     use crate::core::history::object::memory::{MemoryObjects, Missing};
-    use crate::core::history::segment::read_lines;
 
     const RULES: Rules<'_> = Rules { is_genesis: &|line| line == b"line 0", named_digest: &named };
 
@@ -393,7 +388,7 @@ mod tests {
 
         fn lines(&self, tip: Oid, pin: Option<Oid>) -> Result<Vec<u64>, ChainError<Missing>> {
             let tail = self.follow(tip, pin)?.tail;
-            let lines = read_lines(&self.store, &tail, 0).unwrap();
+            let lines = lines_from(&self.store, &tail, 0);
             Ok(lines.iter().map(|line| std::str::from_utf8(&line[5..]).unwrap().parse().unwrap()).collect())
         }
     }
@@ -411,6 +406,29 @@ mod tests {
         assert_eq!(chain.voids, [(dropped, Void::Drops(1)), (again, Void::Missing("audit".into()))]);
         let at_void = repo.follow(again, Some(healed)).unwrap();
         assert_eq!((at_void.tail.size, at_void.last_valid, at_void.holds_pin), (2, second, false));
+    }
+
+    /// An append is held against what the one before it wrote, and a void commit against the same as the last.
+    #[test]
+    fn a_segment_is_read_once() {
+        let mut repo = Repo::new();
+        let mut tip = repo.commit(&[0], &[]);
+        for last in 1..30 {
+            let lines: Vec<u64> = (0..=last).collect();
+            tip = repo.commit(&lines, &[tip]);
+        }
+        let valid = tip;
+        repo.store.reads.set(0);
+        repo.follow(valid, None).unwrap();
+        let appends = repo.store.reads.get();
+        // Per commit: itself, four folders before and after, and the size and the bytes of one segment.
+        assert!(appends <= 30 * 11, "{appends}");
+        for other in 100..130 {
+            tip = repo.commit(&[other], &[tip]);
+        }
+        repo.store.reads.set(0);
+        assert_eq!(repo.follow(tip, None).unwrap().last_valid, valid);
+        assert!(repo.store.reads.get() <= appends + 30 * 11, "{}", repo.store.reads.get());
     }
 
     /// Whoever pushes may put one large folder under many lines.

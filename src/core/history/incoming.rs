@@ -32,7 +32,6 @@ impl<E> PushError<E> {
             PushError::Rewrites | PushError::Void(..) => true,
             PushError::Pushed(error) => match error {
                 ChainError::NoLog(..) | ChainError::Forked(_) | ChainError::Unreadable(_) => true,
-                ChainError::TooLarge(_) => true,
                 ChainError::Objects(_) => false,
             },
             PushError::Branch(_) => false,
@@ -83,7 +82,7 @@ pub fn judge_push<O: Objects + ?Sized>(
         tail = match judge_append(objects, &tail, *tree, rules.named_digest) {
             Ok(appended) => appended.tail,
             Err(error) => {
-                let why = void_or_error(*commit, error).map_err(PushError::Pushed)?;
+                let why = void_or_error(error).map_err(PushError::Pushed)?;
                 return Err(PushError::Void(*commit, why));
             }
         };

@@ -3,19 +3,21 @@
 //! [`judge_first`] judges the tree of a first commit, [`judge_append`] that of any other against the last valid one.
 //! Both accept exactly the trees that [`build`](super::append::build) makes. Folders that did not change are told by
 //! their ids and not looked into, so one append costs a look at each level and at one segment, however long the log;
-//! whatever is wrong, the judgement ends with the first thing found.
+//! whatever is wrong, the judgement ends with the first thing found. How much a commit would add is told by the sizes of
+//! its files before they are read, so one that adds too much costs no more.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::object::{MODE_FOLDER, Objects, Oid, TreeEntry};
 use super::policy_folder::{Sums, digest_policy_folder};
 use super::segment::{
-    AUDIT, Level, MAX_LINE_SIZE, MAX_LINES_IN_MEMORY, POLICY, SEGMENT_LINES, Tail, TreeError, policy_folder_name,
-    read_folder, read_root, read_segment, split_lines,
+    AUDIT, Level, MAX_APPEND_LINES, MAX_APPEND_SIZE, MAX_LINE_SIZE, POLICY, SEGMENT_LINES, Tail, TreeError,
+    policy_folder_name, read_folder, read_root, read_segment, read_sized_segment, size_of_segment, split_lines,
 };
 use super::void::Void;
 use crate::core::hash::Hash;
-use crate::core::policy::PolicyFiles;
+use crate::core::policy::{MAX_TOTAL_BYTES, PolicyFiles};
 
 /// Gives the digest that a line names, if the line has a canonical `policy` body.
 pub type NamedDigest<'a> = &'a dyn Fn(&[u8]) -> Option<Hash>;
@@ -82,9 +84,9 @@ fn judge<O: Objects + ?Sized>(
         }
     };
     let (audit, policies) = read_root(objects, tree)?;
-    let mut judge = Judge { objects, named_digest, lines: Vec::new(), bytes: 0, digests: Vec::new() };
+    let mut judge = Judge { objects, named_digest, sums, lines: Vec::new(), bytes: 0, digests: Vec::new() };
     let size = judge.folder(Level::TOP, 0, AUDIT, old_audit, audit)?;
-    judge.policies(old_policies, policies, sums)?;
+    judge.policies(old_policies, policies)?;
     if judge.lines.is_empty() {
         return Err(Void::NothingNew.into());
     }
@@ -95,6 +97,7 @@ fn judge<O: Objects + ?Sized>(
 struct Judge<'a, O: ?Sized> {
     objects: &'a O,
     named_digest: NamedDigest<'a>,
+    sums: &'a mut Sums,
     /// The new lines so far, and their size.
     lines: Vec<Vec<u8>>,
     bytes: u64,
@@ -119,9 +122,15 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
             None => (Vec::new(), 0),
         };
         let entries = read_folder(self.objects, new, path)?;
-        let mut count = 0;
-        let mut previous = String::new();
-        for (entry, place) in entries.iter().zip(0..) {
+        // Whatever is the same as before, and has something behind it, was judged before and is full.
+        let before_last = known.iter().take(known.len().saturating_sub(1));
+        let same = before_last.zip(&entries).take_while(|(known, entry)| known == entry).count();
+        let mut count = same as u64 * level.child;
+        let mut previous = match same.checked_sub(1).and_then(|last| entries.get(last)) {
+            Some(last) => format!("{path}/{}", String::from_utf8_lossy(&last.name)),
+            None => String::new(),
+        };
+        for (entry, place) in entries.iter().zip(0..).skip(same) {
             let before = place * level.child;
             let child_path = check_entry(level, start + before, place, path, entry)?;
             if count != before {
@@ -151,10 +160,14 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
     ) -> Result<u64, TreeError<O::Error>> {
         let (known, old_count) = match old {
             Some((oid, count)) if oid == new => return Ok(count),
-            Some((oid, count)) => (read_segment(self.objects, oid, path)?, count),
-            None => (Vec::new(), 0),
+            Some((oid, count)) => (self.known_segment(oid, path)?, count),
+            None => (Rc::default(), 0),
         };
-        let bytes = read_segment(self.objects, new, path)?;
+        self.bytes += size_of_segment(self.objects, new, path)?.saturating_sub(known.len() as u64);
+        if self.bytes > MAX_APPEND_SIZE {
+            return Err(Void::LargeAppend.into());
+        }
+        let bytes = read_sized_segment(self.objects, new, path)?;
         let Some(added) = bytes.strip_prefix(&*known) else {
             return Err(difference(start, &known, &bytes).into());
         };
@@ -167,9 +180,8 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
         if count == 0 {
             return Err(Void::Empty(path.to_owned()).into());
         }
-        self.bytes += added.len() as u64;
-        if self.bytes > MAX_LINES_IN_MEMORY {
-            return Err(TreeError::TooLarge);
+        if (self.lines.len() + lines.len()) as u64 > MAX_APPEND_LINES {
+            return Err(Void::LongAppend.into());
         }
         for (line, number) in lines.into_iter().zip(first..) {
             if line.len() as u64 > MAX_LINE_SIZE {
@@ -182,11 +194,25 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
             }
             self.lines.push(line.to_vec());
         }
+        self.sums.last_segment = Some((new, bytes.into()));
         Ok(count)
     }
 
+    /// Reads a segment of the log before. That is the one which the commit before it wrote, or which the last void commit
+    /// was held against too.
+    fn known_segment(&mut self, oid: Oid, path: &str) -> Result<Rc<[u8]>, TreeError<O::Error>> {
+        if let Some((last, bytes)) = &self.sums.last_segment
+            && *last == oid
+        {
+            return Ok(Rc::clone(bytes));
+        }
+        let bytes: Rc<[u8]> = read_segment(self.objects, oid, path)?.into();
+        self.sums.last_segment = Some((oid, Rc::clone(&bytes)));
+        Ok(bytes)
+    }
+
     /// Judges `policy/`: what stood there still does, and each new line that names a digest has its files there.
-    fn policies(&self, old: Option<Oid>, new: Option<Oid>, sums: &mut Sums) -> Result<(), TreeError<O::Error>> {
+    fn policies(&mut self, old: Option<Oid>, new: Option<Oid>) -> Result<(), TreeError<O::Error>> {
         if old == new && self.digests.is_empty() {
             return Ok(());
         }
@@ -201,6 +227,8 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
         }
         let path = |name: &[u8]| format!("{POLICY}/{}", String::from_utf8_lossy(name));
         let mut kept = 0;
+        // What one policy may have is all that one append may bring, however many lines name policies.
+        let mut left = MAX_TOTAL_BYTES as u64;
         for entry in entries {
             let path = path(&entry.name);
             match (known.get(&entry.name), added.remove(&entry.name)) {
@@ -208,7 +236,7 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
                 (Some(_), _) => return Err(Void::PolicyChanged(path).into()),
                 (None, Some(_)) if entry.mode != MODE_FOLDER => return Err(Void::Mode(path, entry.mode).into()),
                 (None, Some(digest)) => {
-                    if digest_policy_folder(self.objects, entry.oid, &path, sums)? != digest {
+                    if digest_policy_folder(self.objects, entry.oid, &path, self.sums, &mut left)? != digest {
                         return Err(Void::PolicyDigest(path).into());
                     }
                 }
@@ -255,10 +283,11 @@ fn difference(start: u64, known: &[u8], bytes: &[u8]) -> Void {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::history::append::tests::{named, plain, policy};
-    use crate::core::history::append::{NewLine, build};
+    use crate::core::history::append::tests::{log_of, named, plain, policy};
+    use crate::core::history::append::{BuildError, NewLine, build};
     use crate::core::history::object::memory::{MemoryObjects, Missing};
     use crate::core::history::object::{MODE_FILE, Writer as _, tree_order};
+    use crate::core::history::segment::segment_starts;
 
     /// The tree of `lines`, with some of its files replaced: a path, a mode and bytes, or none to take it away.
     struct Hand<'a> {
@@ -306,10 +335,10 @@ mod tests {
         let store = MemoryObjects::default();
         let mut lines = plain(0..70);
         lines[65] = policy(&[("jit.toml", "1")]);
-        let old = build(&store, None, &lines, &named).unwrap();
+        let old = log_of(&store, &lines).unwrap();
         let mut more = lines.clone();
         more.push(NewLine::plain("line 70"));
-        let new = build(&store, None, &more, &named).unwrap();
+        let new = log_of(&store, &more).unwrap();
         assert_eq!(judge_append(&store, &old, new.tree, &named).map(|new| new.lines), Ok(vec![b"line 70".to_vec()]));
 
         let hand = Hand { store: &store, tree: new.tree };
@@ -349,7 +378,7 @@ mod tests {
         let path = |path: &str| path.to_owned();
         for (name, tree, expected) in [
             ("the same tree", old.tree, Void::NothingNew),
-            ("the last line gone", build(&store, None, &lines[..69], &named).unwrap().tree, Void::Drops(69)),
+            ("the last line gone", log_of(&store, &lines[..69]).unwrap().tree, Void::Drops(69)),
             ("a whole segment gone", without(SECOND), Void::Drops(64)),
             ("the first segment gone", without(SEGMENT), Void::Stray(path(SECOND))),
             ("all lines gone", without("audit"), Void::Missing(path("audit"))),
@@ -446,7 +475,7 @@ mod tests {
     #[test]
     fn a_folder_has_64_entries() {
         let store = MemoryObjects::default();
-        let old = build(&store, None, &plain(0..4096), &named).unwrap();
+        let old = log_of(&store, &plain(0..4096)).unwrap();
         let path = "audit/0000000000/0000000000/0000004096.jsonl";
         let hand = Hand { store: &store, tree: old.tree }.put(path, MODE_FILE, Some(b"x\n"));
         assert_eq!(judge_append(&store, &old, hand.tree, &named), Err(Void::Stray(path.into()).into()));
@@ -502,6 +531,85 @@ mod tests {
         let empty = hand.put_object("policy/0000000001/tests/x", MODE_FOLDER, Some(store.write_tree(&[]).unwrap()));
         let verdict = judge_append(&store, &old, empty.tree, &named);
         assert_eq!(verdict, Err(Void::Empty("policy/0000000001/tests/x/".into()).into()));
+    }
+
+    /// Objects that are small to push may stand for any number of lines: one segment, in one folder, under many names.
+    #[test]
+    fn an_append_has_a_measure() {
+        let store = MemoryObjects::default();
+        let old = build(&store, None, &plain(0..1), &named).unwrap();
+        let hand = Hand { store: &store, tree: old.tree };
+        let lines = |count: usize, size: usize| -> Vec<u8> {
+            let line = [&vec![b'a'; size][..], b"\n"].concat();
+            [&b"line 0\n"[..], &line.repeat(count)].concat()
+        };
+        let full = |size: usize| [&vec![b'a'; size][..], b"\n"].concat().repeat(64);
+        let one = |bytes: Vec<u8>| hand.put(SEGMENT, MODE_FILE, Some(&bytes)).tree;
+        let two = |first: Vec<u8>, second: Vec<u8>| {
+            hand.put(SEGMENT, MODE_FILE, Some(&first)).put(SECOND, MODE_FILE, Some(&second)).tree
+        };
+        let ended = |rest: usize| [lines(15, 65_535), [&vec![b'a'; rest][..], b"\n"].concat()].concat();
+        let (long, large) = (Err(Void::LongAppend.into()), Err(Void::LargeAppend.into()));
+        // Empty lines after the first, up to the end of the fourth segment, and `more`.
+        let four = |more: usize| {
+            let first = hand.put(SEGMENT, MODE_FILE, Some(&lines(63, 0)));
+            let starts: Vec<u64> = segment_starts(320).skip(1).collect();
+            let (last, whole) = starts.split_last().unwrap();
+            let whole = whole.iter().fold(first, |hand, start| hand.put(&path_of(*start), MODE_FILE, Some(&full(0))));
+            whole.put(&path_of(*last), MODE_FILE, Some(&b"\n".repeat(more))).tree
+        };
+        for (name, tree, expected) in [
+            ("256 lines", four(1), Ok(257)),
+            ("257 lines", four(2), long.clone()),
+            ("a fifth segment, full", four(64), long.clone()),
+            ("1 MiB", one(ended(65_535)), Ok(17)),
+            ("1 MiB and a byte", one(ended(65_536)), large.clone()),
+            ("1 MiB and a byte, in two segments", two(lines(63, 16_383), vec![b'a'; 16_385]), large.clone()),
+        ] {
+            assert_eq!(judge_append(&store, &old, tree, &named).map(|new| new.tail.size), expected, "{name}");
+        }
+
+        // A whole folder of segments that are one and the same file.
+        for (size, expected) in [(65_536, large), (0, long)] {
+            let same = store.write_blob(&full(size)).unwrap();
+            let mut vast = Hand { store: &store, tree: one(lines(63, 0)) };
+            for start in segment_starts(4096).skip(1) {
+                vast = vast.put_object(&path_of(start), MODE_FILE, Some(same));
+            }
+            store.reads.set(0);
+            assert_eq!(judge_append(&store, &old, vast.tree, &named), expected.map(|_: u64| unreachable!()));
+            assert!(store.reads.get() < 30, "{}", store.reads.get());
+        }
+    }
+
+    #[test]
+    fn the_policies_of_an_append_have_the_measure_of_one() {
+        let store = MemoryObjects::default();
+        let old = build(&store, None, &plain(0..1), &named).unwrap();
+        let half = "#".repeat(MAX_TOTAL_BYTES / 2 - 1);
+        let small = policy(&[("tests/a.toml", &half)]);
+        let other = policy(&[("tests/b.toml", &half)]);
+        // Two that are one and the same are two: each is read by itself where it matters.
+        for pair in [[small.clone(), other.clone()], [small.clone(), small.clone()]] {
+            let tail = build(&store, Some(&old), &pair, &named).unwrap();
+            assert_eq!(judge_append(&store, &old, tail.tree, &named).map(|new| new.policies), Ok(vec![1, 2]));
+        }
+        let tail = build(&store, Some(&old), &[small.clone(), other.clone()], &named).unwrap();
+        let third = policy(&[("jit.toml", "###")]);
+        let all = [small, other, third.clone()];
+        assert_eq!(build(&store, Some(&old), &all, &named), Err(BuildError::LargePolicies(MAX_TOTAL_BYTES + 1)));
+        let lines =
+            [&segment(0..1), &all.iter().flat_map(|new| [&new.line[..], b"\n"].concat()).collect::<Vec<_>>()[..]];
+        let hand = Hand { store: &store, tree: tail.tree }.put(SEGMENT, MODE_FILE, Some(&lines.concat())).put(
+            "policy/0000000003/jit.toml",
+            MODE_FILE,
+            Some(b"###"),
+        );
+        let path = "policy/0000000003".to_owned();
+        assert_eq!(judge_append(&store, &old, hand.tree, &named), Err(Void::PolicySize(path).into()));
+        // By itself, in the next append, it is none too many.
+        let next = build(&store, Some(&tail), &[third], &named).unwrap();
+        assert_eq!(judge_append(&store, &tail, next.tree, &named).map(|new| new.policies), Ok(vec![3]));
     }
 
     #[test]

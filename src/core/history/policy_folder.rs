@@ -44,25 +44,34 @@ pub fn read_policy_tree<O: Objects + ?Sized>(objects: &O, tree: Oid) -> Result<P
     read_files(objects, list(objects, tree, "", Others::MayStandBeside)?, "")
 }
 
-/// The digests of folders and the sums of files that are known already. One folder may stand under any number of policy
+/// What is known already from the commits before: the digests of folders, the sums of files, and a segment. One folder may stand under any number of policy
 /// lines, and one file in any number of folders, though whoever pushed them made it once; so each is summed up once.
 #[derive(Default)]
 pub(crate) struct Sums {
-    folders: BTreeMap<Oid, Hash>,
+    folders: BTreeMap<Oid, (u64, Hash)>,
     files: BTreeMap<Oid, (u64, Hash)>,
+    /// The segment that was read last: the next commit is held against it.
+    pub(super) last_segment: Option<(Oid, Rc<[u8]>)>,
 }
 
-/// Returns the digest of a folder of policy files and nothing but policy files; `at` is its path.
+/// Returns the digest of a folder of policy files and nothing but policy files; `at` is its path. Their bytes are taken off
+/// `left`, and they are too large if it is less.
 pub(crate) fn digest_policy_folder<O: Objects + ?Sized>(
     objects: &O,
     oid: Oid,
     at: &str,
     sums: &mut Sums,
+    left: &mut u64,
 ) -> Result<Hash, TreeError<O::Error>> {
-    if let Some(digest) = sums.folders.get(&oid) {
+    let mut take = |size: u64| -> Result<(), Void> {
+        *left = left.checked_sub(size).ok_or_else(|| Void::PolicySize(at.to_owned()))?;
+        Ok(())
+    };
+    if let Some((size, digest)) = sums.folders.get(&oid) {
+        take(*size)?;
         return Ok(*digest);
     }
-    let mut left = MAX_TOTAL_BYTES as u64;
+    let mut total = 0;
     let mut files = Vec::new();
     for (path, oid) in list(objects, oid, at, Others::None)? {
         let known = sums.files.get(&oid).copied();
@@ -71,7 +80,8 @@ pub(crate) fn digest_policy_folder<O: Objects + ?Sized>(
             None => objects.blob_size(oid).map_err(TreeError::Objects)?,
         };
         let size = size.ok_or_else(|| Void::Unreadable(join(at, &path)))?;
-        left = left.checked_sub(size).ok_or_else(|| Void::PolicySize(at.to_owned()))?;
+        take(size)?;
+        total += size;
         let sum = match known {
             Some((_, sum)) => sum,
             None => {
@@ -84,7 +94,7 @@ pub(crate) fn digest_policy_folder<O: Objects + ?Sized>(
         files.push((path, sum));
     }
     let digest = digest_of(files.iter().map(|(path, sum)| (path.as_str(), *sum)));
-    sums.folders.insert(oid, digest);
+    sums.folders.insert(oid, (total, digest));
     Ok(digest)
 }
 

@@ -4,9 +4,18 @@
 //! segment, 64 segments a folder, 64 folders a folder of folders. Every segment and folder is full except the last of
 //! each kind. Beside `audit/` stands, once there is a policy, `policy/` with one folder for each line that proposes one.
 //!
-//! [`Tail`] is where a log ends. From it, [`read_lines`] reads the lines and [`is_prefix`] tells whether another log
-//! extends this one; both look at no more of the tree than they must. What commits may do to the tree is told in
-//! [`judge`](super::judge), and how to add to it in [`append`](super::append).
+//! [`Tail`] is where a log ends. From it, [`read_segment_at`] reads the lines, a segment at a time, and [`is_prefix`]
+//! tells whether another log extends this one; both look at no more of the tree than they must. What commits may do to
+//! the tree is told in [`judge`](super::judge), and how to add to it in [`append`](super::append).
+//!
+//! # How much there may be
+//!
+//! Whoever may push makes git objects as they like, and a few kilobytes can stand for gigabytes: one file under many
+//! names, or one that compresses well. So no part of the log is held whole that could be so large, and an append has a
+//! measure: [`MAX_APPEND_LINES`] and [`MAX_APPEND_SIZE`]. It bounds what one commit costs those who walk it, which is to
+//! look at a few segments. It does not bound how many commits there are: a pushed commit of some 300 bytes can still
+//! stand for a segment of lines that say nothing. That costs every walk time, in proportion to the lines, and no more
+//! memory than a verdict for each; how much may be pushed is for the host to bound.
 
 use super::object::{MODE_FILE, MODE_FOLDER, Objects, Oid, TreeEntry};
 use super::void::Void;
@@ -21,8 +30,10 @@ pub const MAX_LINE_SIZE: u64 = 64 << 10;
 pub const MAX_SEGMENT_SIZE: u64 = SEGMENT_LINES * (MAX_LINE_SIZE + 1);
 /// The most lines a log can have: their numbers have ten digits.
 pub const MAX_LOG_SIZE: u64 = 10_000_000_000;
-/// The most bytes of lines that are held in memory at once.
-pub const MAX_LINES_IN_MEMORY: u64 = 1 << 30;
+/// The most lines that one commit may append: those of four segments.
+pub const MAX_APPEND_LINES: u64 = 4 * SEGMENT_LINES;
+/// The most bytes that one commit may append, LFs included: a segment of lines as long as statements may be.
+pub const MAX_APPEND_SIZE: u64 = SEGMENT_LINES * (16 << 10);
 
 /// The folder of the lines.
 pub const AUDIT: &str = "audit";
@@ -43,8 +54,6 @@ pub struct Tail {
 pub enum TreeError<E> {
     /// It is not what an appender would build.
     Void(Void),
-    /// It holds more than [`MAX_LINES_IN_MEMORY`] bytes of lines.
-    TooLarge,
     /// An object is missing or damaged.
     Objects(E),
 }
@@ -132,12 +141,30 @@ pub(crate) fn read_segment<O: Objects + ?Sized>(
     oid: Oid,
     path: &str,
 ) -> Result<Vec<u8>, TreeError<O::Error>> {
+    size_of_segment(objects, oid, path)?;
+    read_sized_segment(objects, oid, path)
+}
+
+/// As [`read_segment`], where its size was looked at already.
+pub(crate) fn read_sized_segment<O: Objects + ?Sized>(
+    objects: &O,
+    oid: Oid,
+    path: &str,
+) -> Result<Vec<u8>, TreeError<O::Error>> {
+    let bytes = objects.blob(oid, MAX_SEGMENT_SIZE).map_err(TreeError::Objects)?;
+    bytes.ok_or_else(|| Void::Unreadable(path.to_owned()).into())
+}
+
+/// Returns how many bytes a segment holds, without reading it, or that it is none.
+pub(crate) fn size_of_segment<O: Objects + ?Sized>(
+    objects: &O,
+    oid: Oid,
+    path: &str,
+) -> Result<u64, TreeError<O::Error>> {
     match objects.blob_size(oid).map_err(TreeError::Objects)? {
         Some(size) if size > MAX_SEGMENT_SIZE => Err(Void::LongSegment(path.to_owned()).into()),
-        _ => {
-            let bytes = objects.blob(oid, MAX_SEGMENT_SIZE).map_err(TreeError::Objects)?;
-            bytes.ok_or_else(|| Void::Unreadable(path.to_owned()).into())
-        }
+        Some(size) => Ok(size),
+        None => Err(Void::Unreadable(path.to_owned()).into()),
     }
 }
 
@@ -181,56 +208,42 @@ pub fn measure<O: Objects + ?Sized>(objects: &O, tree: Oid) -> Result<Option<Tai
     match measured {
         Ok(tail) => Ok(Some(tail)),
         Err(TreeError::Objects(error)) => Err(error),
-        Err(TreeError::Void(_) | TreeError::TooLarge) => Ok(None),
+        Err(TreeError::Void(_)) => Ok(None),
     }
 }
 
-/// Reads the lines of a log from line number `from` to its end, without their LFs, each segment once.
+/// Returns the lines of one segment, without their LFs: of the one that holds line number `line`, from its first on, and
+/// no lines beyond the end of the log.
 ///
 /// # Errors
-/// An object is missing or damaged, or the lines are too large; void if the tail was not that of a valid commit.
-pub fn read_lines<O: Objects + ?Sized>(
+/// An object is missing or damaged; void if the tail was not that of a valid commit.
+pub fn read_segment_at<O: Objects + ?Sized>(
     objects: &O,
     tail: &Tail,
-    from: u64,
+    line: u64,
 ) -> Result<Vec<Vec<u8>>, TreeError<O::Error>> {
-    let (audit, _) = read_root(objects, tail.tree)?;
-    let mut reader = LineReader { objects, from, lines: Vec::new(), bytes: 0 };
-    reader.folder(Level::TOP, 0, audit)?;
-    Ok(reader.lines)
+    if line >= tail.size {
+        return Ok(Vec::new());
+    }
+    let (mut oid, _) = read_root(objects, tail.tree)?;
+    let mut level = Some(Level::TOP);
+    let (mut start, path) = (0, path_of_line(line));
+    while let Some(here) = level {
+        let entries = read_folder(objects, oid, &path)?;
+        let place = (line - start) / here.child;
+        let entry = usize::try_from(place).ok().and_then(|place| entries.get(place));
+        oid = entry.ok_or_else(|| Void::Missing(path.clone()))?.oid;
+        start += place * here.child;
+        level = here.below();
+    }
+    let bytes = read_segment(objects, oid, &path)?;
+    let lines = split_lines(&bytes).map_err(|whole| Void::NoLineFeed(start + whole))?;
+    Ok(lines.into_iter().map(<[u8]>::to_vec).collect())
 }
 
-struct LineReader<'a, O: ?Sized> {
-    objects: &'a O,
-    from: u64,
-    lines: Vec<Vec<u8>>,
-    bytes: u64,
-}
-
-impl<O: Objects + ?Sized> LineReader<'_, O> {
-    fn folder(&mut self, level: Level, start: u64, oid: Oid) -> Result<(), TreeError<O::Error>> {
-        for (entry, place) in read_folder(self.objects, oid, AUDIT)?.iter().zip(0..) {
-            let start = start + place * level.child;
-            match level.below() {
-                _ if start + level.child <= self.from => {}
-                Some(below) => self.folder(below, start, entry.oid)?,
-                None => self.segment(start, entry.oid)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn segment(&mut self, start: u64, oid: Oid) -> Result<(), TreeError<O::Error>> {
-        let bytes = read_segment(self.objects, oid, &path_of_line(start))?;
-        self.bytes += bytes.len() as u64;
-        if self.bytes > MAX_LINES_IN_MEMORY {
-            return Err(TreeError::TooLarge);
-        }
-        let lines = split_lines(&bytes).map_err(|whole| Void::NoLineFeed(start + whole))?;
-        let wanted = lines.into_iter().zip(start..).filter(|(_, line)| *line >= self.from);
-        self.lines.extend(wanted.map(|(line, _)| line.to_vec()));
-        Ok(())
-    }
+/// Returns the number of the first line of each segment of a log of `size` lines.
+pub fn segment_starts(size: u64) -> impl DoubleEndedIterator<Item = u64> {
+    (0..size.div_ceil(SEGMENT_LINES)).map(|segment| segment * SEGMENT_LINES)
 }
 
 /// Tells whether the longer log extends the shorter one, or is it. Both tails are those of valid commits; then the
@@ -252,7 +265,7 @@ pub fn is_prefix<O: Objects + ?Sized>(objects: &O, shorter: &Tail, longer: &Tail
     match compared {
         Ok(answer) => Ok(answer),
         Err(TreeError::Objects(error)) => Err(error),
-        Err(TreeError::Void(_) | TreeError::TooLarge) => Ok(false),
+        Err(TreeError::Void(_)) => Ok(false),
     }
 }
 

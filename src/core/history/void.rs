@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::segment::{MAX_LINE_SIZE, SEGMENT_LINES};
+use super::segment::{MAX_APPEND_LINES, MAX_APPEND_SIZE, MAX_LINE_SIZE, SEGMENT_LINES};
 
 /// Why a commit is void. Lines are counted from 0, paths are those in the commit's tree.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +23,10 @@ pub enum Void {
     NothingNew,
     /// The last line, with this number, does not end with a line feed.
     NoLineFeed(u64),
+    /// It adds more than [`MAX_APPEND_LINES`].
+    LongAppend,
+    /// It adds more than [`MAX_APPEND_SIZE`].
+    LargeAppend,
     /// This line is over [`MAX_LINE_SIZE`].
     LongLine(u64),
     /// This file holds more lines than a segment has.
@@ -45,7 +49,7 @@ pub enum Void {
     PolicyDigest(String),
     /// The files of this new policy are too many.
     PolicyFiles(String),
-    /// The files of this new policy are too large.
+    /// The files of this new policy are too large, or are with those that the same commit brings before it.
     PolicySize(String),
 }
 
@@ -60,6 +64,8 @@ impl fmt::Display for Void {
             Void::Reorders(line) => write!(f, "it reorders the lines from line {line} on"),
             Void::NothingNew => write!(f, "it adds no line"),
             Void::NoLineFeed(line) => write!(f, "line {line} does not end with a line feed"),
+            Void::LongAppend => write!(f, "it adds more than {MAX_APPEND_LINES} lines at once"),
+            Void::LargeAppend => write!(f, "it adds more than {} KiB of lines at once", MAX_APPEND_SIZE / 1024),
             Void::LongLine(line) => write!(f, "line {line} is over {} KiB", MAX_LINE_SIZE / 1024),
             Void::LongSegment(path) => write!(f, "`{}` holds more than {SEGMENT_LINES} lines", shown(path)),
             Void::NotFull(path) => write!(f, "`{}` is not full, though the log goes on after it", shown(path)),

@@ -83,7 +83,11 @@ fn sign(view: &impl View, at: &Placed<'_>, mut record: LiftRecord) -> Effect {
         };
     }
     let lifted = LockdownRecord { lifted: Some(at.index), ..lockdown.clone() };
-    Ok(vec![Change::LiftDone(record.id), Change::Lockdown(Box::new(lifted))])
+    // Others who proposed the same are served; nobody is to sign for theirs any more.
+    let served = view.lifts_of(&record.of).into_iter().map(|lift| lift.id).filter(|id| *id != record.id);
+    let mut changes: Vec<Change> = [record.id].into_iter().chain(served).map(Change::LiftDone).collect();
+    changes.push(Change::Lockdown(Box::new(lifted)));
+    Ok(changes)
 }
 
 /// Returns whose signatures under a lift count now.

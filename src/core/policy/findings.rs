@@ -83,19 +83,9 @@ impl<'a> Findings<'a> {
 
     /// Returns the help that offers the known name nearest to `word`, if one is near.
     pub(super) fn nearest<'n>(&mut self, word: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
-        let near_enough = (word.chars().count() / 3).max(1);
-        let mut best: Option<(usize, &str)> = None;
-        for name in known {
-            if name.len().abs_diff(word.len()) > near_enough * 2 || self.comparisons >= MAX_COMPARISONS {
-                continue;
-            }
-            self.comparisons += 1;
-            let distance = strsim::osa_distance(word, name);
-            if distance <= near_enough && best.is_none_or(|best| (distance, name) < best) {
-                best = Some((distance, name));
-            }
-        }
-        best.map(|(_, name)| format!("did you mean {}?", quoted(name)))
+        let left = MAX_COMPARISONS.saturating_sub(self.comparisons);
+        let known = known.into_iter().filter(|name| may_be_near(word, name)).take(left);
+        nearest(word, known.inspect(|_| self.comparisons += 1)).map(did_you_mean)
     }
 
     /// Returns all that was found, in the order of paths, then of places; what concerns a whole file is first in it.
@@ -111,6 +101,28 @@ impl<'a> Findings<'a> {
         }
         sorted
     }
+}
+
+/// Returns the known name nearest to `word`, if one is near.
+pub fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let near = known.into_iter().filter(|name| may_be_near(word, name));
+    let distances = near.map(|name| (strsim::osa_distance(word, name), name));
+    distances.filter(|(distance, _)| *distance <= near_enough(word)).min().map(|(_, name)| name)
+}
+
+/// Returns the help that offers a name.
+pub fn did_you_mean(name: &str) -> String {
+    format!("did you mean {}?", quoted(name))
+}
+
+/// Returns how many letters may differ.
+fn near_enough(word: &str) -> usize {
+    (word.chars().count() / 3).max(1)
+}
+
+/// Tells by the lengths alone.
+fn may_be_near(word: &str, name: &str) -> bool {
+    name.len().abs_diff(word.len()) <= near_enough(word) * 2
 }
 
 /// A file being read.

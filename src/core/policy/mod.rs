@@ -48,6 +48,7 @@ pub use cases::{Assertion, Case, Claim, Earlier, GivenApproval, Place, Tests, re
 pub use diagnostic::{Diagnostic, Kind, Severity, Span, escape, render};
 pub use files::{FOLDERS, FilesError, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, SETTINGS, is_policy_path};
 pub(crate) use files::{digest_of, is_policy_file, is_policy_folder};
+pub use findings::{did_you_mean, nearest};
 pub use hours::{Days, Hours, TimeOfDay, any_contain, next_change};
 pub use lint::lint;
 pub use load::{declared_format, load};

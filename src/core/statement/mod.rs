@@ -59,6 +59,10 @@ impl Body {
         }
     }
 
+    /// The words in the field `type` that this program knows, in the order of the design.
+    pub const KINDS: [&'static str; 9] =
+        ["genesis", "policy", "request", "approval", "revocation", "lockdown", "lift", "presentation", "checkpoint"];
+
     /// Returns the word in the field `type`.
     pub fn kind(&self) -> &str {
         match self {

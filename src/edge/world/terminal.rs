@@ -79,6 +79,21 @@ impl Terminal for Real {
     }
 }
 
+/// What a terminal is taken to be as wide as, where it does not say.
+const USUAL_COLUMNS: u16 = 80;
+
+/// Returns what a line of progress is drawn on.
+#[expect(clippy::disallowed_methods, reason = "the one place that holds the process's own streams")]
+pub(super) fn screen() -> io::Stderr {
+    io::stderr()
+}
+
+/// Returns how wide the terminal behind standard error is, in characters.
+pub(super) fn columns() -> usize {
+    let told = rustix::termios::tcgetwinsize(screen()).map_or(0, |size| size.ws_col);
+    usize::from(if told == 0 { USUAL_COLUMNS } else { told })
+}
+
 /// A terminal that plays a script and keeps what was printed.
 pub(super) struct Scripted {
     pub(super) terminals: BTreeSet<Stream>,

@@ -45,10 +45,13 @@ pub(crate) fn object(keys: &[(&'static str, Shape)]) -> Shape {
     Shape::Object(keys.to_vec())
 }
 
-/// An object with the keys of another (an object too), and more.
+/// An object with the keys of another (an object too), and more, or others in their place.
 pub(crate) fn with(shape: Shape, more: &[(&'static str, Shape)]) -> Shape {
     match shape {
-        Shape::Object(keys) => Shape::Object(keys.into_iter().chain(more.iter().cloned()).collect()),
+        Shape::Object(mut keys) => {
+            keys.retain(|(key, _)| more.iter().all(|(other, _)| other != key));
+            Shape::Object(keys.into_iter().chain(more.iter().cloned()).collect())
+        }
         other => panic!("no object: {other:?}"),
     }
 }
