@@ -219,3 +219,94 @@ fn a_branch_that_is_ahead_can_be_told_by_its_status() {
     team.git(&["commit", "-q", "-m", "No policy"]);
     status(1);
 }
+
+const TESTS: &str = r#"
+[test.short-is-free]
+subject = "alice"
+resource = "db/prod/orders"
+action = "read"
+reason = "INC-1234 orders are stuck"
+expect = "allow"
+rule = "orders-read"
+reasons = ["granted"]
+
+[test.longer]
+subject = "alice"
+resource = "db/prod/orders"
+action = "read"
+reason = "INC-1234 orders are stuck"
+duration = "2h"
+cases = [
+    { expect = "pending", missing = ["group:dba"] },
+    { expect = "allow", approved_by = ["carol"] },
+    { duration = "5h", expect = "deny", reasons = ["too-long"] },
+]
+
+[assert.nobody-else-approves]
+resources = ["db/prod/orders"]
+approvers = ["group:dba", "group:security"]
+"#;
+
+#[test]
+fn tests_of_a_policy() {
+    let team = Team::new();
+    team.note("none");
+    team.jit("alice", "policy test").show();
+    team.note("all as expected");
+    team.write("repo/tests/orders.toml", TESTS);
+    assert_eq!(team.jit("alice", "policy test").show().status, 0);
+    team.note("not as expected");
+    let wrong = TESTS.replace("expect = \"deny\", reasons = [\"too-long\"]", "expect = \"pending\"");
+    let wrong = wrong.replace("rule = \"orders-read\"", "rule = \"staging\"").replace(", \"group:security\"", "");
+    let wrong = format!("{wrong}\n[assert.alone]\nresources = [\"db/**\"]\nneeds_approval = true\n");
+    team.write("repo/tests/orders.toml", &wrong);
+    assert_eq!(team.jit("alice", "policy test").show().status, 1);
+    let ran = team.jit("alice", "policy test --json").run();
+    let tested = object(&[
+        ("name", Shape::Text),
+        ("kind", Shape::Word(&["test", "assert"])),
+        ("ok", Shape::Bool),
+        ("faults", list(Shape::Text)),
+        ("path", or_null(Shape::Text)),
+        ("line", or_null(Shape::Number)),
+    ]);
+    assert_eq!(ran.status, 1);
+    assert_shape(&ran.json(), &object(&[("ok", Shape::Bool), ("tests", list(tested))]));
+    team.note("such a policy is not published");
+    team.git(&["add", "-A"]);
+    team.git(&["commit", "-q", "-m", "x"]);
+    assert_eq!(team.jit("alice", "policy publish --yes").show().status, 1);
+    team.note("what does not load");
+    team.write("repo/tests/orders.toml", &TESTS.replace("\"carol\"", "\"carl\"").replace("missing", "mising"));
+    assert_eq!(team.jit("alice", "policy test").show().status, 1);
+    assert_eq!(team.jit("alice", "policy lint").show().status, 1);
+    assert_snapshot!(team.transcript());
+}
+
+#[test]
+fn explanations() {
+    let team = Team::new();
+    team.jit("alice", "policy explain db/prod/orders read --for 2h --reason 'INC-1234 orders are stuck'").show();
+    team.jit("alice", "policy explain db/prod/orders read --subject deployer --approved-by carol").show();
+    team.jit("alice", "policy explain cloud/nothing").show();
+    assert_eq!(team.jit("alice", "policy explain db/prod/orders --subject nobody").show().status, 2);
+    assert_eq!(team.jit("alice", "policy explain db/prod/orders --folder .").show().status, 2);
+    team.jit("alice", "policy explain db/prod/orders read --folder . --subject bob").show();
+    let condition = object(&[("condition", Shape::Text), ("met", Shape::Bool), ("wants", Shape::Text)]);
+    let rule = object(&[
+        ("rule", Shape::Text),
+        ("effect", Shape::Word(&["allow", "deny"])),
+        ("met", Shape::Bool),
+        ("conditions", list(condition)),
+    ]);
+    let explanation = object(&[
+        ("subject", Shape::Text),
+        ("resource", Shape::Text),
+        ("action", Shape::Text),
+        ("duration_s", Shape::Number),
+        ("at", Shape::Time),
+        ("rules", list(rule)),
+    ]);
+    assert_shape(&team.jit("alice", "policy explain db/prod/orders read --json").run().json(), &explanation);
+    assert_snapshot!(team.transcript());
+}

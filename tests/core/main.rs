@@ -4,7 +4,8 @@
 //! From the bytes up: the form of a line and its signature (`lines`, `signatures`), whose it is (`attribution`), the
 //! chain of policies (`genesis`, `policies`); then what becomes of a request that nobody attacks (`lifecycle`), who may approve
 //! (`approvals`, `hardware`), what it may be (`limits`, `hours`), what takes a grant away (`grants`, `lockdowns`, `revocations`), and what proves one (`tokens`), and how
-//! old what is known is (`checkpoints`).
+//! old what is known is (`checkpoints`); and what a policy's own tests and its explanations say of it
+//! (`rehearsal`, `explain`).
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -12,6 +13,7 @@ mod support;
 mod approvals;
 mod attribution;
 mod checkpoints;
+mod explain;
 mod genesis;
 mod grants;
 mod hardware;
@@ -21,6 +23,7 @@ mod limits;
 mod lines;
 mod lockdowns;
 mod policies;
+mod rehearsal;
 mod revocations;
 mod signatures;
 mod tokens;

@@ -12,7 +12,7 @@ use crate::cli::text::parse_time;
 use crate::core::evaluate::{self, Approvers, Ask};
 use crate::core::explain::{Explained, explain};
 use crate::core::name::{Name, Resource};
-use crate::core::policy::Policy;
+use crate::core::policy::{Effect, Policy};
 use crate::core::time::Duration;
 use crate::core::view::ViewExt as _;
 use crate::edge::policy_tree;
@@ -83,8 +83,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ExplainArgs) -> anyhow::Result<Ex
         }
     }
     let usual = || evaluate::default_duration(&policy, &subject, &args.resource, &args.action);
-    // Where no rule is for it, any length is as good as another.
-    let duration = args.duration.or_else(usual).unwrap_or(Duration::MAX);
+    let duration = args.duration.or_else(usual).unwrap_or_else(|| shortest_default(&policy, &args.resource));
     let ask = Ask {
         subject: &subject,
         resource: &args.resource,
@@ -117,6 +116,16 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ExplainArgs) -> anyhow::Result<Ex
         cx.print(&text)?;
     }
     Ok(Exit::Done)
+}
+
+/// Returns the shortest default of the rules that are about the resource, for somebody whom none of them is for.
+fn shortest_default(policy: &Policy, resource: &Resource) -> Duration {
+    let about = policy.rules_near(resource).filter(|rule| rule.resources.iter().any(|one| one.matches(resource)));
+    let defaults = about.filter_map(|rule| match &rule.effect {
+        Effect::Allow(allow) => Some(allow.default),
+        Effect::Deny => None,
+    });
+    defaults.min().unwrap_or(Duration::MAX)
 }
 
 /// Returns the policy to ask, and who asks.

@@ -468,11 +468,11 @@ fn read_assertion(reader: &mut Reader<'_, '_>, declared: &Declared<'_, '_>, poli
     let mut claims = Vec::new();
     for (key, when, claim) in [("access", false, Claim::NoAccess), ("needs_approval", true, Claim::NeedsApproval)] {
         let Some(value) = table.get(key) else { continue };
-        if reader.boolean(What::Key(key), value)? == when {
-            claims.push(claim);
-        } else {
+        let said = reader.boolean(What::Key(key), value)?;
+        if said != when {
             reader.error(value.span(), format!("`{key}` says something only as `{key} = {when}`"), None);
         }
+        claims.push(claim);
     }
     claims.extend(table.get("approvers").map(|value| Claim::Approvers(read_known(reader, "approvers", value, policy))));
     if claims.len() != 1 {

@@ -1,5 +1,6 @@
 //! The corners of the language, one line each: what loads, and what is said about what does not.
 
+mod cases;
 mod hostile;
 mod hours;
 mod identities;
