@@ -89,7 +89,7 @@ fn vouch(cx: &mut Context<'_>) -> anyhow::Result<Exit> {
     match witness::publish(cx.world, &ledger.repo, ledger.remote(), &me.name, commit, random)? {
         Pushed::Done => {}
         Pushed::Raced => return Err(Failure::unavailable("another jit wrote a checkpoint at the same time").into()),
-        Pushed::Refused(why) => {
+        Pushed::Held(why) | Pushed::Refused(why) => {
             let text = format!("the host refused the checkpoint: {}", crate::edge::remote::talk(&why));
             return Err(Failure::unavailable(text)
                 .help(format!("let `{name}` push, with force, to the branch jit/witness/{name}", name = me.name))
