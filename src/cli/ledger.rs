@@ -27,7 +27,8 @@ use crate::core::time::{Duration, Timestamp};
 use crate::core::view::{Memory, View, ViewExt};
 use crate::edge::config::{Config, ConfigError, Minimum, Origin, Pin};
 use crate::edge::git::Repo;
-use crate::edge::log::{self, BRANCH, Draft, Walked};
+use crate::edge::log::{self, AppendError, BRANCH, BRANCH_NAME, Draft, Walked};
+use crate::edge::refused;
 use crate::edge::remote::{self, Fetched, Remote};
 use crate::edge::replay::{self, Replayed};
 
@@ -104,6 +105,19 @@ impl Age {
     }
 }
 
+/// By which rule the policy repo was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FoundBy {
+    /// `-C` names it.
+    Option,
+    /// `JIT_REPO` names it.
+    Variable,
+    /// It stands around the current folder.
+    Around,
+    /// The configuration names it as the default one.
+    Default,
+}
+
 /// How fresh the log has to be.
 enum Fresh {
     /// As it is now, if the remote can be reached.
@@ -168,7 +182,7 @@ impl Expected {
 }
 
 /// Tells whether `jit clone` made this repo.
-fn is_clone(config: &Config, genesis: Option<Hash>, repo: &Repo) -> anyhow::Result<bool> {
+pub(super) fn is_clone(config: &Config, genesis: Option<Hash>, repo: &Repo) -> anyhow::Result<bool> {
     let Some(genesis) = genesis else { return Ok(false) };
     let trust = config.trust_in(&genesis)?;
     let cloned = trust.is_some_and(|trust| trust.origin == Some(Origin::Clone));
@@ -199,7 +213,7 @@ fn put_back(repo: &Repo, remote: &Remote, pin: Pin) -> String {
 }
 
 /// Refuses to answer at a gate whose clock is behind the last fetch: what had ended would be live again.
-fn check_clock(stamped: Option<Timestamp>, now: Timestamp) -> anyhow::Result<()> {
+pub(super) fn check_clock(stamped: Option<Timestamp>, now: Timestamp) -> anyhow::Result<()> {
     match stamped {
         Some(at) if at.since(now).num_seconds() > CLOCK_SLACK => {
             let text = format!("this machine's clock is wrong: it says {now}, and the log was fetched here at {at}");
@@ -279,17 +293,23 @@ impl Context<'_> {
 
     /// Opens the policy repo, for commands that are no gates.
     pub(super) fn repo(&self) -> anyhow::Result<Repo> {
+        self.repo_and_why().map(|(repo, _)| repo)
+    }
+
+    /// Opens the policy repo, for commands that are no gates, and says by which rule it was found.
+    pub(super) fn repo_and_why(&self) -> anyhow::Result<(Repo, FoundBy)> {
         if let Some(named) = self.named_repo()? {
-            return Ok(Repo::open(&named)?);
+            let by = if self.globals.repo.is_some() { FoundBy::Option } else { FoundBy::Variable };
+            return Ok((Repo::open(&named)?, by));
         }
         let config = Config::open(self.world);
         if let Some(around) = Repo::discover(self.world.cwd())?
             && (log_ref(&around, remote::find(&around)?.as_ref())?.is_some() || home_id(&config, &around)?.is_some())
         {
-            return Ok(around);
+            return Ok((around, FoundBy::Around));
         }
         match config.default_repo()? {
-            Some(default) => Ok(Repo::open(&default)?),
+            Some(default) => Ok((Repo::open(&default)?, FoundBy::Default)),
             None => Err(no_repo().into()),
         }
     }
@@ -368,7 +388,7 @@ impl Context<'_> {
         let remote = remote::find(&repo)?;
         // Where it was fetched once, a remote-tracking ref that is gone does not make this copy the truth.
         let was_fetched = remote::was_fetched(&repo)?;
-        if was_fetched && remote.is_none() && repo.has_remotes()? {
+        if was_fetched && remote.is_none() && !repo.remote_names()?.is_empty() {
             let text = format!("nobody can say which of its remotes `{}` has the log from", shown(&repo.shown_path()));
             return Err(Failure::unavailable(text).help("call that one origin: git remote rename NAME origin").into());
         }
@@ -641,6 +661,11 @@ impl Context<'_> {
             None => log::append(&ledger.repo, &context, &mut put),
             Some(remote) => log::append_remote(self.world, &ledger.repo, remote, &context, &mut put),
         };
+        match &logged {
+            Err(AppendError::Refused(said)) => refused::keep(&ledger.repo, started, BRANCH_NAME, said),
+            Ok(_) if ledger.remote.is_some() => refused::forget(&ledger.repo),
+            Ok(_) | Err(_) => {}
+        }
         let logged = logged.map_err(Failure::of_append)?;
         let (mut walked, raced, delta) = before.ok_or_else(|| anyhow!("a line went in that nobody judged"))?;
         if ledger.remote.is_some()

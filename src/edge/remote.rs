@@ -6,14 +6,14 @@
 //! where it is while a host shows something else. A push never forces: a refused one means that somebody was first. The
 //! host's own words are kept for people, and the program reads only `--porcelain` output, in the C locale.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use self::bounded::{PATIENCE, PATIENCE_TO_CLONE, Said, TIMEOUT, run};
+use self::bounded::{PATIENCE, PATIENCE_TO_CLONE, Said, TIMEOUT};
 use super::git::{GitError, Repo};
 use super::log::BRANCH;
 use super::reference::{AppendLock, Moved, advance};
@@ -63,7 +63,7 @@ pub fn clone(world: &World, url: &str, folder: &Path, bare: bool) -> Result<(), 
         args.push("--bare".into());
     }
     args.extend(["--".into(), url.into(), folder.into()]);
-    let said = run(world, None, &args, PATIENCE_TO_CLONE)?;
+    let said = bounded::run(world, None, &args, &[], PATIENCE_TO_CLONE)?;
     if said.status.success() {
         return Ok(());
     }
@@ -132,7 +132,7 @@ pub(super) fn fetch_refs(
     let mut args: Vec<OsString> = options.map(OsString::from).to_vec();
     args.extend(refspecs.into_iter().map(OsString::from));
     let before = half_packs(repo);
-    let said = run(world, Some(repo), &args, PATIENCE);
+    let said = run(world, Some(repo), &args);
     if !said.as_ref().is_ok_and(|said| said.status.success()) {
         // Git leaves behind what it had of a pack, and a host that breaks off each time would fill the disk. If somebody
         // else fetches here at this moment, that fetch fails, and the next brings the same.
@@ -262,7 +262,22 @@ fn push_refs(world: &World, repo: &Repo, remote: &Remote, refspec: &str) -> Resu
         &remote.name,
         refspec,
     ];
-    run(world, Some(repo), &options.map(OsString::from), PATIENCE)
+    run(world, Some(repo), &options.map(OsString::from))
+}
+
+/// Runs the user's git in the repository, for one exchange with the remote.
+pub(super) fn run(world: &World, repo: Option<&Repo>, args: &[OsString]) -> Result<Said, RemoteError> {
+    run_with(world, repo, args, &[])
+}
+
+/// As [`run`], with more in git's environment.
+pub(super) fn run_with(
+    world: &World,
+    repo: Option<&Repo>,
+    args: &[OsString],
+    vars: &[(&str, &OsStr)],
+) -> Result<Said, RemoteError> {
+    bounded::run(world, repo, args, vars, PATIENCE)
 }
 
 impl Said {

@@ -4,7 +4,7 @@
 //! A host may stop in the middle of a sentence, or never stop. Git waits for the one and stores the other, so the bounds
 //! are drawn around git.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -67,11 +67,12 @@ enum Event {
 }
 
 /// Runs the user's git in the repository, within bounds; `patience` is how many seconds it may take where the environment
-/// does not say.
-pub(in crate::edge) fn run(
+/// does not say, and `vars` stand in its environment beside the user's.
+pub(super) fn run(
     world: &World,
     repo: Option<&Repo>,
     args: &[OsString],
+    vars: &[(&str, &OsStr)],
     patience: u64,
 ) -> Result<Said, RemoteError> {
     let patience = patience_of(world, patience)?;
@@ -86,6 +87,7 @@ pub(in crate::edge) fn run(
     for variable in NOT_PASSED_ON {
         command.env_remove(variable);
     }
+    command.envs(vars.iter().copied());
     if !(world.stdin_is_terminal() && world.stderr_is_terminal()) {
         // Nobody is there to answer: fail rather than wait.
         command.env("GIT_TERMINAL_PROMPT", "0").env("GCM_INTERACTIVE", "never");
