@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::context::{Context, Me};
 use super::exit::{Exit, Failure};
+use super::freshness::describe_age;
 use super::json::{self, GrantJson, LogJson, PolicyJson, ReasonJson};
 use super::ledger::{Age, Ledger};
 use super::render::{self, Role};
@@ -247,6 +248,9 @@ fn answer(
         let word = render::paint(cx.coloured(), role, decision.answer.as_str());
         let mut lines = vec![word];
         lines.push(super::verdict::describe_reasons(&decision.reasons));
+        if let Some(Age::Fetched(seconds @ 1..)) = ledger.map(|ledger| &ledger.age) {
+            lines.push(format!("  by the log as it was {}", describe_age(*seconds)));
+        }
         if let (Some(grant), Some(until)) = (&decision.grant, decision.valid_until) {
             lines.push(format!("  {} left, grant {}", render::left(now, until), grant.id.short()));
         }
@@ -254,6 +258,9 @@ fn answer(
         if let Some(help) = next_step(args, decision) {
             cx.world.say(&format!("  help: {help}"));
         }
+    }
+    if let Some(Age::Stale { help: Some(help), .. }) = ledger.map(|ledger| &ledger.age) {
+        cx.world.say(&format!("  help: {help}"));
     }
     Ok(Exit::of(decision.answer, &decision.reasons))
 }

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::context::{Context, shown};
 use super::exit::{Exit, Failure};
-use super::ledger::{Expected, Opened};
+use super::freshness::names_witnesses;
+use super::ledger::{Expected, Opened, Unfetched};
 use super::pin::{GenesisOption, check_minimum};
 use super::render;
 use crate::core::hash::Hash;
@@ -63,7 +64,9 @@ pub(super) fn run(cx: &mut Context<'_>, args: &CloneArgs) -> anyhow::Result<Exit
     let is_free = fs::read_dir(&folder)
         .map_or_else(|why| why.kind() == std::io::ErrorKind::NotFound, |mut in_it| in_it.next().is_none());
     if !is_free {
-        return Err(Failure::denied(format!("`{}` is there already, and not empty", shown(&folder))).into());
+        return Err(Failure::denied(format!("`{}` is there already, and not empty", shown(&folder)))
+            .help("name another folder: jit clone URL DIR; what a clone that was killed left there can be removed")
+            .into());
     }
     let was_there = folder.exists();
     let started = cx.world.now();
@@ -124,29 +127,41 @@ fn adopt(
     let expected =
         Expected { genesis: Some(genesis), pin: config.pin(&genesis)?, minimums: config.minimums(&genesis)? };
     let opened = expected.open_at(cx.world, &repo, tip)?;
+    let heard = cx.hear_witnesses(&repo, &remote, (tip, opened), &expected);
+    let (tip, opened) = heard.map_err(Unfetched::into_error)?;
     if let Some(minimum) = named.and_then(|named| named.minimum) {
         check_minimum(&opened.view, &minimum, "the one that --genesis names")?;
     }
     let (Some(record), Some(root)) = (opened.view.genesis(), opened.view.root()) else { return Err(no_log().into()) };
+    let vouched = if names_witnesses(&opened.view) { Some(cx.age_of(&repo, &remote, &opened.view)?) } else { None };
     if named.is_none() {
         let maintainers = match opened.view.roster() {
             Some(policy) => policy.maintainers().iter().map(ToString::to_string).collect::<Vec<_>>(),
             None => record.maintainers.iter().map(|founder| founder.name.to_string()).collect(),
         };
-        let rows = [
+        let mut rows = vec![
             ("log", record.name.to_string()),
             ("genesis", genesis.to_string()),
             ("started", render::both_times(cx.world, record.at)),
             ("maintainers", maintainers.join(", ")),
             ("size", format!("{} lines, root {root}", opened.view.size())),
         ];
+        rows.extend(vouched.as_ref().map(|vouched| ("witnesses", vouched.told.clone())));
         cx.world.warn(&format!("Every line of it verifies:\n{}", render::details(&rows)));
         cx.confirm("Is that the genesis id that a maintainer told you by another way?")?;
     }
+    let mut random = [0; 16];
+    cx.world.random(&mut random);
+    remote::accept(&repo, &remote, tip, random)?;
+    cx.keep_checkpoint(&repo, &remote, &opened.view)?;
     remote::stamp(&repo, started)?;
     let pin = Pin { commit: opened.last_valid_commit, size: opened.view.size(), root };
     let extends = |known: &Pin| opened.view.root_at(known.size) == Some(known.root);
     config.trust(&genesis, &repo.shown_path(), Origin::Clone, started, pin, extends)?;
+    let most = opened.view.rules().map_or(0, |policy| u64::from(policy.max_age().as_secs()));
+    if let Some(vouched) = vouched.filter(|vouched| vouched.seconds.is_none_or(|seconds| seconds > most)) {
+        cx.world.warn(&format!("warning: {}; until one does anew, gates here say `stale`", vouched.told));
+    }
     Ok((genesis, opened))
 }
 

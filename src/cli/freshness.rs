@@ -52,7 +52,7 @@ fn ago(from: Timestamp, now: Timestamp) -> Option<u64> {
 }
 
 /// Says that something happened so many seconds ago.
-fn describe(seconds: u64) -> String {
+pub(super) fn describe_age(seconds: u64) -> String {
     match (seconds, Duration::from_secs(seconds)) {
         (_, Some(age)) => format!("{age} ago"),
         (0, None) => "just now".to_owned(),
@@ -63,7 +63,7 @@ fn describe(seconds: u64) -> String {
 /// Says how long ago a log was fetched.
 pub(super) fn describe_fetch(seconds: Option<u64>) -> String {
     match seconds {
-        Some(seconds) => format!("the log here was fetched {}", describe(seconds)),
+        Some(seconds) => format!("the log here was fetched {}", describe_age(seconds)),
         None => "nobody knows how old the log here is".to_owned(),
     }
 }
@@ -112,7 +112,7 @@ impl Heard {
         let seconds = self.newest.as_ref().and_then(|(seen, _)| ago(seen.at, now));
         let mut told = match (&self.newest, seconds) {
             (Some((seen, _)), Some(seconds)) => {
-                format!("the last witness of the log here was `{}`, {}", seen.by, describe(seconds))
+                format!("the last witness of the log here was `{}`, {}", seen.by, describe_age(seconds))
             }
             _ => "no witness has vouched for the log here".to_owned(),
         };

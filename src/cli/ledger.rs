@@ -9,8 +9,8 @@ use super::context::{Context, shown};
 use super::exit::Failure;
 use super::freshness::{Aged, describe_fetch, names_witnesses};
 use super::pin::{
-    GenesisOption, check_minimum, check_pin, expected_id, first_id, gone_log, home_id, log_ref, no_log, no_repo,
-    rewritten,
+    GenesisOption, REWRITTEN_HELP, check_minimum, check_pin, expected_id, first_id, gone_log, home_id, log_ref,
+    moves_pin, no_log, no_repo, rewritten,
 };
 use crate::core::hash::Hash;
 use crate::core::history::append::NewLine;
@@ -88,6 +88,8 @@ pub(super) enum Age {
         seconds: Option<u64>,
         /// Why.
         reason: String,
+        /// What to do next.
+        help: Option<String>,
     },
 }
 
@@ -125,13 +127,22 @@ enum Fresh {
 }
 
 /// Why nothing was fetched.
-enum Unfetched {
+pub(super) enum Unfetched {
     /// The remote can't be reached, or nothing can be kept.
     Unreachable(anyhow::Error),
     /// What it shows is not believed.
     Untrusted(anyhow::Error),
     /// A witness contradicts what it shows.
     Forked(anyhow::Error),
+}
+
+impl Unfetched {
+    /// Returns why.
+    pub(super) fn into_error(self) -> anyhow::Error {
+        match self {
+            Unfetched::Unreachable(why) | Unfetched::Untrusted(why) | Unfetched::Forked(why) => why,
+        }
+    }
 }
 
 /// What a log has to be for this machine to believe it.
@@ -186,12 +197,26 @@ pub(super) fn is_clone(config: &Config, genesis: Option<Hash>, repo: &Repo) -> a
 }
 
 /// Says that a remote has lost its log.
-fn gone_from(remote: &Remote, pin: Option<Pin>) -> Failure {
+fn gone_from(repo: &Repo, remote: &Remote, pin: Option<Pin>) -> Failure {
     let seen = pin.map(|pin| format!(": this machine has seen {} lines of it, root {}", pin.size, pin.root));
     let seen = seen.unwrap_or_default();
     let text = format!("the branch jit/audit is gone from the remote `{}`{seen}", shown(Path::new(&remote.name)));
-    Failure::untrusted(Code::LogRewritten, text)
-        .help("restore it from a clone that has the lines, and find out who did")
+    let help = match pin {
+        Some(pin) => put_back(repo, remote, pin),
+        None => REWRITTEN_HELP.to_owned(),
+    };
+    Failure::untrusted(Code::LogRewritten, text).help(help)
+}
+
+/// Says how a host gets back what it lost.
+fn put_back(repo: &Repo, remote: &Remote, pin: Pin) -> String {
+    format!(
+        "if the host came back from a backup, give it the lines again: git -C '{}' push '{}' {}:{BRANCH}; if not, find \
+         out who did that",
+        shown(&repo.shown_path()),
+        shown(Path::new(&remote.name)),
+        pin.commit
+    )
 }
 
 /// Refuses to answer at a gate whose clock is behind the last fetch: what had ended would be live again.
@@ -320,10 +345,7 @@ impl Context<'_> {
     pub(super) fn ledger(&mut self) -> anyhow::Result<Ledger> {
         let repo = self.repo()?;
         let config = Config::open(self.world);
-        self.open(repo, &config, &Fresh::Now, |genesis, repo| {
-            // A repo that merely stands around never moves a pin; one that was made here does.
-            Ok(config.trusts(&genesis)? && config.is_home_of(&genesis, &repo.shown_path())?)
-        })
+        self.open(repo, &config, &Fresh::Now, |genesis, _| Ok(config.trusts(&genesis)?))
     }
 
     /// Opens, verifies and folds the log for a gate: only one whose genesis this machine trusts, or that is named.
@@ -335,10 +357,10 @@ impl Context<'_> {
         let from_environment = self.world.var_checked("JIT_GENESIS")?;
         let named = genesis.map(str::to_owned).or(from_environment);
         let named = named.as_deref().map(GenesisOption::parse).transpose()?;
-        let (repo, is_chosen) = self.gate_repo(&config, named.as_ref())?;
+        let repo = self.gate_repo(&config, named.as_ref())?;
         let fresh = Fresh::Within(max_age);
         let ledger = self.open(repo, &config, &fresh, |id, repo| match &named {
-            Some(named) if named.id == id => Ok(is_chosen && config.trusts(&id)?),
+            Some(named) if named.id == id => Ok(config.trusts(&id)?),
             Some(named) => Err(Failure::untrusted(
                 Code::UnknownGenesis,
                 format!("the log in `{}` is {id}, not the {} that was named", shown(&repo.shown_path()), named.id),
@@ -359,51 +381,59 @@ impl Context<'_> {
         Ok(ledger)
     }
 
-    /// Finds the repo for a gate: a named one, the one around the current folder if it was made here, else the default.
-    /// Where only `--genesis` speaks for the one around, it is taken too; then the second value is false: it merely
-    /// stands there, and moves no pin.
-    fn gate_repo(&self, config: &Config, named: Option<&GenesisOption>) -> anyhow::Result<(Repo, bool)> {
+    /// Finds the repo for a gate: a named one, the one around the current folder if it was made here or `--genesis` speaks
+    /// for it, else the default.
+    fn gate_repo(&self, config: &Config, named: Option<&GenesisOption>) -> anyhow::Result<Repo> {
         if let Some(folder) = self.named_repo()? {
-            return Ok((Repo::open(&folder)?, true));
+            return Ok(Repo::open(&folder)?);
         }
-        if let Ok(Some(around)) = Repo::discover(self.world.cwd()) {
-            if home_id(config, &around)?.is_some() {
-                return Ok((around, true));
-            }
-            if named.is_some_and(|named| first_id(&around) == Some(named.id)) {
-                return Ok((around, false));
-            }
+        if let Ok(Some(around)) = Repo::discover(self.world.cwd())
+            && (home_id(config, &around)?.is_some() || named.is_some_and(|named| first_id(&around) == Some(named.id)))
+        {
+            return Ok(around);
         }
         match config.default_repo()? {
-            Some(default) => Ok((Repo::open(&default)?, true)),
+            Some(default) => Ok(Repo::open(&default)?),
             None => Err(no_repo().into()),
         }
     }
 
+    /// Opens a repo's log. `accept` says whether this machine trusts it, or refuses it.
     fn open(
         &mut self,
         repo: Repo,
         config: &Config,
         fresh: &Fresh,
-        moves_pin: impl FnOnce(Hash, &Repo) -> anyhow::Result<bool>,
+        accept: impl FnOnce(Hash, &Repo) -> anyhow::Result<bool>,
     ) -> anyhow::Result<Ledger> {
         let remote = remote::find(&repo)?;
-        if log_ref(&repo, remote.as_ref())?.is_none() {
-            return Err(gone_log(config, &repo)?.unwrap_or_else(|| no_log(&repo)).into());
+        // Where it was fetched once, a remote-tracking ref that is gone does not make this copy the truth.
+        let was_fetched = remote::was_fetched(&repo)?;
+        if was_fetched && remote.is_none() && !repo.remote_names()?.is_empty() {
+            let text = format!("nobody can say which of its remotes `{}` has the log from", shown(&repo.shown_path()));
+            return Err(Failure::unavailable(text).help("call that one origin: git remote rename NAME origin").into());
+        }
+        let no_log_here =
+            |config| Ok::<_, anyhow::Error>(gone_log(config, &repo)?.unwrap_or_else(|| no_log(&repo)).into());
+        if log_ref(&repo, remote.as_ref())?.is_none() && !(was_fetched && remote.is_some()) {
+            return Err(no_log_here(config)?);
         }
         let genesis = expected_id(config, &repo)?;
         let moves_pin = match genesis {
-            Some(genesis) => moves_pin(genesis, &repo)?,
+            Some(genesis) => accept(genesis, &repo)? && moves_pin(config, &genesis, &repo)?,
             None => false,
         };
         // The pin is asked even where it does not move: a log that this machine has seen further is not believed.
         let pin = genesis.map(|genesis| config.pin(&genesis)).transpose()?.flatten();
         let minimums = genesis.map(|genesis| config.minimums(&genesis)).transpose()?.unwrap_or_default();
         // The tip is read after the pin: others move the branch first and the pin after it, so the branch is not behind.
-        let (tip, is_remote) = log_ref(&repo, remote.as_ref())?.ok_or_else(|| no_log(&repo))?;
+        let (tip, is_remote) = match (log_ref(&repo, remote.as_ref())?, pin) {
+            (Some(found), _) => found,
+            // `git fetch --prune` took the ref away, while the branch was not on the host. What was seen of it is here.
+            (None, Some(pin)) => (pin.commit, true),
+            (None, None) => return Err(no_log_here(config)?),
+        };
         let expected = Expected { genesis, pin, minimums };
-        // Where it was fetched once, a remote-tracking ref that is gone does not make this copy the truth.
-        let was_fetched = remote::stamped(&repo)?.is_some();
         let remote = remote.filter(|_| is_remote || was_fetched);
         let (opened, age) = match &remote {
             // A repo without a remote is its own truth, unless it was cloned: then nobody knows what it lacks.
@@ -411,7 +441,8 @@ impl Context<'_> {
                 let opened = expected.open_at(self.world, &repo, tip)?;
                 self.check_witnesses(&repo, None, &opened.view)?;
                 let reason = "it was cloned, and has no remote any more".to_owned();
-                let stale = Age::Stale { seconds: None, reason };
+                let help = Some("`git remote add origin URL` gives it one again".to_owned());
+                let stale = Age::Stale { seconds: None, reason, help };
                 (opened, if is_clone(config, genesis, &repo)? { stale } else { Age::OwnTruth })
             }
             Some(remote) => self.open_fresh(&repo, remote, tip, &expected, fresh)?,
@@ -440,7 +471,9 @@ impl Context<'_> {
                         let opened = expected.open_at(self.world, repo, tip)?;
                         self.check_witnesses(repo, Some(remote), &opened.view)?;
                         let age = self.age(repo)?;
-                        self.warn_once(&format!("warning: {why}"), &format!("\n  {}", describe_fetch(age)));
+                        let why = Failure::from_error(&why);
+                        let help = why.help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default();
+                        self.warn_once(&format!("warning: {why}"), &format!("\n  {}{help}", describe_fetch(age)));
                         Ok((opened, age.map_or(Age::Unknown, |age| Age::Fetched(age.max(1)))))
                     }
                     Err(Unfetched::Untrusted(why) | Unfetched::Forked(why)) => Err(why),
@@ -475,7 +508,7 @@ impl Context<'_> {
                 }
                 return Ok(match fresh_enough(&opened, &age) {
                     Some(seconds) => (opened, Age::Fetched(seconds)),
-                    None => (opened, Age::Stale { seconds: age.seconds, reason: age.told }),
+                    None => (opened, Age::Stale { seconds: age.seconds, reason: age.told, help: None }),
                 });
             }
             Err(Unfetched::Forked(why)) => return Err(why),
@@ -494,7 +527,9 @@ impl Context<'_> {
             self.world.warn(&format!("warning: answering from what was last good: {why}"));
             return Ok((opened, Age::Fetched(seconds)));
         }
-        Ok((opened, Age::Stale { seconds: age.seconds, reason: format!("{}, and {why}", age.told) }))
+        let why = Failure::from_error(&why);
+        let reason = format!("{}, and {why}", age.told);
+        Ok((opened, Age::Stale { seconds: age.seconds, reason, help: why.help }))
     }
 
     /// Fetches the log, and moves the remote-tracking ref to it if it is what it must be. `opened` is the log up to
@@ -510,15 +545,9 @@ impl Context<'_> {
         let unreachable = |why: anyhow::Error| Unfetched::Unreachable(why);
         let started = self.world.now();
         let before = opened.map(|opened| (known, opened));
-        let (mut tip, mut opened) = self.fetch_log(repo, remote, expected, before)?;
-        match self.fetch_checkpoints(repo, remote, &opened.view) {
-            Ok(false) => {}
-            // Signed just now, or what came was an old log: looked at once more before anything is made of it.
-            Ok(true) => (tip, opened) = self.fetch_log(repo, remote, expected, Some((tip, &opened)))?,
-            Err(why) => self.warn_once(&format!("warning: {}", Failure::from_error(&why)), ""),
-        }
-        self.check_witnesses(repo, Some(remote), &opened.view).map_err(Unfetched::Forked)?;
-        if tip != known {
+        let fetched = self.fetch_log(repo, remote, expected, before)?;
+        let (tip, opened) = self.hear_witnesses(repo, remote, fetched, expected)?;
+        if repo.read_ref(&remote.tracking).map_err(|why| unreachable(why.into()))? != Some(tip) {
             let mut random = [0; 16];
             self.world.random(&mut random);
             remote::accept(repo, remote, tip, random).map_err(|why| unreachable(why.into()))?;
@@ -526,6 +555,26 @@ impl Context<'_> {
         self.keep_checkpoint(repo, remote, &opened.view).map_err(unreachable)?;
         remote::stamp(repo, started).map_err(|why| unreachable(why.into()))?;
         Ok(opened)
+    }
+
+    /// Fetches what witnesses say of a log that was just fetched, and refuses one that they contradict; where they have
+    /// seen more of it, it is fetched once more. No ref moves but those of what was fetched.
+    pub(super) fn hear_witnesses(
+        &mut self,
+        repo: &Repo,
+        remote: &Remote,
+        fetched: (Oid, Opened),
+        expected: &Expected,
+    ) -> Result<(Oid, Opened), Unfetched> {
+        let (mut tip, mut opened) = fetched;
+        match self.fetch_checkpoints(repo, remote, &opened.view) {
+            Ok(false) => {}
+            // Signed just now, or what came was an old log: looked at once more before anything is made of it.
+            Ok(true) => (tip, opened) = self.fetch_log(repo, remote, expected, Some((tip, &opened)))?,
+            Err(why) => self.warn_once(&format!("warning: {}", Failure::from_error(&why)), ""),
+        }
+        self.check_witnesses(repo, Some(remote), &opened.view).map_err(Unfetched::Forked)?;
+        Ok((tip, opened))
     }
 
     /// Fetches the log and opens it, unless it still ends where it was opened before; no ref moves but that of what was
@@ -539,14 +588,27 @@ impl Context<'_> {
     ) -> Result<(Oid, Opened), Unfetched> {
         let tip = match remote::fetch(self.world, repo, remote) {
             Ok(Fetched::Tip(tip)) => tip,
-            Ok(Fetched::NoBranch) => return Err(Unfetched::Untrusted(gone_from(remote, expected.pin).into())),
+            Ok(Fetched::NoBranch) => return Err(Unfetched::Untrusted(gone_from(repo, remote, expected.pin).into())),
             Err(why) => return Err(Unfetched::Unreachable(why.into())),
         };
-        let opened = match before.filter(|(known, _)| *known == tip) {
-            Some((_, opened)) => opened.clone(),
-            None => expected.open_at(self.world, repo, tip).map_err(Unfetched::Untrusted)?,
+        if let Some((_, opened)) = before.filter(|(known, _)| *known == tip) {
+            return Ok((tip, opened.clone()));
+        }
+        let why = match expected.open_at(self.world, repo, tip) {
+            Ok(opened) => return Ok((tip, opened)),
+            Err(why) => why,
         };
-        Ok((tip, opened))
+        let is_older = match expected.pin {
+            Some(pin) if repo.is_before(tip, pin.commit).unwrap_or(false) => Some(pin),
+            Some(_) | None => None,
+        };
+        let why = Failure::from_error(&why);
+        let help = match (is_older, &why.help) {
+            (Some(pin), _) => put_back(repo, remote, pin),
+            (None, Some(help)) => help.clone(),
+            (None, None) => REWRITTEN_HELP.to_owned(),
+        };
+        Err(Unfetched::Untrusted(why.help(help).into()))
     }
 
     /// Returns how many seconds ago the log was fetched; none if nobody knows. A fetch that lies ahead is not known.
@@ -633,9 +695,12 @@ impl Context<'_> {
         }
         let logged = logged.map_err(Failure::of_append)?;
         let (mut walked, raced, delta) = before.ok_or_else(|| anyhow!("a line went in that nobody judged"))?;
-        if ledger.remote.is_some() {
+        if ledger.remote.is_some()
             // What was pushed to is what is known, as of before the push.
-            remote::stamp(&ledger.repo, started)?;
+            && let Err(why) = remote::stamp(&ledger.repo, started)
+        {
+            // It is logged; whoever took this for a failure would say it twice.
+            self.warn_once(&format!("warning: it is logged, but not when: {why}"), "");
         }
         let size = walked.size();
         if (logged.first, logged.tail.size) != (size, size + 1) {

@@ -52,6 +52,14 @@ pub(super) fn expected_id(config: &Config, repo: &Repo) -> anyhow::Result<Option
     Ok(home_id(config, repo)?.or_else(|| first_id(repo)))
 }
 
+/// Tells whether this machine's pin of a log follows this repo: one that `init` or `clone` made here, or the default one.
+/// One that merely stands around, or a copy of one that somebody names, moves no pin: what it holds beyond the others of
+/// that log is in none of them.
+pub(super) fn moves_pin(config: &Config, genesis: &Hash, repo: &Repo) -> anyhow::Result<bool> {
+    let path = repo.shown_path();
+    Ok(config.is_home_of(genesis, &path)? || config.is_default(&path)?)
+}
+
 /// What `--genesis` and `JIT_GENESIS` name: `ID[:SIZE:ROOT]`.
 #[derive(Debug)]
 pub(super) struct GenesisOption {
@@ -111,6 +119,10 @@ pub(super) fn check_pin(walked: &Walked, view: &Memory, pin: Option<Pin>) -> any
     Err(rewritten(&text, known.size, Some(known.root), view).into())
 }
 
+/// What to do about a log that is not the one it was.
+pub(super) const REWRITTEN_HELP: &str =
+    "somebody rewrote the branch jit/audit: restore it from a clone that has the lines, and find out who did";
+
 /// The proof of a rewritten log: both roots.
 pub(super) fn rewritten(what: &str, size: u64, known: Option<Hash>, view: &Memory) -> Failure {
     let known = known.map_or_else(|| "no root".to_owned(), |root| root.to_string());
@@ -119,7 +131,7 @@ pub(super) fn rewritten(what: &str, size: u64, known: Option<Hash>, view: &Memor
         None => format!("now the log has {} lines, root {}", view.size(), view.root().unwrap_or(Hash([0; 32]))),
     };
     Failure::untrusted(Code::LogRewritten, format!("{what}: at {size} lines its root was {known}, {now}"))
-        .help("somebody rewrote the branch jit/audit: restore it from a clone that has the lines, and find out who did")
+        .help(REWRITTEN_HELP)
 }
 
 pub(super) fn no_repo() -> Failure {

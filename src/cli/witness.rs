@@ -91,7 +91,7 @@ fn vouch(cx: &mut Context<'_>) -> anyhow::Result<Exit> {
     match witness::publish(cx.world, &ledger.repo, ledger.remote(), &me.name, commit, random)? {
         Pushed::Done => refused::forget(&ledger.repo),
         Pushed::Raced => return Err(Failure::unavailable("another jit wrote a checkpoint at the same time").into()),
-        Pushed::Refused(why) => {
+        Pushed::Held(why) | Pushed::Refused(why) => {
             let branch = format!("jit/witness/{}", me.name);
             let (rule, help) = match refusal::classify(&why) {
                 Some(refusal) => (format!(" ({refusal})"), refusal.help(&branch)),

@@ -155,6 +155,16 @@ impl Config {
         Ok(None)
     }
 
+    /// Tells whether the repo at `repo` is the default one.
+    ///
+    /// # Errors
+    /// As the module's head says of files, and a path that can't be followed.
+    pub fn is_default(&self, repo: &Path) -> Result<bool, ConfigError> {
+        let Some(default) = self.default_repo()? else { return Ok(false) };
+        // One that is gone is no repo's path.
+        Ok(followed(&default).is_ok_and(|default| followed(repo).is_ok_and(|repo| repo == default)))
+    }
+
     /// Tells whether this machine trusts the log that starts with `genesis`.
     ///
     /// # Errors

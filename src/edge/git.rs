@@ -171,11 +171,29 @@ impl Repo {
         }
     }
 
+    /// Tells whether one commit comes before another in its history.
+    ///
+    /// # Errors
+    /// A commit can't be read.
+    pub fn is_before(&self, earlier: Oid, later: Oid) -> Result<bool, GitError> {
+        let comes = self.git.graph_descendant_of(from_oid(later)?, from_oid(earlier)?);
+        comes.map_err(|error| GitError::git("comparing commits", error))
+    }
+
     /// Returns the branch that is checked out, without `refs/heads/`; none where HEAD names none.
     pub fn branch(&self) -> Option<String> {
         let head = self.git.find_reference("HEAD").ok()?;
         let target = head.symbolic_target().ok().flatten()?;
         target.strip_prefix("refs/heads/").map(str::to_owned)
+    }
+
+    /// Makes a ref of ours that stands for a moment: nothing is flushed, and whatever it was before it is no more.
+    ///
+    /// # Errors
+    /// The repository can't be written to.
+    pub fn make_ref(&self, name: &str, commit: Oid) -> Result<(), GitError> {
+        let made = self.git.reference(name, from_oid(commit)?, true, "");
+        made.map(|_| ()).map_err(|error| GitError::git(format!("making {name}"), error))
     }
 
     /// Removes a ref, if it is there.

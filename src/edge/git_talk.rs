@@ -1,8 +1,7 @@
 //! What git says on standard error, and what the host says through it: kept for people, but for how far the work is,
 //! which is shown while it lasts and then forgotten.
 
-use std::io::{self, BufRead, BufReader, Read};
-use std::thread::{self, JoinHandle};
+use std::io::{self, BufRead};
 
 use super::git::escaped;
 use super::world::Progress;
@@ -10,24 +9,11 @@ use super::world::Progress;
 /// The longest line that may be one of progress, in bytes.
 const MAX_PROGRESS_LEN: usize = 256;
 
-/// Hears git out in the background, and keeps no more than `limit` bytes.
-pub(super) fn listen(
-    from: Option<impl Read + Send + 'static>,
-    limit: usize,
-    progress: Progress,
-) -> JoinHandle<Vec<u8>> {
-    thread::spawn(move || {
-        let mut kept = Vec::new();
-        if let Some(from) = from {
-            // What is cut or lost here is talk: the status says what happened.
-            let _ = sort(&mut BufReader::new(from), &mut kept, limit, &progress);
-        }
-        kept
-    })
-}
-
 /// Reads lines, which end with a CR while git is going to write over them, and tells which are progress.
-fn sort(from: &mut impl BufRead, kept: &mut Vec<u8>, limit: usize, progress: &Progress) -> io::Result<()> {
+///
+/// # Errors
+/// The stream can't be read on.
+pub(super) fn sort(from: &mut impl BufRead, keep: &mut dyn FnMut(&[u8]), progress: &Progress) -> io::Result<()> {
     let mut line = Vec::new();
     loop {
         let bytes = from.fill_buf()?;
@@ -40,7 +26,7 @@ fn sort(from: &mut impl BufRead, kept: &mut Vec<u8>, limit: usize, progress: &Pr
         if is_over || line.len() >= MAX_PROGRESS_LEN || matches!(line.last(), Some(b'\r' | b'\n')) {
             match how_far(&String::from_utf8_lossy(&line)) {
                 Some(text) => progress.tell(format_args!("git: {}", escaped(text))),
-                None => kept.extend(line.iter().take(limit.saturating_sub(kept.len()))),
+                None => keep(&line),
             }
             line.clear();
         }
@@ -66,6 +52,8 @@ fn how_far(line: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::BufReader;
+
     use crate::core::time::Timestamp;
     use crate::edge::world::{Fixed, fixed};
 
@@ -94,17 +82,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_is_kept_up_to_a_limit() {
+    fn what_is_said_is_kept_but_for_progress() {
         let hidden = fixed(Fixed::new(Timestamp::MAX)).progress();
-        let heard = |said: &[u8], limit| {
+        let heard = |said: &[u8]| {
             let mut kept = Vec::new();
-            sort(&mut BufReader::with_capacity(7, said), &mut kept, limit, &hidden).unwrap();
+            sort(&mut BufReader::with_capacity(7, said), &mut |heard| kept.extend(heard), &hidden).unwrap();
             String::from_utf8(kept).unwrap()
         };
         let said = b"hello\nReceiving objects:  1% (1/100)\rReceiving objects: 100% (100/100), done.\nfatal: no\nmore";
-        assert_eq!(heard(said, 100), "hello\nfatal: no\nmore");
-        assert_eq!(heard(said, 8), "hello\nfa");
-        let endless = vec![b'x'; 10_000];
-        assert_eq!(heard(&endless, 1000).len(), 1000);
+        assert_eq!(heard(said), "hello\nfatal: no\nmore");
+        assert_eq!(heard(&vec![b'x'; 10_000]).len(), 10_000);
     }
 }

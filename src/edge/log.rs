@@ -34,6 +34,8 @@ pub const BRANCH_NAME: &str = "jit/audit";
 const MOST_ROUNDS: u32 = 50;
 /// The same for a log on a remote, where all who write may want to at once and nobody can be kept out.
 const MOST_PUSHES: u32 = 1000;
+/// How often a host may say that somebody else was first, or is about to be, while nobody moves the branch.
+const MOST_UNMOVED: u32 = 20;
 /// After how many lost rounds an append keeps other jits out while it walks.
 const POLITE_ROUNDS: u32 = 2;
 
@@ -274,6 +276,7 @@ pub fn append_remote<E>(
     judge: &mut dyn FnMut(&Walked) -> Result<Draft, E>,
 ) -> Result<Logged, AppendError<E>> {
     let mut sent: Option<(Draft, RemoteError)> = None;
+    let mut unmoved: Option<(Oid, u32)> = None;
     for round in 0..MOST_PUSHES {
         let tip = match remote::fetch(world, repo, remote) {
             Ok(Fetched::Tip(tip)) => tip,
@@ -289,7 +292,7 @@ pub fn append_remote<E>(
         if let Some((draft, _)) = &sent
             && let Some(first) = walked.place_of(repo, &draft.lines).map_err(AppendError::Walk)?
         {
-            remote::accept(repo, remote, tip, context.random)?;
+            settle(repo, remote, tip, context);
             // Others may be behind them already, and which of our commits arrived is not known: the log as it stands is.
             return Ok(Logged { commit: walked.last_valid_commit, first, tail: walked.tail });
         }
@@ -297,10 +300,21 @@ pub fn append_remote<E>(
         let logged = propose(repo, context, Some(&walked), &draft)?;
         match remote::push(world, repo, remote, logged.commit) {
             Ok(Pushed::Done) => {
-                remote::accept(repo, remote, logged.commit, context.random)?;
+                settle(repo, remote, logged.commit, context);
                 return Ok(logged);
             }
-            Ok(Pushed::Raced) => world.sleep(jitter(context.random, round)),
+            Ok(lost @ (Pushed::Raced | Pushed::Held(_))) => {
+                // Where nobody moves it, nobody was first, whatever the host says.
+                let times = unmoved.filter(|(at, _)| *at == tip).map_or(1, |(_, times)| times + 1);
+                if times == MOST_UNMOVED {
+                    return Err(match lost {
+                        Pushed::Held(why) => AppendError::Refused(why),
+                        _ => AppendError::Contended,
+                    });
+                }
+                unmoved = Some((tip, times));
+                world.sleep(jitter(context.random, round));
+            }
             Ok(Pushed::Refused(why)) => return Err(AppendError::Refused(why)),
             Err(error) => sent = Some((draft, error)),
         }
@@ -309,6 +323,12 @@ pub fn append_remote<E>(
         Some((.., lost)) => Err(AppendError::Unknown(lost)),
         None => Err(AppendError::Contended),
     }
+}
+
+/// Moves the remote-tracking ref to where the log stands on the remote. What is logged there is logged, whether or not
+/// this can be noted here: the next fetch brings it.
+fn settle(repo: &Repo, remote: &Remote, tip: Oid, context: &Context<'_>) {
+    let _ = remote::accept(repo, remote, tip, context.random);
 }
 
 /// A small flat pause, so that those who lost the same race do not meet again: up to 50 ms.
@@ -403,6 +423,9 @@ impl<E> AppendError<E> {
                 |refusal| refusal.help(BRANCH_NAME),
             )),
             AppendError::Remote(error) => error.help(),
+            AppendError::Contended => {
+                Some("try it again; if nobody else is at work, see what the host shows: git ls-remote".to_owned())
+            }
             AppendError::Unknown(_) => {
                 Some("before you do it again, look: `jit audit log` once the remote is back".to_owned())
             }
@@ -412,8 +435,7 @@ impl<E> AppendError<E> {
             | AppendError::NoLog
             | AppendError::Exists
             | AppendError::NotGenesis
-            | AppendError::Build(_)
-            | AppendError::Contended => None,
+            | AppendError::Build(_) => None,
         }
     }
 }

@@ -9,17 +9,12 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
-use std::io::{self, Read};
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::thread;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
+use self::bounded::{PATIENCE, PATIENCE_TO_CLONE, Said, TIMEOUT};
 use super::git::{GitError, Repo};
-use super::git_talk;
 use super::log::BRANCH;
 use super::reference::{AppendLock, Moved, advance, share};
 use super::world::World;
@@ -27,37 +22,18 @@ use crate::core::hash::parse_hex;
 use crate::core::history::object::{Objects as _, Oid};
 use crate::core::time::Timestamp;
 
+mod bounded;
+
 /// Where a fetch puts the branch before anybody has walked it.
 pub const FETCHED: &str = "refs/jit/fetched";
 /// When the last successful fetch was, in the repository's common folder; whoever shares the clone reads it.
 const STAMP: &str = "jit/fetched-at";
-/// How long git may take over the network.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// The most of git's words that are kept, in bytes.
-const MAX_TALK: usize = 64 * 1024;
-/// The most bytes that one fetch may bring: no file that git writes for us, such as a pack, may grow larger.
-const MAX_FETCH: u64 = 2 << 30;
-
-/// What git can say of how far it is.
-const LONG_WORK: [&str; 3] = ["clone", "fetch", "push"];
-
+/// Where a commit stands while it is pushed by a pattern.
+const OUTGOING: &str = "refs/jit/outgoing/";
+/// The most lines of git's words that are shown, and the most characters of each.
+const MOST_SHOWN: (usize, usize) = (12, 300);
 /// A program that fails where ssh or git ask it for a secret.
 const NO_ANSWER: &str = "false";
-
-/// What git would take from whoever runs us, such as a hook, that belongs to another repository; and our own secret.
-const NOT_PASSED_ON: [&str; 11] = [
-    "JIT_TOKEN",
-    "GIT_DIR",
-    "GIT_COMMON_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_NAMESPACE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_QUARANTINE_PATH",
-    "GIT_SHALLOW_FILE",
-    "GIT_TRACE",
-];
 
 /// A remote repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +65,7 @@ pub fn clone(world: &World, url: &str, folder: &Path, bare: bool) -> Result<(), 
         args.push("--bare".into());
     }
     args.extend(["--".into(), url.into(), folder.into()]);
-    let said = run(world, None, &args)?;
+    let said = bounded::run(world, None, &args, &[], PATIENCE_TO_CLONE)?;
     if said.status.success() {
         return Ok(());
     }
@@ -110,21 +86,7 @@ pub enum Fetched {
 /// # Errors
 /// The remote can't be reached, takes too long, or sends what git does not take; with git's words.
 pub fn fetch(world: &World, repo: &Repo, remote: &Remote) -> Result<Fetched, RemoteError> {
-    let refspec = format!("+{BRANCH}:{FETCHED}");
-    let options = [
-        "fetch",
-        "--porcelain",
-        "--no-tags",
-        "--no-write-fetch-head",
-        "--no-recurse-submodules",
-        "--no-auto-gc",
-        "--no-prune",
-        // Else git moves the remote-tracking ref too, to what nobody has walked yet.
-        "--refmap=",
-    ];
-    let mut args: Vec<OsString> = options.map(OsString::from).to_vec();
-    args.extend(["--".into(), remote.name.clone().into(), refspec.into()]);
-    let said = run(world, Some(repo), &args)?;
+    let said = fetch_refs(world, repo, remote, [format!("+{BRANCH}:{FETCHED}")])?;
     // Another process may fetch here at the same time and hold the ref, or move it again: what this fetch brought is in
     // its own words.
     if let Some(tip) = brought(&said.out)
@@ -134,8 +96,7 @@ pub fn fetch(world: &World, repo: &Repo, remote: &Remote) -> Result<Fetched, Rem
     }
     if !said.status.success() {
         // The one refusal that is an answer: git asks for a ref by name, and the host has none.
-        let missing = format!("couldn't find remote ref {BRANCH}");
-        if said.err.contains(&missing) {
+        if said.lacks(BRANCH) {
             return Ok(Fetched::NoBranch);
         }
         return Err(RemoteError::failed("fetching from the remote", remote, said));
@@ -144,6 +105,52 @@ pub fn fetch(world: &World, repo: &Repo, remote: &Remote) -> Result<Fetched, Rem
         Some(tip) => Ok(Fetched::Tip(tip)),
         None => Ok(Fetched::NoBranch),
     }
+}
+
+/// Fetches these refs and no others, whatever the repository is configured to fetch beside them.
+pub(super) fn fetch_refs(
+    world: &World,
+    repo: &Repo,
+    remote: &Remote,
+    refspecs: impl IntoIterator<Item = String>,
+) -> Result<Said, RemoteError> {
+    let options = [
+        // Whoever may push could push what git's own checks refuse, and so keep everybody from fetching. The log is walked
+        // by stricter ones, which pass over it.
+        "-c",
+        "fetch.fsckObjects=false",
+        "fetch",
+        "--porcelain",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--no-recurse-submodules",
+        "--no-auto-gc",
+        "--no-prune",
+        // Else git moves the remote-tracking ref too, to what nobody has walked yet.
+        "--refmap=",
+        "--",
+        &remote.name,
+    ];
+    let mut args: Vec<OsString> = options.map(OsString::from).to_vec();
+    args.extend(refspecs.into_iter().map(OsString::from));
+    let before = half_packs(repo);
+    let said = run(world, Some(repo), &args);
+    if !said.as_ref().is_ok_and(|said| said.status.success()) {
+        // Git leaves behind what it had of a pack, and a host that breaks off each time would fill the disk. If somebody
+        // else fetches here at this moment, that fetch fails, and the next brings the same.
+        for half in half_packs(repo).into_iter().filter(|half| !before.contains(half)) {
+            // Whoever can't remove it could not have written it.
+            let _ = fs::remove_file(half);
+        }
+    }
+    said
+}
+
+/// Lists packs that git has not received to their ends.
+fn half_packs(repo: &Repo) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(repo.common_dir().join("objects/pack")) else { return Vec::new() };
+    let half = |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(b"tmp_");
+    entries.flatten().filter(half).map(|entry| entry.path()).collect()
 }
 
 /// Reads what a fetch brought to [`FETCHED`]: `<flag> <old> <new> <local ref>`, git-fetch(1) "Output".
@@ -176,6 +183,8 @@ pub enum Pushed {
     Done,
     /// The branch is no longer what it was: somebody was first.
     Raced,
+    /// The host could not move the branch, with its words: another push holds it or was first, or it can't write at all.
+    Held(String),
     /// The host refused it, for reasons of its own.
     Refused(String),
 }
@@ -185,73 +194,80 @@ pub enum Pushed {
 /// # Errors
 /// The remote can't be reached, or its answer was lost: the commit may stand there all the same.
 pub fn push(world: &World, repo: &Repo, remote: &Remote, commit: Oid) -> Result<Pushed, RemoteError> {
-    let refspec = format!("{commit}:{BRANCH}");
-    let options = ["push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no"];
-    let mut args: Vec<OsString> = options.map(OsString::from).to_vec();
-    args.extend(["--", &remote.name, &refspec].map(OsString::from));
-    let said = run(world, Some(repo), &args)?;
+    push_to(world, repo, remote, commit, BRANCH, "")
+}
+
+/// Pushes a commit to a branch; `force` is `+` or nothing.
+pub(super) fn push_to(
+    world: &World,
+    repo: &Repo,
+    remote: &Remote,
+    commit: Oid,
+    branch: &str,
+    force: &str,
+) -> Result<Pushed, RemoteError> {
+    let mut said = push_refs(world, repo, remote, &format!("{force}{commit}:{branch}"))?;
+    // Git completes names on the host, even whole ones: there `refs/heads/jit/audit` also means a branch or a tag that
+    // somebody has named `refs/heads/jit/audit`. It completes none that a pattern leads to.
+    let is_ambiguous = format!("error: dst refspec {branch} matches more than one");
+    if !said.status.success()
+        && said.err.lines().any(|line| line == is_ambiguous)
+        && let Some((folder, last)) = branch.rsplit_once('/')
+    {
+        let outgoing = format!("{OUTGOING}{commit}");
+        let name = format!("{outgoing}/{last}");
+        repo.make_ref(&name, commit)?;
+        let pushed = push_refs(world, repo, remote, &format!("{force}{outgoing}/*:{folder}/*"));
+        repo.remove_ref(&name)?;
+        said = pushed?;
+    }
     if said.status.success() {
         return Ok(Pushed::Done);
     }
     // `<flag> TAB <from>:<to> TAB <summary> (<reason>)`, git-push(1) "Output"
-    let ours = said.out.lines().find(|line| line.split('\t').nth(1).is_some_and(|refs| refs.ends_with(BRANCH)));
-    match ours.filter(|line| line.starts_with('!')) {
-        Some(line) if ["(fetch first)", "(non-fast-forward)", "(stale info)"].iter().any(|why| line.contains(why)) => {
-            Ok(Pushed::Raced)
-        }
-        // Two at once on one host: the other holds the ref's lock, or moved it between the answer and the update.
-        Some(line)
-            if ["failed to update ref", "cannot lock ref", "reference already exists", "failed to lock"]
-                .iter()
-                .any(|why| line.contains(why) || said.err.contains(why)) =>
-        {
-            Ok(Pushed::Raced)
-        }
-        Some(line) => {
-            let why = line.split('\t').nth(2).unwrap_or_default();
-            Ok(Pushed::Refused(format!("{why}\n{}", said.err)))
-        }
-        None => Err(RemoteError::failed("pushing to the remote", remote, said)),
-    }
-}
-
-/// Notes that the log was fetched at `now`.
-///
-/// # Errors
-/// The repository can't be written to.
-pub fn stamp(repo: &Repo, now: Timestamp) -> Result<(), GitError> {
-    let path = repo.common_dir().join(STAMP);
-    let folder = repo.common_dir().join("jit");
-    fs::create_dir_all(&folder).map_err(GitError::io("making the folder", &folder))?;
-    let fresh = path.with_extension("new");
-    fs::write(&fresh, format!("{now}\n")).map_err(GitError::io("writing", &fresh))?;
-    share(repo, &fresh)?;
-    fs::rename(&fresh, &path).map_err(GitError::io("writing", &path))
-}
-
-/// Returns when the log was last fetched; none if never.
-///
-/// # Errors
-/// The stamp is there and can't be read: nothing is known about the data's age.
-pub fn stamped(repo: &Repo) -> Result<Option<Timestamp>, GitError> {
-    let path = repo.common_dir().join(STAMP);
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(why) => return Err(GitError::io("reading", &path)(why)),
+    let to = format!(":{branch}");
+    let ours = said.out.lines().find(|line| line.split('\t').nth(1).is_some_and(|refs| refs.ends_with(&to)));
+    let Some(line) = ours.filter(|line| line.starts_with('!')) else {
+        return Err(RemoteError::failed("pushing to the remote", remote, said));
     };
-    let unreadable = |_| GitError::io("reading", &path)(io::Error::new(io::ErrorKind::InvalidData, "it is no time"));
-    text.trim_end().parse().map(Some).map_err(unreadable)
+    let summary = line.split('\t').nth(2).unwrap_or_default();
+    let is_any = |words: &[&str]| words.iter().any(|words| summary.ends_with(&format!("({words})")));
+    // Only the summary counts: what a hook says is told, and not obeyed.
+    if summary.starts_with("[rejected]") && is_any(&["fetch first", "non-fast-forward", "stale info"]) {
+        return Ok(Pushed::Raced);
+    }
+    let why = format!("{summary}\n{}", said.err);
+    // Hosts word it as they like, GitHub with both commits behind it.
+    let is_held =
+        is_any(&["failed to update ref", "failed to lock", "reference already exists", "incorrect old value provided"])
+            || summary.contains("(cannot lock ref");
+    if is_held {
+        return Ok(Pushed::Held(why));
+    }
+    Ok(Pushed::Refused(why))
 }
 
-/// What git said.
-pub(super) struct Said {
-    pub(super) status: ExitStatus,
-    pub(super) out: String,
-    pub(super) err: String,
+/// Pushes by one refspec and nothing else, whatever the repository is configured to push.
+fn push_refs(world: &World, repo: &Repo, remote: &Remote, refspec: &str) -> Result<Said, RemoteError> {
+    let no_mirror = format!("remote.{}.mirror=false", remote.name);
+    let options = [
+        "-c",
+        // Git mirrors all or nothing.
+        &no_mirror,
+        "push",
+        "--porcelain",
+        "--no-verify",
+        "--no-follow-tags",
+        "--no-signed",
+        "--recurse-submodules=no",
+        "--",
+        &remote.name,
+        refspec,
+    ];
+    run(world, Some(repo), &options.map(OsString::from))
 }
 
-/// Runs the user's git in the repository, with a limit on time and on words.
+/// Runs the user's git in the repository, for one exchange with the remote.
 pub(super) fn run(world: &World, repo: Option<&Repo>, args: &[OsString]) -> Result<Said, RemoteError> {
     run_with(world, repo, args, &[])
 }
@@ -263,92 +279,53 @@ pub(super) fn run_with(
     args: &[OsString],
     vars: &[(&str, &OsStr)],
 ) -> Result<Said, RemoteError> {
-    let mut command: Command = world.command("git");
-    if let Some(repo) = repo {
-        command.arg("--git-dir").arg(repo.common_dir());
-        // A remote may be a path, and then it starts where git itself would stand.
-        command.current_dir(repo.work_dir().unwrap_or(repo.common_dir()));
-    }
-    // While git asks for something its work has not begun, and it says nothing of how far that is.
-    let progress = world.progress();
-    let (doing, rest) = args.split_first().map_or((None, args), |(doing, rest)| (Some(doing), rest));
-    command.args(doing);
-    if progress.is_shown() && doing.is_some_and(|doing| LONG_WORK.iter().any(|long| doing == long)) {
-        command.arg("--progress");
-    }
-    command.args(rest);
-    command.env("LC_ALL", "C").env("LANGUAGE", "C").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for variable in NOT_PASSED_ON {
-        command.env_remove(variable);
-    }
-    command.envs(vars.iter().copied());
-    if !(world.stdin_is_terminal() && world.stderr_is_terminal()) {
-        // Nobody is there to answer: fail rather than wait.
-        command.env("GIT_TERMINAL_PROMPT", "0").env("GCM_INTERACTIVE", "never");
-        // ssh would ask at the process's own terminal all the same, but for a program to ask by: the user's, else one
-        // that has no answer.
-        command.env("SSH_ASKPASS_REQUIRE", "force");
-        if world.path_var("SSH_ASKPASS").is_none() {
-            command.env("SSH_ASKPASS", NO_ANSWER);
-        }
-    }
-    let mut child = spawn_bounded(&mut command).map_err(RemoteError::NoGit)?;
-    let out = read_in_background(child.stdout.take());
-    let err = git_talk::listen(child.stderr.take(), MAX_TALK, progress.clone());
-    let (ended, end) = mpsc::channel();
-    let pid = child.id();
-    let waiter = thread::spawn(move || {
-        let status = child.wait();
-        // The receiver is gone only if time ran out, and then nobody asks.
-        let _ = ended.send(status);
-    });
-    let status = match end.recv_timeout(PATIENCE) {
-        Ok(status) => status.map_err(RemoteError::NoGit)?,
-        Err(_) => {
-            kill(pid);
-            let _ = waiter.join();
-            // Whoever still holds git's standard error has no more say.
-            progress.end();
-            return Err(RemoteError::TooSlow(PATIENCE));
-        }
-    };
-    let text =
-        |reader: thread::JoinHandle<Vec<u8>>| String::from_utf8_lossy(&reader.join().unwrap_or_default()).into_owned();
-    Ok(Said { status, out: text(out), err: text(err) })
+    bounded::run(world, repo, args, vars, PATIENCE)
 }
 
-/// Starts git, which inherits a limit on how large a file it may write.
-fn spawn_bounded(command: &mut Command) -> io::Result<Child> {
-    let before = getrlimit(Resource::Fsize);
-    let bound = before.current.map_or(MAX_FETCH, |current| current.min(MAX_FETCH));
-    // Where there can be no limit there is still the one on time.
-    let is_bounded = setrlimit(Resource::Fsize, Rlimit { current: Some(bound), ..before }).is_ok();
-    let child = command.spawn();
-    if is_bounded {
-        // We write no such file: a limit that stays harms nobody.
-        let _ = setrlimit(Resource::Fsize, before);
-    }
-    child
-}
-
-/// Ends git and leaves its helpers to notice that it has gone.
-fn kill(pid: u32) {
-    if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
-        // If it has just ended by itself there is nothing to kill.
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+impl Said {
+    /// Tells whether git found no such ref on the remote. The host's own words begin otherwise, or can do no more than
+    /// take the ref away.
+    pub(super) fn lacks(&self, name: &str) -> bool {
+        let words = format!("fatal: couldn't find remote ref {name}");
+        self.err.lines().any(|line| line.trim_end() == words)
     }
 }
 
-fn read_in_background(from: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut from) = from {
-            // What is cut or lost here is talk: the status says what happened.
-            let _ = from.by_ref().take(MAX_TALK as u64).read_to_end(&mut bytes);
-            let _ = io::copy(&mut from, &mut io::sink());
-        }
-        bytes
-    })
+/// Notes that the log was fetched at `now`.
+///
+/// # Errors
+/// The repository can't be written to.
+pub fn stamp(repo: &Repo, now: Timestamp) -> Result<(), GitError> {
+    // Under a lock, since several gates may fetch at once and the new file has one name.
+    let _lock = AppendLock::take(repo)?;
+    let path = repo.common_dir().join(STAMP);
+    let fresh = path.with_extension("new");
+    fs::write(&fresh, format!("{now}\n")).map_err(GitError::io("writing", &fresh))?;
+    share(repo, &fresh)?;
+    fs::rename(&fresh, &path).map_err(GitError::io("writing", &path))
+}
+
+/// Returns when the log was last fetched; none if nobody knows: never, or the stamp is damaged, as a power failure leaves
+/// it. The next fetch writes it anew.
+///
+/// # Errors
+/// The stamp is there and can't be read.
+pub fn stamped(repo: &Repo) -> Result<Option<Timestamp>, GitError> {
+    let path = repo.common_dir().join(STAMP);
+    match fs::read(&path) {
+        Ok(bytes) => Ok(std::str::from_utf8(&bytes).ok().and_then(|text| text.trim_end().parse().ok())),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(why) => Err(GitError::io("reading", &path)(why)),
+    }
+}
+
+/// Tells whether the log was ever fetched here.
+///
+/// # Errors
+/// The folder can't be looked into.
+pub fn was_fetched(repo: &Repo) -> Result<bool, GitError> {
+    let path = repo.common_dir().join(STAMP);
+    path.try_exists().map_err(GitError::io("looking at", &path))
 }
 
 /// Why a remote could not be asked.
@@ -356,8 +333,14 @@ fn read_in_background(from: Option<impl Read + Send + 'static>) -> thread::JoinH
 pub enum RemoteError {
     /// Git itself can't be run.
     NoGit(io::Error),
+    /// [`TIMEOUT`] says something else than how long git may take.
+    Timeout(String),
     /// It took longer than this.
     TooSlow(Duration),
+    /// It said more than so many bytes.
+    TooTalkative(usize),
+    /// The host sends a larger file than may be written.
+    TooLarge,
     /// Git says no.
     Failed {
         /// What was done.
@@ -371,7 +354,7 @@ pub enum RemoteError {
     Git(GitError),
 }
 
-/// Returns what git and the host said, escaped and in one line.
+/// Returns what git and the host said, escaped, in one line, and not too much of it.
 pub(crate) fn talk(said: &str) -> String {
     let lines = said.lines().map(str::trim).filter(|line| {
         // What the status says already, frames without words in them, and that our own answer is none.
@@ -380,8 +363,21 @@ pub(crate) fn talk(said: &str) -> String {
             && !line.starts_with("error: failed to push some refs")
             && !line.starts_with(&format!("error: unable to read askpass response from '{NO_ANSWER}'"))
     });
-    let lines: Vec<String> = lines.map(super::git::escaped).collect();
-    if lines.is_empty() { "git does not say why".to_owned() } else { lines.join("; ") }
+    let (most, longest) = MOST_SHOWN;
+    let short = |line: &str| {
+        let more = if line.chars().nth(longest).is_some() { "…" } else { "" };
+        super::git::escaped(&line.chars().take(longest).collect::<String>()) + more
+    };
+    let mut lines: Vec<String> = lines.map(short).collect();
+    if lines.is_empty() {
+        return "git does not say why".to_owned();
+    }
+    // A host begins with its reasons, git ends with its own.
+    if let Some(more) = lines.len().checked_sub(most).filter(|more| *more > 0) {
+        let from = most / 2;
+        lines.splice(from..from + more, [format!("({more} more lines)")]);
+    }
+    lines.join("; ")
 }
 
 /// Returns what to do about a host that does not let this user in, or that nobody knows; none if that is not it.
@@ -403,7 +399,16 @@ impl RemoteError {
     pub fn help(&self) -> Option<String> {
         match self {
             RemoteError::NoGit(_) => Some("install git, so that it is found in PATH".to_owned()),
-            RemoteError::TooSlow(_) => Some("check the network, and what `git fetch` says by hand".to_owned()),
+            RemoteError::Timeout(_) => Some(format!("set it to a length of time: {TIMEOUT}=30s")),
+            RemoteError::TooSlow(_) => {
+                Some(format!("check the network, and what `git fetch` says by hand; {TIMEOUT}=10m waits longer"))
+            }
+            RemoteError::TooTalkative(_) => Some("look at what `git fetch` says by hand, and ask whoever runs the host".to_owned()),
+            RemoteError::TooLarge => Some(
+                "ask whoever runs the host what stands on jit/audit: appends are small, and a limit on the size of pushes \
+                 keeps others out"
+                    .to_owned(),
+            ),
             RemoteError::Failed { said, .. } if access(said).is_some() => access(said).map(str::to_owned),
             RemoteError::Failed { doing: "cloning", remote, .. } => {
                 Some(format!("check the URL and the network: git ls-remote '{}'", super::git::escaped(remote)))
@@ -417,6 +422,10 @@ impl RemoteError {
     }
 
     pub(super) fn failed(doing: &'static str, remote: &Remote, said: Said) -> RemoteError {
+        // Of the limit on files git's helper dies (SIGXFSZ), or it hears of it where that signal is ignored.
+        if ["died of signal 25", "File too large"].iter().any(|words| said.err.contains(words)) {
+            return RemoteError::TooLarge;
+        }
         RemoteError::Failed { doing, remote: remote.name.clone(), said: said.err }
     }
 }
@@ -431,7 +440,12 @@ impl fmt::Display for RemoteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RemoteError::NoGit(why) => write!(f, "can't run git: {why}"),
-            RemoteError::TooSlow(length) => write!(f, "git did not answer within {} s", length.as_secs()),
+            RemoteError::Timeout(why) => write!(f, "{why}"),
+            RemoteError::TooSlow(length) => write!(f, "the remote did not answer within {} s", length.as_secs()),
+            RemoteError::TooTalkative(most) => write!(f, "the remote talks without end: over {} MiB", most >> 20),
+            RemoteError::TooLarge => {
+                write!(f, "the remote sends more than may be stored at once: 2 GiB, or `ulimit -f`")
+            }
             RemoteError::Failed { doing, remote, said } => {
                 write!(f, "{doing} `{}` failed: {}", super::git::escaped(remote), talk(said))
             }
@@ -445,7 +459,11 @@ impl std::error::Error for RemoteError {
         match self {
             RemoteError::NoGit(why) => Some(why),
             RemoteError::Git(error) => error.source(),
-            RemoteError::TooSlow(_) | RemoteError::Failed { .. } => None,
+            RemoteError::Timeout(_)
+            | RemoteError::TooSlow(_)
+            | RemoteError::TooTalkative(_)
+            | RemoteError::TooLarge
+            | RemoteError::Failed { .. } => None,
         }
     }
 }

@@ -8,12 +8,10 @@
 //! another, so that a host that shows something else afterwards takes nothing away. Without a remote the branches of this
 //! repository are read.
 
-use std::ffi::OsString;
-
 use super::git::{GitError, Repo};
 use super::object_writer::ObjectWriter;
 use super::reference::{AppendLock, Moved, advance};
-use super::remote::{Pushed, Remote, RemoteError, run};
+use super::remote::{Pushed, Remote, RemoteError, fetch_refs, push_to};
 use super::world::World;
 use crate::core::checkpoint::MAX_CHECKPOINT_LEN;
 use crate::core::history::object::{Author, CommitHead, MODE_FILE, Objects as _, Oid, TreeEntry, Writer as _};
@@ -51,31 +49,15 @@ pub fn fetch<'n>(
     names: impl IntoIterator<Item = &'n Name>,
 ) -> Result<(), RemoteError> {
     let mut wanted: Vec<&Name> = names.into_iter().collect();
-    let options = [
-        "fetch",
-        "--no-tags",
-        "--no-write-fetch-head",
-        "--no-recurse-submodules",
-        "--no-auto-gc",
-        "--no-prune",
-        "--refmap=",
-        "--",
-        &remote.name,
-    ];
     let mut tries = 0;
     while !wanted.is_empty() {
-        let mut args: Vec<OsString> = options.map(OsString::from).to_vec();
-        args.extend(wanted.iter().map(|name| format!("+{BRANCHES}{name}:{FETCHED}{name}").into()));
-        let said = run(world, Some(repo), &args)?;
+        let refspecs = wanted.iter().map(|name| format!("+{BRANCHES}{name}:{FETCHED}{name}"));
+        let said = fetch_refs(world, repo, remote, refspecs)?;
         if said.status.success() {
             return Ok(());
         }
         // Git stops at the first that the remote does not have, and says which.
-        let missing = |name: &Name| {
-            let words = format!("couldn't find remote ref {BRANCHES}{name}");
-            said.err.lines().any(|line| line.trim_end().ends_with(&words))
-        };
-        if let Some(place) = wanted.iter().position(|name| missing(name)) {
+        if let Some(place) = wanted.iter().position(|name| said.lacks(&format!("{BRANCHES}{name}"))) {
             let name = wanted.remove(place);
             repo.remove_ref(&format!("{FETCHED}{name}"))?;
             continue;
@@ -167,22 +149,5 @@ pub fn publish(
             Moved::Raced => Pushed::Raced,
         });
     };
-    let refspec = format!("+{commit}:{branch}");
-    let options = ["push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no"];
-    let mut args: Vec<OsString> = options.map(OsString::from).to_vec();
-    args.extend(["--", &remote.name, &refspec].map(OsString::from));
-    let said = run(world, Some(repo), &args)?;
-    if said.status.success() {
-        return Ok(Pushed::Done);
-    }
-    // `<flag> TAB <from>:<to> TAB <summary> (<reason>)`, git-push(1) "Output"
-    let mut fields = said.out.lines().map(|line| line.split('\t')).filter(|fields| fields.clone().count() == 3);
-    let refused = fields.find_map(|mut fields| match (fields.next(), fields.next(), fields.next()) {
-        (Some("!"), Some(refs), Some(why)) if refs.ends_with(&branch) => Some(why.to_owned()),
-        _ => None,
-    });
-    match refused {
-        Some(why) => Ok(Pushed::Refused(format!("{why}\n{}", said.err))),
-        None => Err(RemoteError::failed("pushing a checkpoint to the remote", remote, said)),
-    }
+    push_to(world, repo, remote, commit, &branch, "+")
 }

@@ -30,13 +30,17 @@ hours = [{ days = ["mon-fri"], from = "08:00", to = "18:00", tz = "Europe/Berlin
 fn play(text: &str) -> Vec<String> {
     let own = org().files();
     let all = own.iter().chain([("tests/x.toml", text.as_bytes())]);
-    let files = PolicyFiles::new(all.map(|(path, bytes)| (path.to_owned(), bytes.to_vec()))).unwrap();
-    let policy = load(&files).unwrap();
-    let tests = read_tests(&policy, &files).unwrap_or_else(|errors| panic!("{errors:?}"));
+    let files =
+        PolicyFiles::new(all.map(|(path, bytes)| (path.to_owned(), bytes.to_vec()))).expect("the paths are good");
+    let policy = load(&files).expect("the policy loads");
+    let tests = read_tests(&policy, &files).expect("the tests load");
     assert!(!(tests.cases.is_empty() && tests.assertions.is_empty()));
     let rehearsal = Rehearsal::new(&policy);
     let cases = tests.cases.iter().map(|case| (case.name.clone(), rehearsal.play(case).faults));
-    let assertions = tests.assertions.iter().map(|one| (one.name.clone(), rehearsal.breaches(one).unwrap()));
+    let assertions = tests
+        .assertions
+        .iter()
+        .map(|one| (one.name.clone(), rehearsal.breaches(one).expect("the patterns are simple")));
     cases
         .chain(assertions)
         .filter(|(_, faults)| !faults.is_empty())

@@ -53,7 +53,8 @@ fn a_gate_is_as_fresh_as_the_last_word_of_a_witness() {
         let state = team.state();
         team.put("checkpoint", &team.checkpoint("w1", "w1", state, state, seconds));
         fs::remove_dir_all(team.path("bob/clone")).unwrap();
-        team.clone_as("bob");
+        let said = team.try_clone("bob").exits(0);
+        assert_eq!(said.err.contains("the last witness of the log here was `w1`, 10m"), status == 5, "{}", said.err);
         let said = team.check("b").exits(status);
         let age = said.json()["age_s"].as_i64().unwrap();
         assert!((seconds..seconds + 60).contains(&age), "{age}");
@@ -187,7 +188,14 @@ fn two_logs_are_proof_of_a_fork() {
         }
     }
     fs::remove_dir_all(team.path("bob/clone")).unwrap();
-    team.clone_as("bob");
+    // Whoever clones now is told before anything is trusted, and keeps nothing of it.
+    let said = team.try_clone("bob").exits(4);
+    assert!([other.root, longer.root].iter().all(|root| said.err.contains(&root.to_string())), "{}", said.err);
+    assert!(!team.path("bob/clone").exists());
+    team.remove_branch();
+    let said = team.try_clone("bob").exits(0);
+    assert!(said.err.contains("no witness has vouched for the log here"), "{}", said.err);
+    team.put("checkpoint", &team.checkpoint("w1", "w1", longer, other, 0));
     let said = team.check("b").exits(4);
     assert_eq!(code(&said), "log-rewritten");
     assert!([other.root, longer.root].iter().all(|root| message(&said).contains(&root.to_string())), "{}", said.out);

@@ -93,7 +93,11 @@ impl Team {
 
     /// Makes a clone, by the genesis that alice told.
     pub(crate) fn clone_as(&self, who: &str) {
-        self.jit(who, &["clone", "../host.git", "clone", "--genesis", &self.genesis]).exits(0);
+        self.try_clone(who).exits(0);
+    }
+
+    pub(crate) fn try_clone(&self, who: &str) -> Said {
+        self.jit(who, &["clone", "../host.git", "clone", "--genesis", &self.genesis])
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

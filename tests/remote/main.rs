@@ -1,0 +1,14 @@
+//! The log on a git host, with the real program and stock git: what a host, an insider, a network and a disk can do to it.
+
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "a test's own environment is the process's"))]
+
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod freshness;
+#[cfg(test)]
+mod hosts;
+#[cfg(test)]
+mod insiders;
+#[cfg(test)]
+mod lab;
