@@ -1,6 +1,6 @@
 //! Every rule that is about a resource, with each of its conditions met or not: the evaluation, said in words.
 //!
-//! The answers are those of [`evaluate`](super::evaluate), asked one condition at a time; a property holds the two
+//! The answers are those of [`evaluate`], asked one condition at a time; a property holds the two
 //! together.
 
 use std::fmt;

@@ -10,7 +10,7 @@
 //! Characters that no pattern names are all alike, and one stands for the rest.
 //!
 //! **Time.** Patterns as people write them take microseconds. Some sets of patterns are hard by nature, so the steps are
-//! counted, and past [`MAX_STEPS`] the answer is [`TooHard`]; they are steps and not seconds, so that every machine gives
+//! counted, and past a bound of them the answer is [`TooHard`]; they are steps and not seconds, so that every machine gives
 //! the same answer.
 
 use std::cmp::Reverse;

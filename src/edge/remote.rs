@@ -333,7 +333,7 @@ pub fn was_fetched(repo: &Repo) -> Result<bool, GitError> {
 pub enum RemoteError {
     /// Git itself can't be run.
     NoGit(io::Error),
-    /// [`TIMEOUT`] says something else than how long git may take.
+    /// `JIT_TIMEOUT` says something else than how long git may take.
     Timeout(String),
     /// It took longer than this.
     TooSlow(Duration),
