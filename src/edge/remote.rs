@@ -30,6 +30,9 @@ pub const FETCHED: &str = "refs/jit/fetched";
 const STAMP: &str = "jit/fetched-at";
 /// Where a commit stands while it is pushed by a pattern.
 const OUTGOING: &str = "refs/jit/outgoing/";
+/// How often a fetch is tried again while others hold the ref that it writes to, and after which pause.
+const MOST_HELD: usize = 20;
+const HELD_PAUSE: Duration = Duration::from_millis(20);
 /// The most lines of git's words that are shown, and the most characters of each.
 const MOST_SHOWN: (usize, usize) = (12, 300);
 /// A program that fails where ssh or git ask it for a secret.
@@ -134,7 +137,20 @@ pub(super) fn fetch_refs(
     let mut args: Vec<OsString> = options.map(OsString::from).to_vec();
     args.extend(refspecs.into_iter().map(OsString::from));
     let before = half_packs(repo);
-    let said = run(world, Some(repo), &args);
+    let mut said = run(world, Some(repo), &args);
+    if said.as_ref().is_ok_and(|said| said.err.starts_with("error: unknown option `porcelain'")) {
+        // Git has it since 2.41. An older one does not say what it brought, so it is the ref that tells; and where another
+        // fetch holds that, it is asked again.
+        args.retain(|arg| arg != "--porcelain");
+        said = run(world, Some(repo), &args);
+        for _ in 0..MOST_HELD {
+            if !said.as_ref().is_ok_and(|said| said.err.contains("cannot lock ref")) {
+                break;
+            }
+            world.sleep(HELD_PAUSE);
+            said = run(world, Some(repo), &args);
+        }
+    }
     if !said.as_ref().is_ok_and(|said| said.status.success()) {
         // Git leaves behind what it had of a pack, and a host that breaks off each time would fill the disk. If somebody
         // else fetches here at this moment, that fetch fails, and the next brings the same.

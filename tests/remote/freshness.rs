@@ -105,3 +105,41 @@ fn gates_that_look_at_once_in_one_clone_all_get_an_answer() {
         }
     }
 }
+
+/// A git from before 2.41, such as Debian 12's, whose `fetch` has no `--porcelain`.
+const OLD_GIT: &str = r#"#!/bin/sh
+case " $* " in
+*" fetch "*" --porcelain "*)
+    echo "error: unknown option \`porcelain'" >&2
+    echo "usage: git fetch [<options>] [<repository> [<refspec>...]]" >&2
+    exit 129 ;;
+esac
+PATH=${PATH#*:} exec git "$@"
+"#;
+
+#[test]
+fn an_older_git_fetches_too() {
+    let lab = Lab::new();
+    let path = lab.path_with("git", OLD_GIT);
+    let path = [("PATH", path.to_str().unwrap())];
+    let id = lab.request("alice", "INC-0001 first");
+    lab.jit_with("bob", &path, &["sync"]).exits(0);
+    lab.jit_with("bob", &path, &check("alice")).exits(0);
+    lab.jit_with("bob", &path, &["request", WHAT[0], WHAT[1], "--reason", "INC-0002 second"]).exits(0);
+    lab.jit("alice", &["revoke", &id, "--reason", "over"]).exits(0);
+    lab.stamp(LONG_AGO);
+    lab.jit_with("bob", &path, &check("alice")).exits(1).because("revoked");
+    let many: Vec<_> = (0..6)
+        .map(|_| {
+            lab.stamp(LONG_AGO);
+            let mut command = lab.command("bob", env!("CARGO_BIN_EXE_jit"), &check("bob"));
+            command.env("PATH", path[0].1).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for child in many {
+        Said::from(child.wait_with_output().unwrap()).exits(0);
+    }
+    fs::rename(lab.host(), lab.path("away.git")).unwrap();
+    lab.stamp(LONG_AGO);
+    lab.jit_with("bob", &path, &check("bob")).exits(5).because("stale");
+}

@@ -9,8 +9,8 @@ use crate::cli::exit::Exit;
 use crate::edge::config::{Config, ConfigError};
 use crate::edge::inspect::{self, Standing};
 
-/// The first version of git whose `fetch` has `--porcelain`.
-const LEAST_GIT: (u32, u32) = (2, 41);
+/// The first version of git whose `fetch` has `--no-write-fetch-head`.
+const LEAST_GIT: (u32, u32) = (2, 29);
 
 /// Looks at git; tells whether it can be run.
 pub(super) fn git(cx: &Context<'_>, report: &mut Report) -> bool {
