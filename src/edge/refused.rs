@@ -79,7 +79,7 @@ mod tests {
         keep(&repo, at, "jit/audit", "remote: no \u{1b}[31mway\nerror: failed to push some refs to 'x'\n");
         let said = "remote: no \\u{1b}[31mway".to_owned();
         assert_eq!(last(&repo), Some(Refused { at, branch: "jit/audit".to_owned(), said }));
-        keep(&repo, at, "jit/audit", &"x".repeat(100_000));
+        keep(&repo, at, "jit/audit", &("\u{7}".repeat(10_000) + "\n").repeat(20));
         assert_eq!(last(&repo).unwrap().said.len(), MAX_WORDS);
         for odd in ["", "2026-11-24T08:30:00Z\n", "yesterday\njit/audit\nno\n"] {
             fs::write(place(&repo), odd).unwrap();
