@@ -80,7 +80,7 @@ mod tests {
         let said = "remote: no \\u{1b}[31mway".to_owned();
         assert_eq!(last(&repo), Some(Refused { at, branch: "jit/audit".to_owned(), said }));
         keep(&repo, at, "jit/audit", &("\u{7}".repeat(10_000) + "\n").repeat(20));
-        assert_eq!(last(&repo).unwrap().said.len(), MAX_WORDS);
+        assert_eq!(last(&repo).unwrap().said.chars().count(), MAX_WORDS);
         for odd in ["", "2026-11-24T08:30:00Z\n", "yesterday\njit/audit\nno\n"] {
             fs::write(place(&repo), odd).unwrap();
             assert_eq!(last(&repo), None, "{odd}");
