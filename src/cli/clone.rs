@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::context::{Context, shown};
 use super::exit::{Exit, Failure};
-use super::ledger::{Expected, Opened};
+use super::ledger::Expected;
 use super::pin::{GenesisOption, check_minimum};
 use super::render;
 use crate::core::hash::Hash;
@@ -17,6 +17,7 @@ use crate::edge::config::{Config, Origin, Pin};
 use crate::edge::git::Repo;
 use crate::edge::log;
 use crate::edge::remote::{self, Fetched};
+use crate::edge::replay::Opened;
 
 /// Clone a policy repo, verify its whole log, and trust it on this machine
 ///
@@ -143,7 +144,7 @@ fn adopt(cx: &mut Context<'_>, folder: &Path, named: Option<&GenesisOption>) -> 
     cx.world.random(&mut random);
     remote::accept(&repo, &remote, tip, random)?;
     remote::stamp(&repo, started)?;
-    let pin = Pin { commit: opened.last_valid_commit, size: opened.view.size(), root };
+    let pin = Pin { commit: opened.walked.last_valid_commit, size: opened.view.size(), root };
     let extends = |known: &Pin| opened.view.root_at(known.size) == Some(known.root);
     config.trust(&genesis, &repo.shown_path(), Origin::Clone, started, pin, extends)?;
     Ok((genesis, opened))

@@ -10,26 +10,20 @@ use super::exit::Failure;
 use super::freshness::{Aged, describe_fetch, names_witnesses};
 use super::pin::{
     GenesisOption, check_minimum, check_pin, expected_id, first_id, gone_log, home_id, log_ref, no_log, no_repo,
-    rewritten,
 };
 use crate::core::hash::Hash;
-use crate::core::history::append::NewLine;
 use crate::core::history::chain::Rules;
-use crate::core::history::object::{Author, Oid};
-use crate::core::history::segment::Tail;
-use crate::core::history::void::Void;
-use crate::core::ledger::{self, Delta, Verdict};
-use crate::core::name::Name;
-use crate::core::policy::PolicyFiles;
+use crate::core::history::object::Oid;
+use crate::core::ledger::{self, Verdict};
 use crate::core::reason::Code;
-use crate::core::statement::{Line, policy_digest};
+use crate::core::statement::policy_digest;
 use crate::core::time::{Duration, Timestamp};
 use crate::core::view::{Memory, View, ViewExt};
 use crate::edge::config::{Config, ConfigError, Minimum, Origin, Pin};
 use crate::edge::git::Repo;
-use crate::edge::log::{self, BRANCH, Draft, Walked};
+use crate::edge::log::{self, BRANCH};
 use crate::edge::remote::{self, Fetched, Remote};
-use crate::edge::replay::{self, Replayed};
+use crate::edge::replay::{self, Opened};
 
 /// By how many seconds a gate's clock may be behind the last fetch.
 const CLOCK_SLACK: i64 = 60;
@@ -39,29 +33,15 @@ pub(super) struct Ledger {
     /// The repo that it was read from.
     pub(super) repo: Repo,
     /// The remote that it is a copy of.
-    remote: Option<Remote>,
-    opened: Opened,
-    pin: Option<Pin>,
+    pub(super) remote: Option<Remote>,
+    /// What follows from it.
+    pub(super) opened: Opened,
+    /// What this machine had accepted of it before.
+    pub(super) pin: Option<Pin>,
     /// Whether this machine's pin follows this repo.
     moves_pin: bool,
     /// How old what is known is.
     pub(super) age: Age,
-}
-
-/// What follows from a log up to one commit.
-pub(super) struct Opened {
-    /// All that follows from it.
-    pub(super) view: Memory,
-    /// Its lines, without their LFs.
-    pub(super) lines: Vec<Vec<u8>>,
-    /// What each line is worth.
-    pub(super) verdicts: Vec<Verdict>,
-    /// The void commits, oldest first.
-    pub(super) voids: Vec<(Oid, Void)>,
-    /// The commit that added the last line.
-    pub(super) last_valid_commit: Oid,
-    /// Where it ends.
-    pub(super) tail: Tail,
 }
 
 impl std::ops::Deref for Ledger {
@@ -145,14 +125,7 @@ impl Expected {
         for minimum in &self.minimums {
             check_minimum(&replayed.view, minimum, "the one that this machine has seen")?;
         }
-        Ok(Opened {
-            view: replayed.view,
-            lines: walked.lines,
-            verdicts: replayed.verdicts,
-            voids: walked.voids,
-            last_valid_commit: walked.last_valid_commit,
-            tail: walked.tail,
-        })
+        Ok(Opened { walked, view: replayed.view, verdicts: replayed.verdicts })
     }
 }
 
@@ -188,7 +161,7 @@ fn check_clock(stamped: Option<Timestamp>, now: Timestamp) -> anyhow::Result<()>
 impl Ledger {
     /// Returns a line as text.
     pub(super) fn line(&self, index: u64) -> anyhow::Result<&str> {
-        let line = usize::try_from(index).ok().and_then(|index| self.lines.get(index));
+        let line = usize::try_from(index).ok().and_then(|index| self.walked.lines.get(index));
         let line = line.ok_or_else(|| anyhow!("the log has no line {index}"))?;
         std::str::from_utf8(line).map_err(|_| anyhow!("line {index} is no text"))
     }
@@ -212,17 +185,6 @@ impl Ledger {
     /// Returns the log's id.
     pub(super) fn genesis_id(&self) -> Hash {
         self.view.genesis().map_or(Hash([0; 32]), |genesis| genesis.id)
-    }
-
-    /// Folds a longer log that this one must be the beginning of.
-    fn catch_up(&self, walked: &Walked) -> anyhow::Result<Replayed> {
-        let replayed = replay::replay(&self.repo, walked, &mut |_, _| {})?;
-        check_pin(walked, &replayed.view, self.pin)?;
-        let (size, root) = (self.view.size(), self.view.root());
-        if replayed.view.root_at(size) == root {
-            return Ok(replayed);
-        }
-        Err(rewritten("the log changed while this command ran", size, root, &replayed.view).into())
     }
 }
 
@@ -508,9 +470,9 @@ impl Context<'_> {
     }
 
     /// Moves this machine's pin on, where it follows this repo. A gate that can't write still answers.
-    fn advance_pin(&mut self, config: &Config, ledger: &Ledger) -> anyhow::Result<()> {
+    pub(super) fn advance_pin(&mut self, config: &Config, ledger: &Ledger) -> anyhow::Result<()> {
         let (Some(root), true) = (ledger.view.root(), ledger.moves_pin) else { return Ok(()) };
-        let to = Pin { commit: ledger.last_valid_commit, size: ledger.view.size(), root };
+        let to = Pin { commit: ledger.walked.last_valid_commit, size: ledger.view.size(), root };
         let extends = |pin: &Pin| ledger.view.root_at(pin.size) == Some(pin.root);
         match config.advance_pin(&ledger.genesis_id(), to, extends) {
             Ok(()) => Ok(()),
@@ -536,86 +498,8 @@ impl Context<'_> {
         };
         Ok((genesis.id, Pin { commit: walked.last_valid_commit, size: replayed.view.size(), root }))
     }
-
-    /// Appends a signed line, and lets `ledger` stand behind it. `judge` is asked with the log as it stands when the line
-    /// goes in, again each time somebody else was first; what it answers is what the line changes.
-    pub(super) fn append(
-        &mut self,
-        ledger: &mut Ledger,
-        line: &Line,
-        files: Option<&PolicyFiles>,
-        author: &Name,
-        message: &str,
-        judge: &mut dyn FnMut(&Memory) -> anyhow::Result<Delta>,
-    ) -> anyhow::Result<()> {
-        let mut random = [0; 16];
-        self.world.random(&mut random);
-        let started = self.world.now();
-        let context = log::Context {
-            rules: rules(),
-            pin: ledger.pin.map(|pin| pin.commit),
-            identity: Author { name: author.to_string(), email: format!("{author}@jit.invalid") },
-            now: started.unix(),
-            random,
-        };
-        let bytes = line.as_str().as_bytes();
-        let mut before = None;
-        let mut put = |walked: &Walked| -> anyhow::Result<Draft> {
-            // If nobody was first, what is known already is the log that the line goes into. Of as many lines is not enough:
-            // whoever rewrites the branch meanwhile may have put others in their place.
-            let raced = if walked.tail == ledger.tail {
-                check_pin(walked, &ledger.view, ledger.pin)?;
-                None
-            } else {
-                Some(ledger.catch_up(walked)?)
-            };
-            let delta = judge(raced.as_ref().map_or(&ledger.view, |raced| &raced.view))?;
-            before = Some((walked.clone(), raced, delta));
-            let new = NewLine { line: bytes.to_vec(), files: files.cloned().unwrap_or_default() };
-            Ok(Draft { lines: vec![new], message: message.to_owned() })
-        };
-        let logged = match &ledger.remote {
-            None => log::append(&ledger.repo, &context, &mut put),
-            Some(remote) => log::append_remote(self.world, &ledger.repo, remote, &context, &mut put),
-        };
-        let logged = logged.map_err(Failure::of_append)?;
-        let (mut walked, raced, delta) = before.ok_or_else(|| anyhow!("a line went in that nobody judged"))?;
-        if ledger.remote.is_some() {
-            // What was pushed to is what is known, as of before the push.
-            remote::stamp(&ledger.repo, started)?;
-        }
-        let size = u64::try_from(walked.lines.len())?;
-        if (logged.first, logged.tail.size) != (size, size + 1) {
-            // It was found in the log after its answer was lost, and more stands there by now.
-            walked = log::walk(&ledger.repo, logged.commit, context.pin, &context.rules).map_err(Failure::of_walk)?;
-            let replayed = ledger.catch_up(&walked)?;
-            ledger.opened = Opened {
-                view: replayed.view,
-                lines: walked.lines,
-                verdicts: replayed.verdicts,
-                voids: walked.voids,
-                last_valid_commit: walked.last_valid_commit,
-                tail: walked.tail,
-            };
-            let config = Config::open(self.world);
-            return self.advance_pin(&config, ledger);
-        }
-        let opened = &mut ledger.opened;
-        if let Some(raced) = raced {
-            opened.view = raced.view;
-            opened.verdicts = raced.verdicts;
-        }
-        opened.verdicts.push(delta.verdict.clone());
-        opened.view.commit(delta);
-        walked.lines.push(bytes.to_vec());
-        opened.lines = walked.lines;
-        opened.voids = walked.voids;
-        opened.last_valid_commit = logged.commit;
-        opened.tail = logged.tail;
-        let config = Config::open(self.world);
-        self.advance_pin(&config, ledger)
-    }
 }
+
 /// How lines are judged while commits are walked.
 pub(super) fn rules() -> Rules<'static> {
     Rules { is_genesis: &is_genesis, named_digest: &policy_digest }

@@ -3,6 +3,7 @@
 //! A command reads what it needs, calls the core once, and carries out the answer; it decides nothing. [`run`] is the
 //! whole program but for the process around it, so a test can run it in a world of its own.
 
+mod append;
 mod approve;
 mod audit;
 mod check;

@@ -4,18 +4,18 @@
 //! tip, let the caller judge what it is about to add, build the tree from the last valid one, commit on the tip, flush,
 //! move the branch if nobody was first. Nothing here looks at the work tree, the index or HEAD.
 //!
-//! [`propose`] is the middle of such a round, for whoever moves another ref than the local branch.
+//! [`propose`] is the middle of such a round, for whoever moves another ref than the local branch, such as
+//! [`append_remote`](super::append_remote).
 
 use std::fmt;
-use std::time::Duration;
 
 use super::git::{GitError, Repo};
 use super::object_writer::ObjectWriter;
 use super::reference::{AppendLock, Moved, advance};
-use super::remote::{self, Fetched, Pushed, Remote, RemoteError};
-use super::world::World;
+use super::remote::{self, RemoteError};
+use super::replay::ReplayError;
 use crate::core::history::append::{BuildError, NewLine, build};
-use crate::core::history::chain::{Chain, ChainError, Rules, follow};
+use crate::core::history::chain::{Chain, ChainError, Rules, follow, go_on};
 use crate::core::history::object::{Author, CommitHead, Objects as _, Oid};
 use crate::core::history::policy_folder::read_policy;
 use crate::core::history::segment::{Tail, TreeError, read_lines};
@@ -27,8 +27,6 @@ pub const BRANCH: &str = "refs/heads/jit/audit";
 
 /// How often others may be first before an append gives up.
 const MOST_ROUNDS: u32 = 50;
-/// The same for a log on a remote, where all who write may want to at once and nobody can be kept out.
-const MOST_PUSHES: u32 = 1000;
 /// After how many lost rounds an append keeps other jits out while it walks.
 const POLITE_ROUNDS: u32 = 2;
 
@@ -55,12 +53,26 @@ impl Walked {
         self.tail.size
     }
 
-    /// Returns where `lines` stand in the log, one after another; none if they do not.
-    fn place_of(&self, lines: &[NewLine]) -> Option<u64> {
-        let count = lines.len().max(1);
-        let is_here = |stand: &[Vec<u8>]| stand.iter().zip(lines).all(|(line, new)| *line == new.line);
-        let place = self.lines.windows(count).rposition(is_here).filter(|_| !lines.is_empty())?;
-        u64::try_from(place).ok()
+    /// Goes on to a later `tip`; `pin` and `rules` are those of the walk so far. It comes to what [`walk`] would; false
+    /// where only that can tell, and then nothing has changed.
+    ///
+    /// # Errors
+    /// See [`WalkError`].
+    pub fn go_on(&mut self, repo: &Repo, tip: Oid, pin: Option<Oid>, rules: &Rules<'_>) -> Result<bool, WalkError> {
+        let (tail, last_valid, voids) = (self.tail, self.last_valid_commit, self.voids.clone());
+        let known = Chain { tail, last_valid, voids, holds_pin: self.holds_pin };
+        let later = go_on(repo, self.tip, &known, tip, pin, rules).map_err(WalkError::Chain)?;
+        let Some((Chain { tail, last_valid, voids, holds_pin }, new)) = later else { return Ok(false) };
+        self.lines.extend(new);
+        let lines = std::mem::take(&mut self.lines);
+        *self = Walked { tip, tail, last_valid_commit: last_valid, voids, holds_pin, lines };
+        Ok(true)
+    }
+
+    /// Takes in what was appended to this log.
+    pub fn take_in(&mut self, logged: &Logged, lines: impl IntoIterator<Item = Vec<u8>>) {
+        (self.tip, self.last_valid_commit, self.tail) = (logged.commit, logged.commit, logged.tail);
+        self.lines.extend(lines);
     }
 
     /// Reads the files of the policy that line number `line` proposes; none if it has none in the log's tree.
@@ -229,64 +241,6 @@ pub fn append<E>(
     Err(AppendError::Contended)
 }
 
-/// Appends to the log on a remote: fetches, lets `judge` see the log as it stands there, builds on its tip, and pushes
-/// without force; a push that lost is made anew from the same lines. Where an answer was lost, the log is looked at for
-/// the lines before anything is sent again. In the end the remote-tracking ref stands at the new commit.
-///
-/// # Errors
-/// What `judge` says; and see [`AppendError`]. After [`AppendError::Unknown`] the lines may be in the log.
-pub fn append_remote<E>(
-    world: &World,
-    repo: &Repo,
-    remote: &Remote,
-    context: &Context<'_>,
-    judge: &mut dyn FnMut(&Walked) -> Result<Draft, E>,
-) -> Result<Logged, AppendError<E>> {
-    let mut sent: Option<(Draft, RemoteError)> = None;
-    for round in 0..MOST_PUSHES {
-        let tip = match remote::fetch(world, repo, remote) {
-            Ok(Fetched::Tip(tip)) => tip,
-            Ok(Fetched::NoBranch) => return Err(AppendError::NoLog),
-            Err(error) => {
-                return Err(match sent {
-                    Some((.., lost)) => AppendError::Unknown(lost),
-                    None => AppendError::Remote(error),
-                });
-            }
-        };
-        let walked = walk(repo, tip, context.pin, &context.rules).map_err(AppendError::Walk)?;
-        if let Some((draft, _)) = &sent
-            && let Some(first) = walked.place_of(&draft.lines)
-        {
-            remote::accept(repo, remote, tip, context.random)?;
-            // Others may be behind them already, and which of our commits arrived is not known: the log as it stands is.
-            return Ok(Logged { commit: walked.last_valid_commit, first, tail: walked.tail });
-        }
-        let draft = judge(&walked).map_err(AppendError::Judge)?;
-        let logged = propose(repo, context, Some(&walked), &draft)?;
-        match remote::push(world, repo, remote, logged.commit) {
-            Ok(Pushed::Done) => {
-                remote::accept(repo, remote, logged.commit, context.random)?;
-                return Ok(logged);
-            }
-            Ok(Pushed::Raced) => world.sleep(jitter(context.random, round)),
-            Ok(Pushed::Refused(why)) => return Err(AppendError::Refused(why)),
-            Err(error) => sent = Some((draft, error)),
-        }
-    }
-    match sent {
-        Some((.., lost)) => Err(AppendError::Unknown(lost)),
-        None => Err(AppendError::Contended),
-    }
-}
-
-/// A small flat pause, so that those who lost the same race do not meet again: up to 50 ms.
-fn jitter(random: [u8; 16], round: u32) -> Duration {
-    let place = usize::try_from(round).unwrap_or_default() % random.len();
-    let byte = random.get(place).copied().unwrap_or_default();
-    Duration::from_millis(u64::from(byte) * 50 / 255)
-}
-
 /// Starts a log on the local branch with its line 0.
 ///
 /// # Errors
@@ -345,6 +299,8 @@ pub enum AppendError<E> {
     NotGenesis,
     /// The log can't be walked.
     Walk(WalkError),
+    /// The log can't be folded.
+    Replay(ReplayError),
     /// The lines are not what an append can be.
     Build(BuildError<GitError>),
     /// Others were first, time and again.
@@ -378,6 +334,7 @@ impl<E> AppendError<E> {
             | AppendError::NoLog
             | AppendError::Exists
             | AppendError::NotGenesis
+            | AppendError::Replay(_)
             | AppendError::Build(_)
             | AppendError::Contended => None,
         }
@@ -398,6 +355,7 @@ impl<E: fmt::Display> fmt::Display for AppendError<E> {
             AppendError::Exists => write!(f, "there is a branch `jit/audit` already"),
             AppendError::NotGenesis => write!(f, "the first line of a log is a valid genesis, this is none"),
             AppendError::Walk(error) => error.fmt(f),
+            AppendError::Replay(error) => error.fmt(f),
             AppendError::Build(error) => error.fmt(f),
             AppendError::Contended => {
                 write!(f, "nothing was logged: others were first, time and again")
@@ -419,6 +377,7 @@ impl<E: std::error::Error + 'static> std::error::Error for AppendError<E> {
         match self {
             AppendError::Judge(error) => error.source(),
             AppendError::Walk(error) => error.source(),
+            AppendError::Replay(error) => error.source(),
             AppendError::Build(error) => error.source(),
             AppendError::Git(error) => error.source(),
             AppendError::Remote(error) | AppendError::Unknown(error) => error.source(),

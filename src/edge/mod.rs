@@ -15,12 +15,14 @@
 //! - [`remote`] fetches the log from a git host and pushes to it, by the user's own git.
 //! - [`policy_tree`] reads a policy from a commit of a normal branch, and [`work_tree`] writes files of one.
 
+pub mod append_remote;
 pub mod config;
 pub mod git;
 pub mod keys;
 pub mod log;
 pub mod object_writer;
 pub mod policy_tree;
+pub mod queue;
 pub mod reference;
 pub mod remote;
 pub mod replay;

@@ -216,7 +216,8 @@ pub fn stamp(repo: &Repo, now: Timestamp) -> Result<(), GitError> {
     let path = repo.common_dir().join(STAMP);
     let folder = repo.common_dir().join("jit");
     fs::create_dir_all(&folder).map_err(GitError::io("making the folder", &folder))?;
-    let fresh = path.with_extension("new");
+    // Others may note the same at this moment.
+    let fresh = path.with_extension(std::process::id().to_string());
     fs::write(&fresh, format!("{now}\n")).map_err(GitError::io("writing", &fresh))?;
     fs::rename(&fresh, &path).map_err(GitError::io("writing", &path))
 }

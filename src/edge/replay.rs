@@ -6,6 +6,8 @@ use std::thread;
 
 use super::git::Repo;
 use super::log::{WalkError, Walked};
+use crate::core::history::chain::Rules;
+use crate::core::history::object::Oid;
 use crate::core::ledger::{self, Examined, NoLog, Verdict};
 use crate::core::policy::PolicyFiles;
 use crate::core::view::Memory;
@@ -24,33 +26,70 @@ pub struct Replayed {
     pub verdicts: Vec<Verdict>,
 }
 
+/// A log as it stands at one commit: walked, and folded.
+#[derive(Debug)]
+pub struct Opened {
+    /// How it was walked: its lines, and where it ends.
+    pub walked: Walked,
+    /// All that follows from it.
+    pub view: Memory,
+    /// What each line is worth.
+    pub verdicts: Vec<Verdict>,
+}
+
 /// Folds a log from its first line; `progress` is told how many of how many lines are done.
 ///
 /// # Errors
 /// The first line is no genesis, or the files of a policy can't be read.
 pub fn replay(repo: &Repo, walked: &Walked, progress: &mut dyn FnMut(u64, u64)) -> Result<Replayed, ReplayError> {
-    let total = walked.lines.len() as u64;
     let mut replayed = Replayed { view: Memory::new(), verdicts: Vec::with_capacity(walked.lines.len()) };
-    let mut index = 0;
-    for batch in walked.lines.chunks(BATCH) {
-        progress(index, total);
-        for examined in examine_all(batch) {
-            let files = match ledger::needs_files(&replayed.view, &examined) {
-                true => read_files(repo, walked, index)?,
-                false => None,
-            };
-            let delta = ledger::apply(&replayed.view, &examined, files.as_ref()).map_err(ReplayError::NoLog)?;
-            replayed.verdicts.push(delta.verdict.clone());
-            replayed.view.commit(delta);
-            index += 1;
-        }
-    }
-    progress(total, total);
+    fold(repo, walked, &mut replayed.view, &mut replayed.verdicts, progress)?;
     Ok(replayed)
 }
 
+impl Opened {
+    /// Goes on to a later `tip`, walking and folding only what is new; false where the log has to be opened anew, and
+    /// then nothing has changed. See [`Walked::go_on`].
+    ///
+    /// # Errors
+    /// The commits can't be walked, or the files of a policy can't be read. Then this log is no longer of use.
+    pub fn go_on(&mut self, repo: &Repo, tip: Oid, pin: Option<Oid>, rules: &Rules<'_>) -> Result<bool, ReplayError> {
+        if !self.walked.go_on(repo, tip, pin, rules).map_err(ReplayError::Walk)? {
+            return Ok(false);
+        }
+        fold(repo, &self.walked, &mut self.view, &mut self.verdicts, &mut |_, _| {})?;
+        Ok(true)
+    }
+}
+
+/// Folds the lines that have no verdict yet.
+fn fold(
+    repo: &Repo,
+    walked: &Walked,
+    view: &mut Memory,
+    verdicts: &mut Vec<Verdict>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), ReplayError> {
+    let total = walked.lines.len() as u64;
+    let new = walked.lines.get(verdicts.len()..).unwrap_or_default();
+    for batch in new.chunks(BATCH) {
+        progress(verdicts.len() as u64, total);
+        for examined in examine_all(batch) {
+            let files = match ledger::needs_files(view, &examined) {
+                true => read_files(repo, walked, verdicts.len() as u64)?,
+                false => None,
+            };
+            let delta = ledger::apply(view, &examined, files.as_ref()).map_err(ReplayError::NoLog)?;
+            verdicts.push(delta.verdict.clone());
+            view.commit(delta);
+        }
+    }
+    progress(total, total);
+    Ok(())
+}
+
 /// Examines lines on all cores: a signature needs nothing but its own line.
-fn examine_all(lines: &[Vec<u8>]) -> Vec<Examined> {
+pub(super) fn examine_all(lines: &[Vec<u8>]) -> Vec<Examined> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let share = lines.len().div_ceil(cores).max(FEW);
     thread::scope(|scope| {

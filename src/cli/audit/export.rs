@@ -60,7 +60,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ExportArgs) -> anyhow::Result<Exi
 }
 
 fn jsonl(cx: &mut Context<'_>, ledger: &Ledger) -> anyhow::Result<Exit> {
-    for (index, (line, verdict)) in (0..).zip(ledger.lines.iter().zip(&ledger.verdicts)) {
+    for (index, (line, verdict)) in (0..).zip(ledger.walked.lines.iter().zip(&ledger.verdicts)) {
         let parsed = Line::parse(line).ok();
         let body = parsed.as_ref().and_then(|line| serde_json::from_str(line.body_text()).ok());
         let (word, reason) = verdict_fields(verdict);
@@ -84,7 +84,7 @@ fn jsonl(cx: &mut Context<'_>, ledger: &Ledger) -> anyhow::Result<Exit> {
 fn csv(cx: &mut Context<'_>, ledger: &Ledger) -> anyhow::Result<Exit> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(["index", "id", "type", "by", "at", "verdict", "summary"])?;
-    for (index, (line, verdict)) in (0_u64..).zip(ledger.lines.iter().zip(&ledger.verdicts)) {
+    for (index, (line, verdict)) in (0_u64..).zip(ledger.walked.lines.iter().zip(&ledger.verdicts)) {
         let mut cells = vec![index.to_string()];
         match Line::parse(line) {
             Ok(parsed) => {

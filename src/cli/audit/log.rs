@@ -46,7 +46,7 @@ struct Row {
 pub(super) fn run(cx: &mut Context<'_>, args: &LogArgs) -> anyhow::Result<Exit> {
     let ledger = cx.ledger()?;
     let mut rows: Vec<Row> = Vec::new();
-    for (index, (line, verdict)) in (0..).zip(ledger.lines.iter().zip(&ledger.verdicts)) {
+    for (index, (line, verdict)) in (0..).zip(ledger.walked.lines.iter().zip(&ledger.verdicts)) {
         let row = row(index, line, verdict);
         let by = args.by.as_ref().is_none_or(|by| row.by.as_deref() == Some(by.as_str()));
         let kind = args.kind.as_ref().is_none_or(|kind| row.kind.as_deref() == Some(kind.as_str()));

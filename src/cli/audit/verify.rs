@@ -116,7 +116,7 @@ fn report(ledger: &Ledger) -> Verified {
     let mut statements: BTreeMap<String, u64> = BTreeMap::new();
     let mut inert = Vec::new();
     let mut without_effect = 0;
-    for (index, (line, verdict)) in (0..).zip(ledger.lines.iter().zip(&ledger.verdicts)) {
+    for (index, (line, verdict)) in (0..).zip(ledger.walked.lines.iter().zip(&ledger.verdicts)) {
         match verdict {
             Verdict::Inert(why) => {
                 inert.push(InertJson { index, reason: why.to_string() });
@@ -138,6 +138,7 @@ fn report(ledger: &Ledger) -> Verified {
         without_effect,
         inert,
         void: ledger
+            .walked
             .voids
             .iter()
             .map(|(commit, why)| VoidJson { commit: commit.to_string(), reason: why.to_string() })

@@ -111,6 +111,51 @@ pub fn follow<O: Objects + ?Sized>(
     walk.finish()
 }
 
+/// The most commits that [`go_on`] takes, and that another walk is not worth.
+const MOST_STEPS: usize = 10_000;
+
+/// Goes on from the log at the commit `from` to a later `tip`, and returns the new lines too. It gives the answer of
+/// [`follow`], or none where only that can tell: the tip does not come after `from` by commits with one parent each, or
+/// there is a pin that `from` does not hold.
+///
+/// # Errors
+/// See [`ChainError`].
+pub fn go_on<O: Objects + ?Sized>(
+    objects: &O,
+    from: Oid,
+    known: &Chain,
+    tip: Oid,
+    pin: Option<Oid>,
+    rules: &Rules<'_>,
+) -> Result<Option<(Chain, Vec<Vec<u8>>)>, ChainError<O::Error>> {
+    if pin.is_some() && !known.holds_pin {
+        return Ok(None);
+    }
+    let mut steps = Vec::new();
+    let mut at = tip;
+    while at != from {
+        let head = objects.commit(at).map_err(ChainError::Objects)?;
+        let parent = head.as_ref().and_then(|head| match *head.parents {
+            [parent] => Some((head.tree, parent)),
+            _ => None,
+        });
+        let Some((tree, parent)) = parent.filter(|_| steps.len() < MOST_STEPS) else { return Ok(None) };
+        steps.push((at, tree));
+        at = parent;
+    }
+    let (mut chain, mut lines, mut sums) = (known.clone(), Vec::new(), Sums::default());
+    for (commit, tree) in steps.into_iter().rev() {
+        match judge_append_with(objects, &chain.tail, tree, rules.named_digest, &mut sums) {
+            Ok(new) => {
+                (chain.tail, chain.last_valid) = (new.tail, commit);
+                lines.extend(new.lines);
+            }
+            Err(error) => chain.voids.push((commit, void_or_error(commit, error)?)),
+        }
+    }
+    Ok(Some((chain, lines)))
+}
+
 /// A commit of the graph.
 pub(super) struct Commit {
     pub(super) oid: Oid,
@@ -585,6 +630,27 @@ mod tests {
                 prop_assert_eq!(&found.clone().ok(), &naive(&graph, tip, Some(pin)));
                 let holds = repo.follow(oids[tip], Some(oids[pin])).is_ok_and(|chain| chain.holds_pin);
                 prop_assert!(!holds || found.unwrap().starts_with(&graph[pin].0));
+            }
+        }
+
+        #[test]
+        fn going_on_is_to_follow_from_the_start(graph in graph_strategy(), picks in any::<[prop::sample::Index; 2]>()) {
+            let mut repo = Repo::new();
+            let mut oids: Vec<Oid> = Vec::new();
+            for (lines, parents) in &graph {
+                let parents: Vec<Oid> = parents.iter().map(|parent| oids[*parent]).collect();
+                oids.push(repo.commit(lines, &parents));
+            }
+            let tip = oids[graph.len() - 1];
+            let from = oids[picks[0].index(graph.len())];
+            for pin in [None, Some(oids[picks[1].index(graph.len())])] {
+                let Ok(known) = repo.follow(from, pin) else { continue };
+                let gone_on = go_on(&repo.store, from, &known, tip, pin, &RULES);
+                if let Some((chain, new)) = gone_on.unwrap() {
+                    let lines = |chain: &Chain| read_lines(&repo.store, &chain.tail, 0).unwrap();
+                    prop_assert_eq!([lines(&known), new].concat(), lines(&chain));
+                    prop_assert_eq!(Ok(chain), repo.follow(tip, pin));
+                }
             }
         }
     }

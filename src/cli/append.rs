@@ -1,0 +1,117 @@
+//! A signed line goes into the log: on the remote, or where there is none, on the local branch.
+
+use anyhow::anyhow;
+
+use super::context::Context;
+use super::exit::Failure;
+use super::ledger::{Age, Ledger, rules};
+use super::pin::{check_pin, rewritten};
+use super::statement::{Insist, demand_effect};
+use crate::core::history::append::NewLine;
+use crate::core::history::object::{Author, Oid};
+use crate::core::ledger::{self, Delta};
+use crate::core::name::Name;
+use crate::core::policy::PolicyFiles;
+use crate::core::statement::Line;
+use crate::core::view::{View, ViewExt};
+use crate::edge::append_remote::Append;
+use crate::edge::config::Config;
+use crate::edge::git::Repo;
+use crate::edge::log::{self, AppendError, Draft, Walked};
+use crate::edge::replay::{self, Opened};
+
+impl Context<'_> {
+    /// Appends a signed line, and lets `ledger` stand behind it. It is judged on the log as it stands when the line goes in,
+    /// again each time somebody else was first.
+    pub(super) fn append(
+        &mut self,
+        ledger: &mut Ledger,
+        line: &Line,
+        files: Option<&PolicyFiles>,
+        author: &Name,
+        message: &str,
+        insist: Insist,
+    ) -> anyhow::Result<()> {
+        let mut random = [0; 16];
+        self.world.random(&mut random);
+        let context = log::Context {
+            rules: rules(),
+            pin: ledger.pin.map(|pin| pin.commit),
+            identity: Author { name: author.to_string(), email: format!("{author}@jit.invalid") },
+            now: self.world.now().unix(),
+            random,
+        };
+        let new = NewLine { line: line.as_str().as_bytes().to_vec(), files: files.cloned().unwrap_or_default() };
+        let Ledger { repo, remote, opened, pin, age, .. } = &mut *ledger;
+        let (repo, pin) = (&*repo, *pin);
+        let (size, root) = (opened.view.size(), opened.view.root());
+        // A log that this one must be the beginning of.
+        let open_longer = |walked: Walked| -> anyhow::Result<Opened> {
+            let replayed = replay::replay(repo, &walked, &mut |_, _| {})?;
+            check_pin(&walked, &replayed.view, pin)?;
+            if replayed.view.root_at(size) != root {
+                return Err(rewritten("the log changed while this command ran", size, root, &replayed.view).into());
+            }
+            Ok(Opened { walked, view: replayed.view, verdicts: replayed.verdicts })
+        };
+        let refuse =
+            |delta: &Delta| demand_effect(delta).err().unwrap_or_else(|| anyhow!("the log would not take that"));
+        match remote {
+            None => {
+                let draft = Draft { lines: vec![new], message: message.to_owned() };
+                append_here(repo, &context, opened, draft, &|walked, known| {
+                    // If nobody was first, what is known already is the log that the line goes into. Of as many lines is not
+                    // enough: whoever rewrites the branch meanwhile may have put others in their place.
+                    let longer = match walked.tail == known.walked.tail {
+                        true => check_pin(walked, &known.view, pin).map(|()| None)?,
+                        false => Some(open_longer(walked.clone())?),
+                    };
+                    let view = longer.as_ref().map_or(&known.view, |longer| &longer.view);
+                    let delta = ledger::apply(view, &ledger::examine(line.as_str().as_bytes()), files)?;
+                    if insist.takes(&delta.verdict) { Ok((longer, delta)) } else { Err(refuse(&delta)) }
+                })
+            }
+            Some(remote) => {
+                let open = |tip: Oid| {
+                    let walked = log::walk(repo, tip, context.pin, &context.rules).map_err(Failure::of_walk)?;
+                    open_longer(walked)
+                };
+                let (world, context, new) = (&*self.world, &context, &new);
+                let append =
+                    Append { world, repo, remote, context, new, message, insist, open: &open, refuse: &refuse };
+                append.run(opened, *age == Age::Fetched(0))
+            }
+        }
+        .map_err(Failure::of_append)?;
+        let config = Config::open(self.world);
+        self.advance_pin(&config, ledger)
+    }
+}
+
+/// What a line would change, and the log that it would go into, where that is longer than what is known.
+type Judged = (Option<Opened>, Delta);
+
+/// Appends to the log on the local branch, where there is no remote.
+fn append_here(
+    repo: &Repo,
+    context: &log::Context<'_>,
+    known: &mut Opened,
+    draft: Draft,
+    judge: &dyn Fn(&Walked, &Opened) -> anyhow::Result<Judged>,
+) -> Result<(), AppendError<anyhow::Error>> {
+    let mut judged = None;
+    let logged = log::append(repo, context, &mut |walked| {
+        judged = Some((walked.clone(), judge(walked, known)?));
+        Ok(draft.clone())
+    })?;
+    let (walked, (longer, delta)) =
+        judged.ok_or_else(|| AppendError::Judge(anyhow!("a line went in that nobody judged")))?;
+    if let Some(longer) = longer {
+        *known = longer;
+    }
+    known.walked = walked;
+    known.walked.take_in(&logged, draft.lines.into_iter().map(|new| new.line));
+    known.verdicts.push(delta.verdict.clone());
+    known.view.commit(delta);
+    Ok(())
+}

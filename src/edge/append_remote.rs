@@ -1,0 +1,260 @@
+//! Appending to the log on a remote.
+//!
+//! One round is: judge the line on the log as it is known, build the commit on its tip, push without force. Where
+//! somebody else was first, the log is fetched, only what is new of it is walked and folded, and the same signed line is
+//! judged once more, for the next round. Where an answer was lost, the log is looked at for the line before anything is
+//! sent again.
+//!
+//! What waits on this machine at the same time ([`queue`](super::queue)) goes in one commit: whoever holds the lock judges
+//! the lines of the others behind its own, takes along those that are still worth what their authors insist on, and
+//! leaves the rest to their own processes, which then say why.
+
+use std::thread;
+use std::time::Duration;
+
+use super::git::{GitError, Repo};
+use super::log::{AppendError, Context, Draft, Logged, propose};
+use super::queue::{self, Insist, Place, PushLock, Waiting};
+use super::reference::PAUSE;
+use super::remote::{self, Fetched, Pushed, Remote, RemoteError};
+use super::replay::{Opened, ReplayError, examine_all};
+use super::world::World;
+use crate::core::history::append::NewLine;
+use crate::core::history::object::Oid;
+use crate::core::ledger::{self, Delta, Examined};
+use crate::core::view::Memory;
+
+/// How often others may be first before an append gives up: all who write may want to at once, and nobody can be kept
+/// out.
+const MOST_PUSHES: u32 = 1000;
+/// How many answers may be lost.
+const MOST_LOST: u32 = 3;
+/// How often to look whether another process has logged what waits, or lets this one: 10 minutes. After that this one
+/// pushes for itself.
+const LOOKS_AT_OTHERS: u32 = 30_000;
+
+/// One line that is to be appended to the log on a remote.
+pub struct Append<'a, E> {
+    /// Runs git.
+    pub world: &'a World,
+    /// The clone.
+    pub repo: &'a Repo,
+    /// The remote that holds the log.
+    pub remote: &'a Remote,
+    /// What is known beside the lines.
+    pub context: &'a Context<'a>,
+    /// The signed line, and the files of the policy that it proposes.
+    pub new: &'a NewLine,
+    /// What happens by it, in plain words.
+    pub message: &'a str,
+    /// What it has to be worth.
+    pub insist: Insist,
+    /// Opens the log at a commit that does not simply follow what is known, and says no where it is not to be believed.
+    pub open: &'a dyn Fn(Oid) -> Result<Opened, E>,
+    /// Says why a line is not worth what is insisted on.
+    pub refuse: &'a dyn Fn(&Delta) -> E,
+}
+
+impl<E> Append<'_, E> {
+    /// Appends the line. `opened` is the log as this process knows it, and has the line in the end; `is_fresh` says whether
+    /// that was just fetched. Then the remote-tracking ref stands there too.
+    ///
+    /// # Errors
+    /// What the caller says; and see [`AppendError`]. After [`AppendError::Unknown`] the line may be in the log.
+    pub fn run(&self, opened: &mut Opened, is_fresh: bool) -> Result<(), AppendError<E>> {
+        // A policy with all its files is pushed by whoever proposes it.
+        let waiting = self.new.files.is_empty().then(|| Waiting {
+            line: self.new.line.clone(),
+            message: self.message.to_owned(),
+            insist: self.insist,
+        });
+        let place = waiting.map(|waiting| Place::take(self.repo, &waiting, self.context.random)).transpose()?;
+        let turn = wait_for_turn(self.repo, place.as_ref())?;
+        let unsigned = opened.walked.lines.len();
+        let examined = ledger::examine(&self.new.line);
+        let mut rounds = Rounds { append: self, place, opened, examined, unsigned };
+        if turn.has_waited {
+            rounds.go_on_to_tracked()?;
+            if rounds.is_logged() {
+                return Ok(());
+            }
+        }
+        rounds.run(is_fresh)
+    }
+}
+
+/// When it is this process that pushes.
+struct Turn {
+    /// None where somebody says that they have pushed for it, or another holds it for too long.
+    _lock: Option<PushLock>,
+    has_waited: bool,
+}
+
+fn wait_for_turn(repo: &Repo, place: Option<&Place>) -> Result<Turn, GitError> {
+    for look in 0..LOOKS_AT_OTHERS {
+        if place.is_some_and(Place::is_gone) {
+            break;
+        }
+        if let Some(lock) = PushLock::try_take(repo)? {
+            return Ok(Turn { _lock: Some(lock), has_waited: look > 0 });
+        }
+        thread::sleep(PAUSE);
+    }
+    Ok(Turn { _lock: None, has_waited: true })
+}
+
+struct Rounds<'a, E> {
+    append: &'a Append<'a, E>,
+    place: Option<Place>,
+    opened: &'a mut Opened,
+    examined: Examined,
+    /// How many lines the log had when the line was signed: it can't be among those.
+    unsigned: usize,
+}
+
+/// What one commit would add.
+struct Batch {
+    draft: Draft,
+    deltas: Vec<Delta>,
+    places: Vec<Place>,
+    /// The view with all of it; none where that is one line.
+    view: Option<Memory>,
+}
+
+impl<E> Rounds<'_, E> {
+    fn run(&mut self, is_fresh: bool) -> Result<(), AppendError<E>> {
+        let Append { world, repo, remote, context, .. } = *self.append;
+        let (mut sent, mut lost): (Option<RemoteError>, u32) = (None, 0);
+        let (mut must_fetch, mut is_alone) = (!is_fresh, false);
+        for round in 0..MOST_PUSHES {
+            let started = world.now();
+            if must_fetch {
+                match remote::fetch(world, repo, remote) {
+                    Ok(Fetched::Tip(tip)) => self.come_to(tip)?,
+                    Ok(Fetched::NoBranch) => return Err(AppendError::NoLog),
+                    Err(error) => {
+                        return Err(match sent {
+                            Some(lost) => AppendError::Unknown(lost),
+                            None => AppendError::Remote(error),
+                        });
+                    }
+                }
+                if self.is_logged() {
+                    remote::accept(repo, remote, self.opened.walked.tip, context.random)?;
+                    remote::stamp(repo, started)?;
+                    return Ok(());
+                }
+            }
+            must_fetch = true;
+            if let Some(error) = sent.take_if(|_| lost >= MOST_LOST) {
+                return Err(AppendError::Unknown(error));
+            }
+            let batch = self.batch(is_alone)?;
+            let logged = propose(repo, context, Some(&self.opened.walked), &batch.draft)?;
+            match remote::push(world, repo, remote, logged.commit) {
+                Ok(Pushed::Done) => {
+                    remote::accept(repo, remote, logged.commit, context.random)?;
+                    batch.places.iter().for_each(Place::remove);
+                    self.take_in(&logged, batch);
+                    remote::stamp(repo, started)?;
+                    return Ok(());
+                }
+                Ok(Pushed::Raced) => world.sleep(jitter(context.random, round)),
+                // It may be another's line that the host does not want.
+                Ok(Pushed::Refused(_)) if batch.deltas.len() > 1 => is_alone = true,
+                Ok(Pushed::Refused(why)) => return Err(AppendError::Refused(why)),
+                Err(error) => (sent, lost) = (Some(error), lost + 1),
+            }
+        }
+        match sent {
+            Some(lost) => Err(AppendError::Unknown(lost)),
+            None => Err(AppendError::Contended),
+        }
+    }
+
+    /// Goes on to what another process has found good, if that simply follows what is known. Whatever else it is, a fetch
+    /// will tell.
+    fn go_on_to_tracked(&mut self) -> Result<(), AppendError<E>> {
+        match self.append.repo.read_ref(&self.append.remote.tracking)? {
+            Some(tip) => self.go_on(tip).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    fn come_to(&mut self, tip: Oid) -> Result<(), AppendError<E>> {
+        if !self.go_on(tip)? {
+            *self.opened = (self.append.open)(tip).map_err(AppendError::Judge)?;
+        }
+        Ok(())
+    }
+
+    fn go_on(&mut self, tip: Oid) -> Result<bool, AppendError<E>> {
+        match self.opened.go_on(self.append.repo, tip, self.append.context.pin, &self.append.context.rules) {
+            Ok(is_done) => Ok(is_done),
+            Err(ReplayError::Walk(error)) => Err(AppendError::Walk(error)),
+            Err(why) => Err(AppendError::Replay(why)),
+        }
+    }
+
+    /// Tells whether the line stands in the log as it is known now.
+    fn is_logged(&self) -> bool {
+        let since = self.opened.walked.lines.get(self.unsigned..).unwrap_or_default();
+        since.contains(&self.append.new.line)
+    }
+
+    /// Judges what is to go in: one's own line, and behind it what others wait with.
+    fn batch(&self, is_alone: bool) -> Result<Batch, AppendError<E>> {
+        let Append { repo, context, new, message, insist, refuse, .. } = *self.append;
+        let files = Some(&new.files).filter(|files| !files.is_empty());
+        let own = ledger::apply(&self.opened.view, &self.examined, files);
+        let own = own.map_err(|why| AppendError::Replay(ReplayError::NoLog(why)))?;
+        if !insist.takes(&own.verdict) {
+            return Err(AppendError::Judge(refuse(&own)));
+        }
+        let mut draft = Draft { lines: vec![new.clone()], message: message.to_owned() };
+        let others = if is_alone { Vec::new() } else { queue::others(repo, self.place.as_ref())? };
+        if others.is_empty() {
+            return Ok(Batch { draft, deltas: vec![own], places: Vec::new(), view: None });
+        }
+        let mut view = self.opened.view.clone();
+        view.commit(own.clone());
+        let (mut deltas, mut places, mut messages) = (vec![own], Vec::new(), Vec::new());
+        let lines: Vec<Vec<u8>> = others.iter().map(|(_, waiting)| waiting.line.clone()).collect();
+        for ((place, waiting), examined) in others.into_iter().zip(examine_all(&lines)) {
+            // What says that it is a policy has files in the log, and none here.
+            if (context.rules.named_digest)(&waiting.line).is_some() {
+                continue;
+            }
+            let Ok(delta) = ledger::apply(&view, &examined, None) else { continue };
+            if waiting.insist.takes(&delta.verdict) {
+                view.commit(delta.clone());
+                deltas.push(delta);
+                places.push(place);
+                messages.push(waiting.message);
+                draft.lines.push(NewLine::plain(waiting.line));
+            }
+        }
+        if let Some((first, rest)) = messages.split_first() {
+            let more = if rest.is_empty() { first.clone() } else { format!("{} more", messages.len()) };
+            draft.message = format!("{message}, and {more}\n\n- {message}\n- {}", messages.join("\n- "));
+        }
+        Ok(Batch { draft, deltas, places, view: Some(view) })
+    }
+
+    /// Lets the log that is known have what was logged.
+    fn take_in(&mut self, logged: &Logged, batch: Batch) {
+        self.opened.walked.take_in(logged, batch.draft.lines.into_iter().map(|new| new.line));
+        self.opened.verdicts.extend(batch.deltas.iter().map(|delta| delta.verdict.clone()));
+        match batch.view {
+            Some(view) => self.opened.view = view,
+            None => batch.deltas.into_iter().for_each(|delta| self.opened.view.commit(delta)),
+        }
+    }
+}
+
+/// A small flat pause, so that those who lost the same race do not meet again: up to 50 ms.
+fn jitter(random: [u8; 16], round: u32) -> Duration {
+    let place = usize::try_from(round).unwrap_or_default() % random.len();
+    let byte = random.get(place).copied().unwrap_or_default();
+    Duration::from_millis(u64::from(byte) * 50 / 255)
+}

@@ -1,0 +1,168 @@
+//! Everybody writes at once.
+//!
+//! How many at once, and how often each, is as much as two cores of a CI runner take. The full size, where the program
+//! and not the debug build is what is measured, and what it took:
+//!
+//! ```text
+//! JIT_CONTENTION=16x50x200 cargo test --release --test remote contention -- --nocapture --test-threads=1
+//! ```
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use crate::host::{Host, Said};
+
+/// How many clones write at once, how often each of them, and how many statements wait on one machine.
+fn sizes() -> (usize, usize, usize) {
+    let Ok(text) = std::env::var("JIT_CONTENTION") else { return (6, 5, 30) };
+    let sizes: Vec<usize> = text.split('x').map(|size| size.parse().unwrap()).collect();
+    let [clones, each, waiting] = sizes[..] else { panic!("JIT_CONTENTION={text} is no CLONESxEACHxWAITING") };
+    (clones, each, waiting)
+}
+
+/// Reports how fast something went, and how long each had to wait.
+fn report(what: &str, all: Duration, mut waits: Vec<Duration>) {
+    waits.sort();
+    let (median, longest) = (waits[waits.len() / 2], waits[waits.len() - 1]);
+    println!(
+        "{what}: {} in {all:.1?}, {:.2} a second; a writer waits {median:.2?} (median), {longest:.2?} at most, {:.1} \
+         times as long",
+        waits.len(),
+        waits.len() as f64 / all.as_secs_f64(),
+        longest.as_secs_f64() / median.as_secs_f64(),
+    );
+}
+
+/// Lets so many writers write so often each, one after the other, all at once; returns how long it took, how long each
+/// had to wait each time, and what each said.
+fn race<T: Send>(
+    writers: usize,
+    each: usize,
+    write: impl Fn(usize, usize) -> T + Sync,
+) -> (Duration, Vec<Duration>, Vec<Vec<T>>) {
+    let write_all = |writer| {
+        let times = (0..each).map(|time| {
+            let started = Instant::now();
+            let said = write(writer, time);
+            (started.elapsed(), said)
+        });
+        times.collect()
+    };
+    let started = Instant::now();
+    let said: Vec<Vec<(Duration, T)>> = std::thread::scope(|scope| {
+        let write_all = &write_all;
+        let threads: Vec<_> = (0..writers).map(|writer| scope.spawn(move || write_all(writer))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let all = started.elapsed();
+    let waits = said.iter().flatten().map(|(wait, _)| *wait).collect();
+    (all, waits, said.into_iter().map(|said| said.into_iter().map(|(_, said)| said).collect()).collect())
+}
+
+#[test]
+fn clones_that_write_at_once_all_get_in() {
+    let (clones, each, _) = sizes();
+    let host = Host::new();
+    let machine = |clone: usize| format!("machine{clone}");
+    (0..clones).for_each(|clone| host.add_clone(&machine(clone)));
+    let (all, waits, said) = race(clones, each, |clone, time| {
+        let resource = format!("db/staging/{clone}-{time}");
+        host.jit(&machine(clone), &["request", &resource, "read", "--json"]).exits(0).id()
+    });
+    report("jit request", all, waits);
+    let logged = host.requests("auditor");
+    assert_eq!(logged.len(), clones * each);
+    assert_eq!(logged.iter().collect::<BTreeSet<_>>().len(), clones * each, "none is there twice");
+    for ids in said {
+        let places: Vec<_> = ids.iter().map(|id| logged.iter().position(|other| other == id)).collect();
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}");
+    }
+    let merges = host.git_of_host(&["rev-list", "--min-parents=2", "jit/audit"]);
+    assert_eq!(merges, "");
+
+    // The same with git alone: commit, push, and where somebody was first, fetch, rebase and push again.
+    let git = |clone: usize, args: &[&str]| host.run(&machine(clone), "git", &[&["-C", "plain"], args].concat());
+    host.run("alice", "git", &["init", "-q", "--bare", "-b", "main", "../plain.git"]).exits(0);
+    host.run("alice", "git", &["-C", "clone", "push", "-q", "../../plain.git", "main"]).exits(0);
+    for clone in 0..clones {
+        host.run(&machine(clone), "git", &["clone", "-q", "../plain.git", "plain"]).exits(0);
+    }
+    let (all, waits, _) = race(clones, each, |clone, time| {
+        let name = format!("{clone}-{time}");
+        fs::write(host.path(&machine(clone)).join("plain").join(&name), "").unwrap();
+        git(clone, &["add", &name]).exits(0);
+        git(clone, &["commit", "-qm", &name]).exits(0);
+        while git(clone, &["push", "-q"]).code != Some(0) {
+            git(clone, &["fetch", "-q"]).exits(0);
+            git(clone, &["rebase", "-q", "origin/main"]).exits(0);
+        }
+    });
+    report("git commit && git push", all, waits);
+}
+
+/// A hook that holds the first push until something is written to `go`, and says by `held` that it does.
+const HOLD: &str = "#!/bin/sh\n[ -e done ] || { : >held; read -r _ <go; : >done; }\n";
+
+/// Looks until something is so.
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(300), "{what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+struct Queue<'a> {
+    host: &'a Host,
+    machine: &'static str,
+}
+
+impl Queue<'_> {
+    fn ask(&self, what: &str) -> Child {
+        let resource = format!("db/staging/{what}");
+        self.host.jit_command(self.machine, &["request", &resource, "read", "--json"]).spawn().unwrap()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let jit = self.host.path(self.machine).join("clone/.git/jit");
+        let folders = fs::read_dir(jit).unwrap().map(|entry| entry.unwrap().path());
+        let queues = folders.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("queue-"));
+        let files = queues.flat_map(|queue| fs::read_dir(queue).unwrap()).map(|entry| entry.unwrap().path());
+        files.filter(|file| file.file_name().unwrap() != "push").collect()
+    }
+}
+
+#[test]
+fn what_waits_on_one_machine_goes_in_one_commit() {
+    let (.., waiting) = sizes();
+    let host = Host::new();
+    let queue = Queue { host: &host, machine: "alice" };
+    let go = host.path("host.git/go");
+    host.run("alice", "mkfifo", &[go.to_str().unwrap()]).exits(0);
+    host.write_hook("pre-receive", HOLD);
+    let before = host.pushes();
+    let first = queue.ask("first");
+    wait_until("the first push is held", || host.path("host.git/held").exists());
+    let others: Vec<Child> = (0..waiting).map(|number| queue.ask(&format!("waits-{number}"))).collect();
+    wait_until("all wait", || queue.files().len() == waiting + 1);
+    let started = Instant::now();
+    fs::OpenOptions::new().write(true).open(go).unwrap().write_all(b"\n").unwrap();
+    let said =
+        [first].into_iter().chain(others).map(|child| Said::from(child.wait_with_output().unwrap()).exits(0).id());
+    let said: BTreeSet<String> = said.collect();
+    let pushes = host.pushes() - before;
+    println!("{waiting} that waited were logged by {pushes} pushes in {:.2?}", started.elapsed());
+    assert!(pushes <= 2, "{pushes} pushes");
+    let logged = host.requests("auditor");
+    assert_eq!((logged.len(), said.len()), (waiting + 1, waiting + 1));
+    assert_eq!(logged.into_iter().collect::<BTreeSet<_>>(), said);
+    assert_eq!(queue.files(), [] as [PathBuf; 0]);
+    // It says in plain words what happened.
+    let told = host.git_of_host(&["log", "-1", "--format=%B", "jit/audit"]);
+    assert!(told.contains(&format!("and {} more\n\n- alice asks to read db/staging/", waiting - 1)), "{told}");
+    assert_eq!(told.matches("\n- alice asks to read db/staging/waits-").count(), waiting, "{told}");
+}
