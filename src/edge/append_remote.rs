@@ -10,7 +10,7 @@
 //! leaves the rest to their own processes, which then say why.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::git::{GitError, Repo};
 use super::log::{AppendError, Context, Draft, Logged, propose};
@@ -22,6 +22,7 @@ use super::world::World;
 use crate::core::history::append::NewLine;
 use crate::core::history::object::Oid;
 use crate::core::ledger::{self, Delta, Examined};
+use crate::core::time::Timestamp;
 use crate::core::view::Memory;
 
 /// How often others may be first before an append gives up: all who write may want to at once, and nobody can be kept
@@ -29,6 +30,10 @@ use crate::core::view::Memory;
 const MOST_PUSHES: u32 = 1000;
 /// How many answers may be lost.
 const MOST_LOST: u32 = 3;
+/// How long to pause at most after the first round that was lost, as a multiple of how long it took.
+const MOST_PAUSE: u32 = 24;
+/// How long to pause at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How often to look whether another process has logged what waits, or lets this one: 10 minutes. After that this one
 /// pushes for itself.
 const LOOKS_AT_OTHERS: u32 = 30_000;
@@ -79,14 +84,15 @@ impl<E> Append<'_, E> {
                 return Ok(());
             }
         }
-        rounds.run(is_fresh)
+        rounds.run(is_fresh && turn.is_ours)
     }
 }
 
 /// When it is this process that pushes.
 struct Turn {
-    /// None where somebody says that they have pushed for it, or another holds it for too long.
     _lock: Option<PushLock>,
+    /// False where somebody says that they have pushed for it, or another holds the lock for too long.
+    is_ours: bool,
     has_waited: bool,
 }
 
@@ -96,11 +102,11 @@ fn wait_for_turn(repo: &Repo, place: Option<&Place>) -> Result<Turn, GitError> {
             break;
         }
         if let Some(lock) = PushLock::try_take(repo)? {
-            return Ok(Turn { _lock: Some(lock), has_waited: look > 0 });
+            return Ok(Turn { _lock: Some(lock), is_ours: true, has_waited: look > 0 });
         }
         thread::sleep(PAUSE);
     }
-    Ok(Turn { _lock: None, has_waited: true })
+    Ok(Turn { _lock: None, is_ours: false, has_waited: true })
 }
 
 struct Rounds<'a, E> {
@@ -127,9 +133,10 @@ impl<E> Rounds<'_, E> {
         let (mut sent, mut lost): (Option<RemoteError>, u32) = (None, 0);
         let (mut must_fetch, mut is_alone) = (!is_fresh, false);
         for round in 0..MOST_PUSHES {
-            let started = world.now();
+            let (started, clock) = (world.now(), Instant::now());
             if must_fetch {
-                match remote::fetch(world, repo, remote) {
+                let fetch = if round == 0 { remote::fetch } else { remote::fetch_at_once };
+                match fetch(world, repo, remote) {
                     Ok(Fetched::Tip(tip)) => self.come_to(tip)?,
                     Ok(Fetched::NoBranch) => return Err(AppendError::NoLog),
                     Err(error) => {
@@ -140,8 +147,7 @@ impl<E> Rounds<'_, E> {
                     }
                 }
                 if self.is_logged() {
-                    remote::accept(repo, remote, self.opened.walked.tip, context.random)?;
-                    remote::stamp(repo, started)?;
+                    self.settle(started);
                     return Ok(());
                 }
             }
@@ -153,13 +159,12 @@ impl<E> Rounds<'_, E> {
             let logged = propose(repo, context, Some(&self.opened.walked), &batch.draft)?;
             match remote::push(world, repo, remote, logged.commit) {
                 Ok(Pushed::Done) => {
-                    remote::accept(repo, remote, logged.commit, context.random)?;
-                    batch.places.iter().for_each(Place::remove);
-                    self.take_in(&logged, batch);
-                    remote::stamp(repo, started)?;
+                    let places = self.take_in(&logged, batch);
+                    self.settle(started);
+                    places.iter().for_each(Place::remove);
                     return Ok(());
                 }
-                Ok(Pushed::Raced) => world.sleep(jitter(context.random, round)),
+                Ok(Pushed::Raced) => world.sleep(pause(context.random, round, clock.elapsed())),
                 // It may be another's line that the host does not want.
                 Ok(Pushed::Refused(_)) if batch.deltas.len() > 1 => is_alone = true,
                 Ok(Pushed::Refused(why)) => return Err(AppendError::Refused(why)),
@@ -241,20 +246,30 @@ impl<E> Rounds<'_, E> {
         Ok(Batch { draft, deltas, places, view: Some(view) })
     }
 
-    /// Lets the log that is known have what was logged.
-    fn take_in(&mut self, logged: &Logged, batch: Batch) {
+    /// Notes where the log stands on the remote. What is logged there is logged, whether or not this can be noted here: the
+    /// next fetch brings it.
+    fn settle(&self, started: Timestamp) {
+        let Append { repo, remote, context, .. } = *self.append;
+        let _ = remote::accept(repo, remote, self.opened.walked.tip, context.random);
+        let _ = remote::stamp(repo, started);
+    }
+
+    /// Lets the log that is known have what was logged, and returns whose lines those were.
+    fn take_in(&mut self, logged: &Logged, batch: Batch) -> Vec<Place> {
         self.opened.walked.take_in(logged, batch.draft.lines.into_iter().map(|new| new.line));
         self.opened.verdicts.extend(batch.deltas.iter().map(|delta| delta.verdict.clone()));
         match batch.view {
             Some(view) => self.opened.view = view,
             None => batch.deltas.into_iter().for_each(|delta| self.opened.view.commit(delta)),
         }
+        batch.places
     }
 }
 
-/// A small flat pause, so that those who lost the same race do not meet again: up to 50 ms.
-fn jitter(random: [u8; 16], round: u32) -> Duration {
+/// A pause after a lost round, so that those who lost the same race do not meet again. It is the shorter the more rounds
+/// were lost: whoever has waited longest goes first, and who has just come leaves them the way.
+fn pause(random: [u8; 16], round: u32, lost: Duration) -> Duration {
     let place = usize::try_from(round).unwrap_or_default() % random.len();
-    let byte = random.get(place).copied().unwrap_or_default();
-    Duration::from_millis(u64::from(byte) * 50 / 255)
+    let part = random.get(place).copied().unwrap_or_default();
+    (lost * MOST_PAUSE * u32::from(part) / 255 / (round + 1)).min(LONGEST_PAUSE)
 }

@@ -103,6 +103,19 @@ pub enum Fetched {
 /// # Errors
 /// The remote can't be reached, takes too long, or sends what git does not take; with git's words.
 pub fn fetch(world: &World, repo: &Repo, remote: &Remote) -> Result<Fetched, RemoteError> {
+    fetch_with(world, repo, remote, &[])
+}
+
+/// As [`fetch`], for whoever was just told that there is something new and wants it at once: what comes stays in one file,
+/// where git would write one for each object.
+///
+/// # Errors
+/// As [`fetch`].
+pub fn fetch_at_once(world: &World, repo: &Repo, remote: &Remote) -> Result<Fetched, RemoteError> {
+    fetch_with(world, repo, remote, &["-c", "fetch.unpackLimit=1"])
+}
+
+fn fetch_with(world: &World, repo: &Repo, remote: &Remote, config: &[&str]) -> Result<Fetched, RemoteError> {
     let refspec = format!("+{BRANCH}:{FETCHED}");
     let options = [
         "fetch",
@@ -115,7 +128,7 @@ pub fn fetch(world: &World, repo: &Repo, remote: &Remote) -> Result<Fetched, Rem
         // Else git moves the remote-tracking ref too, to what nobody has walked yet.
         "--refmap=",
     ];
-    let mut args: Vec<OsString> = options.map(OsString::from).to_vec();
+    let mut args: Vec<OsString> = config.iter().chain(&options).map(OsString::from).collect();
     args.extend(["--".into(), remote.name.clone().into(), refspec.into()]);
     let said = run(world, Some(repo), &args)?;
     // Another process may fetch here at the same time and hold the ref, or move it again: what this fetch brought is in

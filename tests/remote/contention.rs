@@ -166,3 +166,81 @@ fn what_waits_on_one_machine_goes_in_one_commit() {
     assert!(told.contains(&format!("and {} more\n\n- alice asks to read db/staging/", waiting - 1)), "{told}");
     assert_eq!(told.matches("\n- alice asks to read db/staging/waits-").count(), waiting, "{told}");
 }
+
+#[test]
+fn who_is_killed_loses_nothing_that_was_said_to_be_logged() {
+    let host = Host::new();
+    let queue = Queue { host: &host, machine: "alice" };
+    let started = Instant::now();
+    let mut said = vec![Said::from(queue.ask("whole").wait_with_output().unwrap()).exits(0).id()];
+    let whole = started.elapsed();
+    let (rounds, mut killed) = (16_u32, 0);
+    for round in 0..rounds {
+        // The first is likely to push for them all, the last to wait for it.
+        let mut asked: Vec<Child> = (0..4).map(|number| queue.ask(&format!("{round}-{number}"))).collect();
+        let until = Instant::now() + whole * (round / 2 + 1) / 4;
+        let victim = if round % 2 == 0 { 0 } else { 3 };
+        while Instant::now() < until && asked[victim].try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        asked[victim].kill().unwrap();
+        for (number, child) in asked.into_iter().enumerate() {
+            let answer = Said::from(child.wait_with_output().unwrap());
+            match answer.code {
+                None if number == victim => killed += 1,
+                _ => said.push(answer.exits(0).id()),
+            }
+        }
+    }
+    println!("{killed} of {rounds} were killed in time");
+    assert!(killed > 3, "{killed} of {rounds} were killed in time");
+    said.push(Said::from(queue.ask("after").wait_with_output().unwrap()).exits(0).id());
+    let logged = host.requests("auditor");
+    let once: BTreeSet<&String> = logged.iter().collect();
+    assert_eq!(once.len(), logged.len(), "none is there twice");
+    assert!(said.iter().all(|id| once.contains(id)), "what was said to be logged is");
+    assert!(logged.len() <= said.len() + killed);
+    assert_eq!(queue.files(), [] as [PathBuf; 0]);
+}
+
+/// As one leaves it that has died, and as nobody leaves it.
+#[test]
+fn what_the_dead_left_is_cleared_away_and_not_logged() {
+    let host = Host::new();
+    let queue = Queue { host: &host, machine: "alice" };
+    let go = host.path("host.git/go");
+    host.run("alice", "mkfifo", &[go.to_str().unwrap()]).exits(0);
+    host.write_hook("pre-receive", HOLD);
+    let first = queue.ask("first");
+    wait_until("the first push is held", || host.path("host.git/held").exists());
+    let (mut dead, alive) = (queue.ask("dead"), queue.ask("alive"));
+    wait_until("both wait", || queue.files().len() == 3);
+    dead.kill().unwrap();
+    dead.wait().unwrap();
+    let folder = queue.files()[0].parent().unwrap().to_owned();
+    fs::write(folder.join("0123.new"), "").unwrap();
+    std::os::unix::fs::symlink("/dev/zero", folder.join("link")).unwrap();
+    host.run("alice", "mkfifo", &[folder.join("pipe").to_str().unwrap()]).exits(0);
+    fs::create_dir(folder.join("folder")).unwrap();
+    // Somebody alive who says what is no line, a line that is signed by nobody, and too much.
+    let odd = ["record\nalice asks\n{}\n".to_owned(), "record".to_owned(), "x".repeat(1 << 20)];
+    let held: Vec<fs::File> = (0..)
+        .zip(odd)
+        .map(|(number, text)| {
+            let path = folder.join(format!("{number:032}"));
+            fs::write(&path, text).unwrap();
+            let file = fs::File::open(path).unwrap();
+            file.lock().unwrap();
+            file
+        })
+        .collect();
+    fs::OpenOptions::new().write(true).open(go).unwrap().write_all(b"\n").unwrap();
+    let said: Vec<String> =
+        [first, alive].map(|child| Said::from(child.wait_with_output().unwrap()).exits(0).id()).into();
+    assert_eq!(host.requests("auditor"), said);
+    drop(held);
+    host.jit("alice", &["request", "db/staging/last", "read"]).exits(0);
+    let mut left: Vec<_> = queue.files().iter().map(|file| file.file_name().unwrap().to_owned()).collect();
+    left.sort();
+    assert_eq!(left, ["folder", "link", "pipe"], "what is no file of ours is not touched");
+}
