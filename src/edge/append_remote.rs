@@ -22,6 +22,7 @@ use super::world::World;
 use crate::core::history::append::NewLine;
 use crate::core::history::object::Oid;
 use crate::core::ledger::{self, Delta, Examined};
+use crate::core::statement::{Body, Line};
 use crate::core::time::Timestamp;
 use crate::core::view::Memory;
 
@@ -30,10 +31,17 @@ use crate::core::view::Memory;
 const MOST_PUSHES: u32 = 1000;
 /// How many answers may be lost.
 const MOST_LOST: u32 = 3;
-/// How long to pause at most after the first round that was lost, as a multiple of how long it took.
-const MOST_PAUSE: u32 = 24;
-/// How long to pause at most.
+/// How long to pause at most after a lost race, as a multiple of how long it took, and how much less after each.
+const MOST_PAUSE: u32 = 16;
+const LESS_PAUSE: u32 = 3;
+/// How long to pause at most, however slow the network.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long a round is taken to last before there was one.
+const A_ROUND: Duration = Duration::from_millis(80);
+/// How many of the last lines, signed how many seconds ago at most, tell that others are racing for the log already.
+const LAST_LINES: usize = 8;
+const OF_OTHERS: usize = 4;
+const SECONDS: i64 = 5;
 /// How often to look whether another process has logged what waits, or lets this one: 10 minutes. After that this one
 /// pushes for itself.
 const LOOKS_AT_OTHERS: u32 = 30_000;
@@ -131,11 +139,15 @@ impl<E> Rounds<'_, E> {
     fn run(&mut self, is_fresh: bool) -> Result<(), AppendError<E>> {
         let Append { world, repo, remote, context, .. } = *self.append;
         let (mut sent, mut lost): (Option<RemoteError>, u32) = (None, 0);
-        let (mut must_fetch, mut is_alone) = (!is_fresh, false);
-        for round in 0..MOST_PUSHES {
+        let (mut must_fetch, mut is_alone, mut races) = (!is_fresh, false, 0);
+        if is_fresh && self.others_are_at_it() {
+            (must_fetch, races) = (true, 1);
+            world.sleep(pause(context.random, races, A_ROUND));
+        }
+        for _ in 0..MOST_PUSHES {
             let (started, clock) = (world.now(), Instant::now());
             if must_fetch {
-                let fetch = if round == 0 { remote::fetch } else { remote::fetch_at_once };
+                let fetch = if races == 0 { remote::fetch } else { remote::fetch_at_once };
                 match fetch(world, repo, remote) {
                     Ok(Fetched::Tip(tip)) => self.come_to(tip)?,
                     Ok(Fetched::NoBranch) => return Err(AppendError::NoLog),
@@ -164,7 +176,10 @@ impl<E> Rounds<'_, E> {
                     places.iter().for_each(Place::remove);
                     return Ok(());
                 }
-                Ok(Pushed::Raced) => world.sleep(pause(context.random, round, clock.elapsed())),
+                Ok(Pushed::Raced) => {
+                    races += 1;
+                    world.sleep(pause(context.random, races, clock.elapsed()));
+                }
                 // It may be another's line that the host does not want.
                 Ok(Pushed::Refused(_)) if batch.deltas.len() > 1 => is_alone = true,
                 Ok(Pushed::Refused(why)) => return Err(AppendError::Refused(why)),
@@ -246,6 +261,18 @@ impl<E> Rounds<'_, E> {
         Ok(Batch { draft, deltas, places, view: Some(view) })
     }
 
+    /// Tells whether others were writing just now: then they have lost races that they did not start sooner than this one.
+    /// Nothing depends on it but who goes first, so their clocks are believed.
+    fn others_are_at_it(&self) -> bool {
+        let Ok(own) = &self.examined.outcome else { return false };
+        let now = self.append.world.now();
+        let is_recent = |body: &Body| now.since(body.at()).num_seconds().abs() <= SECONDS;
+        let last = self.opened.walked.lines.iter().rev().take(LAST_LINES).filter_map(|line| Line::parse(line).ok());
+        let of_others =
+            last.filter(|line| line.unverified().by() != own.get().body.by() && is_recent(line.unverified()));
+        of_others.count() >= OF_OTHERS
+    }
+
     /// Notes where the log stands on the remote. What is logged there is logged, whether or not this can be noted here: the
     /// next fetch brings it.
     fn settle(&self, started: Timestamp) {
@@ -266,10 +293,11 @@ impl<E> Rounds<'_, E> {
     }
 }
 
-/// A pause after a lost round, so that those who lost the same race do not meet again. It is the shorter the more rounds
-/// were lost: whoever has waited longest goes first, and who has just come leaves them the way.
-fn pause(random: [u8; 16], round: u32, lost: Duration) -> Duration {
-    let place = usize::try_from(round).unwrap_or_default() % random.len();
+/// A pause after so many lost races, of which the last took so long, so that those who lost it do not meet again. It is the
+/// shorter the more were lost: whoever has waited longest goes first, and who has just come leaves them the way.
+fn pause(random: [u8; 16], races: u32, lost: Duration) -> Duration {
+    let place = usize::try_from(races).unwrap_or_default() % random.len();
     let part = random.get(place).copied().unwrap_or_default();
-    (lost * MOST_PAUSE * u32::from(part) / 255 / (round + 1)).min(LONGEST_PAUSE)
+    let most = lost * MOST_PAUSE.saturating_sub(LESS_PAUSE * races);
+    (most * u32::from(part) / 255).min(LONGEST_PAUSE)
 }

@@ -67,11 +67,11 @@ fn race<T: Send>(
 fn clones_that_write_at_once_all_get_in() {
     let (clones, each, _) = sizes();
     let host = Host::new();
-    let machine = |clone: usize| format!("machine{clone}");
-    (0..clones).for_each(|clone| host.add_clone(&machine(clone)));
+    let people: Vec<String> = (0..clones).map(|clone| format!("engineer{clone}")).collect();
+    host.add_engineers(&people);
     let (all, waits, said) = race(clones, each, |clone, time| {
         let resource = format!("db/staging/{clone}-{time}");
-        host.jit(&machine(clone), &["request", &resource, "read", "--json"]).exits(0).id()
+        host.jit(&people[clone], &["request", &resource, "read", "--json"]).exits(0).id()
     });
     report("jit request", all, waits);
     let logged = host.requests("auditor");
@@ -85,15 +85,15 @@ fn clones_that_write_at_once_all_get_in() {
     assert_eq!(merges, "");
 
     // The same with git alone: commit, push, and where somebody was first, fetch, rebase and push again.
-    let git = |clone: usize, args: &[&str]| host.run(&machine(clone), "git", &[&["-C", "plain"], args].concat());
+    let git = |clone: usize, args: &[&str]| host.run(&people[clone], "git", &[&["-C", "plain"], args].concat());
     host.run("alice", "git", &["init", "-q", "--bare", "-b", "main", "../plain.git"]).exits(0);
     host.run("alice", "git", &["-C", "clone", "push", "-q", "../../plain.git", "main"]).exits(0);
     for clone in 0..clones {
-        host.run(&machine(clone), "git", &["clone", "-q", "../plain.git", "plain"]).exits(0);
+        host.run(&people[clone], "git", &["clone", "-q", "../plain.git", "plain"]).exits(0);
     }
     let (all, waits, _) = race(clones, each, |clone, time| {
         let name = format!("{clone}-{time}");
-        fs::write(host.path(&machine(clone)).join("plain").join(&name), "").unwrap();
+        fs::write(host.path(&people[clone]).join("plain").join(&name), "").unwrap();
         git(clone, &["add", &name]).exits(0);
         git(clone, &["commit", "-qm", &name]).exits(0);
         while git(clone, &["push", "-q"]).code != Some(0) {

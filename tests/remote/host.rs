@@ -1,7 +1,7 @@
 //! A host, which is a bare repository in a temporary folder, and machines that each have a home and a clone of it.
 //!
-//! All machines work with the key of alice, who maintains the policy. Every program runs with an empty environment but
-//! for `PATH` and its machine's home.
+//! Each machine is a person's, who has a key there. Alice maintains the policy. Every program runs with an empty
+//! environment but for `PATH` and its machine's home.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -57,9 +57,7 @@ impl Host {
     /// A host with a log that alice has made on a machine called `alice`, policy version 1 in force.
     pub(crate) fn new() -> Host {
         let mut host = Host { folder: tempfile::tempdir().unwrap(), genesis: String::new() };
-        fs::create_dir(host.path("alice")).unwrap();
-        let key = host.path("alice/key");
-        host.run("alice", "ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", key.to_str().unwrap()]).exits(0);
+        host.add_machine("alice");
         host.run("alice", "git", &["init", "-q", "--bare", "-b", "main", "../host.git"]).exits(0);
         host.git_of_host(&["config", "core.logAllRefUpdates", "always"]);
         host.jit("alice", &["init", "clone", "--name", "acme"]).exits(0);
@@ -70,10 +68,30 @@ impl Host {
         host
     }
 
-    /// Adds a machine with a clone.
-    pub(crate) fn add_clone(&self, machine: &str) {
-        fs::create_dir(self.path(machine)).unwrap();
-        self.jit(machine, &["clone", "../host.git", "clone", "--genesis", &self.genesis]).exits(0);
+    fn add_machine(&self, person: &str) {
+        fs::create_dir(self.path(person)).unwrap();
+        self.run(person, "ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", "key"]).exits(0);
+    }
+
+    /// Adds a machine with a clone, of somebody who is in no policy.
+    pub(crate) fn add_clone(&self, person: &str) {
+        self.add_machine(person);
+        self.jit(person, &["clone", "../host.git", "clone", "--genesis", &self.genesis]).exits(0);
+    }
+
+    /// Adds people, each with a machine and a clone, whom alice makes engineers.
+    pub(crate) fn add_engineers(&self, people: &[String]) {
+        for person in people {
+            self.add_clone(person);
+            self.jit("alice", &["identity", "add", person, &format!("../{person}/key.pub")]).exits(0);
+        }
+        let groups = self.path("alice/clone/identities/groups.toml");
+        let text = fs::read_to_string(&groups).unwrap();
+        fs::write(&groups, text.replacen("\"alice\"", &format!("\"alice\", \"{}\"", people.join("\", \"")), 1))
+            .unwrap();
+        self.run("alice", "git", &["-C", "clone", "add", "-A"]).exits(0);
+        self.run("alice", "git", &["-C", "clone", "commit", "-qm", "They join"]).exits(0);
+        self.jit("alice", &["policy", "publish", "--yes"]).exits(0);
     }
 
     /// Returns a path in the folder of it all.
@@ -86,10 +104,10 @@ impl Host {
         let home = self.path(machine);
         let mut command = Command::new(program);
         command.args(args).current_dir(&home).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", &home).env("USER", "alice");
-        command.env("JIT_KEY", self.path("alice/key")).env("GIT_CONFIG_NOSYSTEM", "1");
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", &home).env("USER", machine);
+        command.env("JIT_KEY", home.join("key")).env("GIT_CONFIG_NOSYSTEM", "1");
         for role in ["AUTHOR", "COMMITTER"] {
-            command.env(format!("GIT_{role}_NAME"), "alice").env(format!("GIT_{role}_EMAIL"), "alice@example.org");
+            command.env(format!("GIT_{role}_NAME"), machine).env(format!("GIT_{role}_EMAIL"), "we@example.org");
         }
         command
     }
