@@ -17,7 +17,8 @@ use crate::core::view::{View, ViewExt};
 use crate::edge::append_remote::Append;
 use crate::edge::config::Config;
 use crate::edge::git::Repo;
-use crate::edge::log::{self, AppendError, Draft, Walked};
+use crate::edge::log::{self, AppendError, BRANCH_NAME, Draft, Walked};
+use crate::edge::refused;
 use crate::edge::replay::{self, Opened};
 
 impl Context<'_> {
@@ -34,11 +35,12 @@ impl Context<'_> {
     ) -> anyhow::Result<()> {
         let mut random = [0; 16];
         self.world.random(&mut random);
+        let started = self.world.now();
         let context = log::Context {
             rules: rules(),
             pin: ledger.pin.map(|pin| pin.commit),
             identity: Author { name: author.to_string(), email: format!("{author}@jit.invalid") },
-            now: self.world.now().unix(),
+            now: started.unix(),
             random,
         };
         let new = NewLine { line: line.as_str().as_bytes().to_vec(), files: files.cloned().unwrap_or_default() };
@@ -56,7 +58,7 @@ impl Context<'_> {
         };
         let refuse =
             |delta: &Delta| demand_effect(delta).err().unwrap_or_else(|| anyhow!("the log would not take that"));
-        match remote {
+        let logged = match remote {
             None => {
                 let draft = Draft { lines: vec![new], message: message.to_owned() };
                 append_here(repo, &context, opened, draft, &|walked, known| {
@@ -81,8 +83,13 @@ impl Context<'_> {
                     Append { world, repo, remote, context, new, message, insist, open: &open, refuse: &refuse };
                 append.run(opened, *age == Age::Fetched(0))
             }
+        };
+        match &logged {
+            Err(AppendError::Refused(said)) => refused::keep(repo, started, BRANCH_NAME, said),
+            Ok(()) if remote.is_some() => refused::forget(repo),
+            Ok(()) | Err(_) => {}
         }
-        .map_err(Failure::of_append)?;
+        logged.map_err(Failure::of_append)?;
         let config = Config::open(self.world);
         self.advance_pin(&config, ledger)
     }

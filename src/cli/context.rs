@@ -12,7 +12,7 @@ use crate::core::name::Name;
 use crate::core::reason::Code;
 use crate::core::view::ViewExt;
 use crate::edge::git::Repo;
-use crate::edge::keys::{self, Environment, GitKeyConfig, Prompt, Signer};
+use crate::edge::keys::{self, ChosenBy, Environment, GitKeyConfig, Prompt, Signer};
 use crate::edge::world::World;
 
 /// What a command works with.
@@ -186,6 +186,15 @@ impl<'w> Context<'w> {
         repo: Option<&Repo>,
         is_known: &dyn Fn(&PublicKey) -> bool,
     ) -> anyhow::Result<Signer> {
+        self.signer_and_why(repo, is_known).map(|(signer, _)| signer)
+    }
+
+    /// Finds the caller's key, and says by which rule it was found.
+    pub(super) fn signer_and_why(
+        &self,
+        repo: Option<&Repo>,
+        is_known: &dyn Fn(&PublicKey) -> bool,
+    ) -> anyhow::Result<(Signer, ChosenBy)> {
         let environment = Environment::from_vars(self.world.vars());
         let git = match repo {
             Some(repo) => repo.key_config()?,
@@ -197,7 +206,7 @@ impl<'w> Context<'w> {
             key if key.starts_with("SHA256:") || key.starts_with('~') => key.to_owned(),
             key => self.world.cwd().join(key).to_string_lossy().into_owned(),
         });
-        Ok(keys::choose(&environment, &git, host.as_deref(), named.as_deref(), is_known)?)
+        Ok(keys::choose_and_say(&environment, &git, host.as_deref(), named.as_deref(), is_known)?)
     }
 }
 

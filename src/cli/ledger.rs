@@ -82,6 +82,19 @@ impl Age {
     }
 }
 
+/// By which rule the policy repo was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FoundBy {
+    /// `-C` names it.
+    Option,
+    /// `JIT_REPO` names it.
+    Variable,
+    /// It stands around the current folder.
+    Around,
+    /// The configuration names it as the default one.
+    Default,
+}
+
 /// How fresh the log has to be.
 enum Fresh {
     /// As it is now, if the remote can be reached.
@@ -130,7 +143,7 @@ impl Expected {
 }
 
 /// Tells whether `jit clone` made this repo.
-fn is_clone(config: &Config, genesis: Option<Hash>, repo: &Repo) -> anyhow::Result<bool> {
+pub(super) fn is_clone(config: &Config, genesis: Option<Hash>, repo: &Repo) -> anyhow::Result<bool> {
     let Some(genesis) = genesis else { return Ok(false) };
     let trust = config.trust_in(&genesis)?;
     let cloned = trust.is_some_and(|trust| trust.origin == Some(Origin::Clone));
@@ -147,7 +160,7 @@ fn gone_from(remote: &Remote, pin: Option<Pin>) -> Failure {
 }
 
 /// Refuses to answer at a gate whose clock is behind the last fetch: what had ended would be live again.
-fn check_clock(stamped: Option<Timestamp>, now: Timestamp) -> anyhow::Result<()> {
+pub(super) fn check_clock(stamped: Option<Timestamp>, now: Timestamp) -> anyhow::Result<()> {
     match stamped {
         Some(at) if at.since(now).num_seconds() > CLOCK_SLACK => {
             let text = format!("this machine's clock is wrong: it says {now}, and the log was fetched here at {at}");
@@ -216,17 +229,23 @@ impl Context<'_> {
 
     /// Opens the policy repo, for commands that are no gates.
     pub(super) fn repo(&self) -> anyhow::Result<Repo> {
+        self.repo_and_why().map(|(repo, _)| repo)
+    }
+
+    /// Opens the policy repo, for commands that are no gates, and says by which rule it was found.
+    pub(super) fn repo_and_why(&self) -> anyhow::Result<(Repo, FoundBy)> {
         if let Some(named) = self.named_repo()? {
-            return Ok(Repo::open(&named)?);
+            let by = if self.globals.repo.is_some() { FoundBy::Option } else { FoundBy::Variable };
+            return Ok((Repo::open(&named)?, by));
         }
         let config = Config::open(self.world);
         if let Some(around) = Repo::discover(self.world.cwd())?
             && (log_ref(&around, remote::find(&around)?.as_ref())?.is_some() || home_id(&config, &around)?.is_some())
         {
-            return Ok(around);
+            return Ok((around, FoundBy::Around));
         }
         match config.default_repo()? {
-            Some(default) => Ok(Repo::open(&default)?),
+            Some(default) => Ok((Repo::open(&default)?, FoundBy::Default)),
             None => Err(no_repo().into()),
         }
     }

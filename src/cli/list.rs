@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::context::Context;
+use super::context::{Context, Me};
 use super::exit::{Exit, Failure};
 use super::json::{self, GrantJson, NeedJson, ReasonJson, RequestJson};
 use super::ledger::Ledger;
@@ -11,7 +11,6 @@ use super::watch::Patience;
 use crate::core::decide::{self, Answer, Decision};
 use crate::core::evaluate;
 use crate::core::ledger::RequestRecord;
-use crate::core::name::Name;
 use crate::core::reason::{Code, Reason};
 use crate::core::time::Timestamp;
 use crate::core::view::{View, ViewExt};
@@ -98,7 +97,7 @@ const CLEAR: &str = "\u{1b}[H\u{1b}[J";
 /// Returns what there is to list, without times left, and as it is shown.
 fn look(cx: &mut Context<'_>, args: &ListArgs, ledger: &Ledger) -> anyhow::Result<(String, String)> {
     let me = match cx.me(ledger) {
-        Ok(me) => Some(me.name),
+        Ok(me) => Some(me),
         Err(why) if args.mine => return Err(why),
         // The list is for everyone who can read the log; only what they could approve can't be marked then.
         Err(why) => {
@@ -122,11 +121,11 @@ fn look(cx: &mut Context<'_>, args: &ListArgs, ledger: &Ledger) -> anyhow::Resul
             let answer = listed.decision.answer;
             let wanted = match (args.all, args.pending, args.active) {
                 (true, _, _) => true,
-                (false, true, true) | (false, false, false) => answer != Answer::Deny || is_later(&listed.decision),
+                (false, true, true) | (false, false, false) => answer != Answer::Deny || listed.decision.is_asleep(),
                 (false, true, false) => answer == Answer::Pending,
                 (false, false, true) => answer == Answer::Allow,
             };
-            wanted && (!args.mine || me.as_ref() == Some(&listed.record.by))
+            wanted && (!args.mine || me.as_ref().is_some_and(|me| me.name == listed.record.by))
         })
         .collect();
     // What I could approve comes first, then by age, the newest last.
@@ -151,14 +150,12 @@ fn look(cx: &mut Context<'_>, args: &ListArgs, ledger: &Ledger) -> anyhow::Resul
     Ok((state, text))
 }
 
-/// Tells whether all that is missing is that it has not started yet.
-pub(super) fn is_later(decision: &Decision) -> bool {
-    decision.reasons.iter().all(|reason| reason.code == Code::NotYetValid)
-}
-
-fn may_approve(ledger: &Ledger, record: &RequestRecord, me: &Name) -> bool {
-    let signed = record.approvals.iter().any(|approval| approval.by == *me);
-    !signed && ledger.view.rules().is_some_and(|policy| evaluate::is_eligible(policy, &record.ask(), me))
+/// Tells whether somebody may approve it who has not done so, by the key in use.
+fn may_approve(ledger: &Ledger, record: &RequestRecord, me: &Me) -> bool {
+    let signed = record.approvals.iter().any(|approval| approval.by == me.name);
+    let by_hardware_key = me.signer.public_key().is_security_key();
+    let is_eligible = |policy| evaluate::is_eligible(policy, &record.ask(), &me.name, by_hardware_key);
+    !signed && ledger.view.rules().is_some_and(|policy| is_eligible(policy))
 }
 
 fn row(ledger: &Ledger, listed: &Listed<'_>) -> Row {
@@ -233,7 +230,8 @@ fn table(cx: &Context<'_>, listed: &[Listed<'_>], now: Timestamp) -> String {
 
 /// Returns when a request ends, or ended; none if it never had an effect, or was denied.
 fn until(decision: &Decision, record: &RequestRecord) -> Option<Timestamp> {
-    let by_itself = |reason: &Reason| matches!(reason.code, Code::NotYetValid | Code::Expired | Code::Lapsed);
+    let by_itself =
+        |reason: &Reason| matches!(reason.code, Code::NotYetValid | Code::OutsideHours | Code::Expired | Code::Lapsed);
     match (&record.revoked, record.grant()) {
         (Some(revoked), _) => Some(revoked.at),
         (None, Some(grant)) if decision.answer != Answer::Deny || decision.reasons.iter().all(by_itself) => {
@@ -251,7 +249,7 @@ pub(super) fn state(decision: &Decision, record: &RequestRecord, now: Timestamp)
     match (decision.answer, record.grant()) {
         (Answer::Allow, Some(grant)) => ("live".to_owned(), render::left(now, grant.end)),
         (Answer::Pending, _) => ("pending".to_owned(), render::left(now, record.lapses_at())),
-        (Answer::Deny, Some(grant)) if is_later(decision) => {
+        (Answer::Deny, Some(grant)) if decision.is_asleep() && now < grant.live_from => {
             (format!("starts in {}", render::left(now, grant.start)), String::new())
         }
         (Answer::Allow, None) | (Answer::Deny, _) => {

@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::exit::Exit;
-use super::list::is_later;
 use super::render;
 use super::statement::{self, Insist};
 use super::text::check_text;
@@ -62,7 +61,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LockdownArgs) -> anyhow::Result<E
     // A grant for later is as good as a live one, and a lockdown ends it for good.
     let is_open = |view: &Memory, record: &RequestRecord| {
         let decision = decide::stand(view, record, now);
-        decision.answer != Answer::Deny || is_later(&decision)
+        decision.answer != Answer::Deny || decision.is_asleep()
     };
     let mut after = ledger.view.clone();
     after.commit(foreseen);

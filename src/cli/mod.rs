@@ -10,6 +10,7 @@ mod check;
 mod clone;
 mod context;
 mod deny;
+mod doctor;
 mod done;
 mod exit;
 mod freshness;
@@ -112,6 +113,7 @@ enum Command {
     Show(show::ShowArgs),
     Token(token::TokenArgs),
     Check(check::CheckArgs),
+    Doctor(doctor::DoctorArgs),
     /// For maintainers: write, check and publish the policy
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -167,6 +169,7 @@ pub fn run(world: &mut World, args: Vec<OsString>) -> u8 {
         Command::Show(args) => show::run(&mut cx, &args),
         Command::Token(args) => token::run(&mut cx, &args),
         Command::Check(args) => check::run(&mut cx, &args),
+        Command::Doctor(args) => doctor::run(&mut cx, &args),
         Command::Policy(command) => policy::run(&mut cx, &command),
         Command::Audit(command) => audit::run(&mut cx, &command),
         Command::Hook(command) => hook::run(&mut cx, &command),

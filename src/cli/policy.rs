@@ -5,6 +5,7 @@ mod publish;
 mod status;
 
 pub(super) use publish::publish;
+pub(super) use status::head;
 
 use clap::Subcommand;
 use similar::{ChangeTag, TextDiff};

@@ -192,6 +192,13 @@ fn default_duration(ledger: &Ledger, subject: &Name, args: &RequestArgs) -> Opti
     evaluate::default_duration(policy, subject, &args.resource, &args.action)
 }
 
+/// Tells whether only the hour stands against a grant: it starts later, or a rule has hours, be it one that allows or one
+/// that denies. (A deny rule without hours would have stopped the request, unless the policy has changed since.)
+fn is_only_not_now(decision: &Decision) -> bool {
+    let is_hour = |reason: &Reason| matches!(reason.code, Code::NotYetValid | Code::OutsideHours | Code::DeniedByRule);
+    decision.answer == Answer::Deny && decision.reasons.iter().all(is_hour)
+}
+
 /// Shows what came of a request, or would.
 fn answer(
     cx: &mut Context<'_>,
@@ -205,16 +212,15 @@ fn answer(
         Asked::For(record) => Some(*record),
         Asked::Not(_) => None,
     };
-    // A grant for later is granted all the same; it is only not valid yet.
-    let granted_later = record.is_some_and(|record| record.grant().is_some())
-        && decision.reasons.iter().all(|reason| reason.code == Code::NotYetValid);
-    let answer = if granted_later { Answer::Allow } else { decision.answer };
+    // What a gate would not honour at this hour is granted all the same.
+    let not_now = record.is_some_and(|record| record.grant().is_some()) && is_only_not_now(&decision);
+    let answer = if not_now { Answer::Allow } else { decision.answer };
     let needs = match (answer, record) {
         (Answer::Pending, Some(record)) => super::verdict::needs(&ledger.view, record),
         _ => Vec::new(),
     };
     let grant = record.and_then(|record| decide::granted(&ledger.view, record));
-    let exit = Exit::of(answer, if granted_later { &[] } else { &decision.reasons });
+    let exit = Exit::of(answer, if not_now { &[] } else { &decision.reasons });
     if cx.json() {
         let request = match asked {
             Asked::For(record) if args.dry_run => RequestJson::unsigned(record),
@@ -268,6 +274,13 @@ fn answer(
             lines.push(format!("{would}{word}:"));
             lines.push(super::verdict::describe_reasons(&decision.reasons));
         }
+    }
+    // When it starts is told already.
+    let other_hours = decision.reasons.iter().filter(|reason| not_now && reason.code != Code::NotYetValid);
+    let other_hours: Vec<Reason> = other_hours.cloned().collect();
+    if !other_hours.is_empty() {
+        lines.push("A gate does not honour it at this hour:".to_owned());
+        lines.push(super::verdict::describe_reasons(&other_hours));
     }
     match (answer, record) {
         (_, Some(record)) if !args.dry_run => lines.push(format!("id {}", record.id)),

@@ -12,7 +12,6 @@ use super::statement;
 use super::text::check_text;
 use crate::core::decide::{self, Answer};
 use crate::core::ledger::RequestRecord;
-use crate::core::reason::Code;
 use crate::core::statement::{Body, Presentation, What};
 use crate::core::time::{Duration, Timestamp};
 use crate::core::token;
@@ -54,8 +53,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &TokenArgs) -> anyhow::Result<Exit
     }
     let now = cx.world.now();
     let decision = decide::stand(&ledger.view, &record, now);
-    let early = decision.reasons.iter().all(|reason| reason.code == Code::NotYetValid);
-    if decision.answer != Answer::Allow && !early {
+    if decision.answer != Answer::Allow && !decision.is_asleep() {
         if cx.json() {
             let reasons = json::reasons(&decision.reasons);
             cx.print_json(&TokenJson { token: None, expires: None, reasons })?;

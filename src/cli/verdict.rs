@@ -276,7 +276,8 @@ pub(super) fn describe_needs(needs: &[Need]) -> String {
         let entry = |need: &Need| {
             let from = need.from.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             let have = need.have.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            format!("{} of {from} (so far {})", need.count, if have.is_empty() { "nobody" } else { &have })
+            let how = if need.hardware_key { " by a security key" } else { "" };
+            format!("{} of {from}{how} (so far {})", need.count, if have.is_empty() { "nobody" } else { &have })
         };
         let rule = entries.first().map_or_else(String::new, |need| need.rule.to_string());
         // One person fills one place, however many they could fill.

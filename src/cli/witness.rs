@@ -9,9 +9,11 @@ use super::statement;
 use crate::core::checkpoint::{self, Word};
 use crate::core::history::object::Author;
 use crate::core::reason::Code;
+use crate::core::refusal;
 use crate::core::statement::{Body, Checkpoint, What};
 use crate::core::time::Duration;
 use crate::core::view::{View, ViewExt};
+use crate::edge::refused;
 use crate::edge::remote::Pushed;
 use crate::edge::witness;
 
@@ -87,13 +89,17 @@ fn vouch(cx: &mut Context<'_>) -> anyhow::Result<Exit> {
     let mut random = [0; 16];
     cx.world.random(&mut random);
     match witness::publish(cx.world, &ledger.repo, ledger.remote(), &me.name, commit, random)? {
-        Pushed::Done => {}
+        Pushed::Done => refused::forget(&ledger.repo),
         Pushed::Raced => return Err(Failure::unavailable("another jit wrote a checkpoint at the same time").into()),
         Pushed::Refused(why) => {
-            let text = format!("the host refused the checkpoint: {}", crate::edge::remote::talk(&why));
-            return Err(Failure::unavailable(text)
-                .help(format!("let `{name}` push, with force, to the branch jit/witness/{name}", name = me.name))
-                .into());
+            let branch = format!("jit/witness/{}", me.name);
+            let (rule, help) = match refusal::classify(&why) {
+                Some(refusal) => (format!(" ({refusal})"), refusal.help(&branch)),
+                None => (String::new(), format!("let `{}` push, with force, to the branch {branch}", me.name)),
+            };
+            let text = format!("the host refused the checkpoint{rule}: {}", crate::edge::remote::talk(&why));
+            refused::keep(&ledger.repo, at, &branch, &why);
+            return Err(Failure::unavailable(text).help(help).into());
         }
     }
     let witnessed = Witnessed { witness: me.name.to_string(), size, root: root.to_string(), at: at.to_string() };

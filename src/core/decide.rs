@@ -11,9 +11,9 @@ use chrono::TimeDelta;
 use super::evaluate;
 use super::hash::Hash;
 use super::key::PublicKey;
-use super::ledger::{Grant, RequestRecord, Status, denied_reason, locked_reason, no_rules};
+use super::ledger::{Grant, RequestRecord, Status, denied_now, locked_reason, no_rules};
 use super::name::{Name, Resource};
-use super::policy::Policy;
+use super::policy::{Allow, Hours, Policy, Rule, next_change};
 use super::reason::{Code, Reason, merge};
 use super::statement::Bind;
 use super::time::Timestamp;
@@ -92,6 +92,12 @@ impl Decision {
     pub fn deny(reason: Reason) -> Decision {
         Decision { answer: Answer::Deny, reasons: vec![reason], grant: None, valid_until: None }
     }
+
+    /// Tells whether only the time stands against it: the grant has not started, or has not its hour.
+    pub fn is_asleep(&self) -> bool {
+        self.answer == Answer::Deny
+            && self.reasons.iter().all(|reason| matches!(reason.code, Code::NotYetValid | Code::OutsideHours))
+    }
 }
 
 /// A grant, as a decision shows it.
@@ -132,9 +138,9 @@ pub fn decide(view: &impl View, question: &Question<'_>, now: Timestamp) -> Deci
             Ok(token) => token::decide(view, &token, question, audience, now),
             Err(reason) => Decision::deny(reason),
         },
-        Shown::Subject(subject) => decide_subject(view, subject, question, now),
+        Shown::Subject(subject) => decide_subject(view, subject, None, question, now),
         Shown::Key(key) => match view.owner_of(key) {
-            Some(subject) => decide_subject(view, &subject, question, now),
+            Some(subject) => decide_subject(view, &subject, Some(key), question, now),
             None => {
                 let text = format!("{} is nobody's key here", key.fingerprint());
                 Decision::deny(Reason::new(Code::UnknownSubject, text))
@@ -155,7 +161,13 @@ pub fn obstacle(view: &impl View, now: Timestamp) -> Option<Reason> {
     })
 }
 
-fn decide_subject(view: &impl View, subject: &Name, question: &Question<'_>, now: Timestamp) -> Decision {
+fn decide_subject(
+    view: &impl View,
+    subject: &Name,
+    key: Option<&PublicKey>,
+    question: &Question<'_>,
+    now: Timestamp,
+) -> Decision {
     if !view.knows(subject) {
         return Decision::deny(unknown_subject(subject));
     }
@@ -163,7 +175,7 @@ fn decide_subject(view: &impl View, subject: &Name, question: &Question<'_>, now
         .requests_of(subject)
         .into_iter()
         .filter(|record| record.request.resource == *question.resource && record.request.action == *question.action)
-        .map(|record| judge(view, record, question.bind, now))
+        .map(|record| judge(view, record, question.bind, key, now))
         .collect();
     choose(judged).unwrap_or_else(|| {
         let text = format!("`{subject}` has not asked for `{}` on `{}`", question.action, question.resource);
@@ -192,9 +204,16 @@ fn choose(judged: Vec<Decision>) -> Option<Decision> {
     Some(Decision { answer, reasons, grant: None, valid_until: None })
 }
 
-/// Judges one request at `now`, for a gate that wants it bound to `bind`.
-pub fn judge(view: &impl View, record: &RequestRecord, bind: Option<Bind>, now: Timestamp) -> Decision {
-    let mut decision = stand(view, record, now);
+/// Judges one request at `now`, for a gate that wants it bound to `bind` and at which `key` was shown; none where the gate
+/// knows who is there by other means.
+pub fn judge(
+    view: &impl View,
+    record: &RequestRecord,
+    bind: Option<Bind>,
+    key: Option<&PublicKey>,
+    now: Timestamp,
+) -> Decision {
+    let mut decision = stand_at(view, record, key, now);
     if record.request.bind != bind {
         let text = match (record.request.bind, bind) {
             (Some(bound), _) => format!("the grant is bound to {bound}"),
@@ -211,6 +230,10 @@ pub fn judge(view: &impl View, record: &RequestRecord, bind: Option<Bind>, now: 
 
 /// Judges how one request stands at `now`, whatever a gate may want it bound to.
 pub fn stand(view: &impl View, record: &RequestRecord, now: Timestamp) -> Decision {
+    stand_at(view, record, None, now)
+}
+
+fn stand_at(view: &impl View, record: &RequestRecord, key: Option<&PublicKey>, now: Timestamp) -> Decision {
     if let Some(reason) = obstacle(view, now) {
         return Decision::deny(reason);
     }
@@ -242,7 +265,7 @@ pub fn stand(view: &impl View, record: &RequestRecord, now: Timestamp) -> Decisi
             deny(against)
         }
         Status::Pending => stand_pending(view, policy, record, now, against),
-        Status::Complete(grant) => stand_complete(view, policy, record, grant, now, against),
+        Status::Complete(grant) => stand_complete(view, policy, record, &Gate { grant, key, now }, against),
     }
 }
 
@@ -262,7 +285,7 @@ fn stand_pending(
         let text = format!("it was not approved by {}", record.lapses_at());
         merge(&mut against, [Reason::new(Code::Lapsed, text)]);
     }
-    let by_policy: Vec<Reason> = denied_reason(policy, &ask)
+    let by_policy: Vec<Reason> = denied_now(policy, &ask, now)
         .into_iter()
         .chain(evaluate::misfits(policy, policy.rules_near(ask.resource), &ask))
         .collect();
@@ -278,24 +301,40 @@ fn stand_pending(
     deny(against)
 }
 
+/// A grant at a gate.
+struct Gate<'a> {
+    grant: &'a Grant,
+    /// The key that was shown there.
+    key: Option<&'a PublicKey>,
+    now: Timestamp,
+}
+
 fn stand_complete(
     view: &impl View,
     policy: &Policy,
     record: &RequestRecord,
-    grant: &Grant,
-    now: Timestamp,
+    gate: &Gate<'_>,
     mut against: Vec<Reason>,
 ) -> Decision {
-    let ask = record.ask();
+    let (ask, grant, now) = (record.ask(), gate.grant, gate.now);
     let rules = grant.rules.iter().filter_map(|id| policy.rules().get(id));
-    let allowing = rules.clone().find(|rule| evaluate::fit(policy, rule, &ask).is_ok()).map(|rule| rule.id.clone());
-    let mut by_policy: Vec<Reason> = denied_reason(policy, &ask).into_iter().collect();
-    if allowing.is_none() {
+    let fitting: Vec<(&Rule, &Allow)> =
+        rules.clone().filter_map(|rule| evaluate::fit(policy, rule, &ask).ok().map(|allow| (rule, allow))).collect();
+    let mut by_policy: Vec<Reason> = denied_now(policy, &ask, now).into_iter().collect();
+    if fitting.is_empty() {
         by_policy.extend(evaluate::misfits(policy, rules, &ask));
     }
     if !by_policy.is_empty() {
         merge(&mut against, by_policy);
         merge(&mut against, changed(view, record));
+    }
+    let is_touched = gate.key.is_none_or(PublicKey::is_security_key);
+    let (usable, untouched): (Vec<_>, Vec<_>) =
+        fitting.into_iter().partition(|(_, allow)| is_touched || !allow.require_hardware_key);
+    let allowing = usable.iter().find(|(rule, _)| rule.has_its_hour(now)).map(|(rule, _)| rule.id.clone());
+    if allowing.is_none() {
+        merge(&mut against, usable.iter().map(|(rule, _)| outside_hours(rule)));
+        merge(&mut against, untouched.iter().map(|(rule, _)| untouched_key(rule)));
     }
     if now < grant.live_from {
         merge(&mut against, [Reason::new(Code::NotYetValid, format!("it starts at {}", grant.start))]);
@@ -308,10 +347,39 @@ fn stand_complete(
             answer: Answer::Allow,
             reasons: vec![Reason::new(Code::Granted, format!("granted to `{}` until {}", record.by, grant.end))],
             grant: Some(shown(record, grant, rule)),
-            valid_until: Some(grant.end),
+            valid_until: Some(holds_until(policy, record, &usable, now, grant.end)),
         },
         Some(_) | None => deny(against),
     }
+}
+
+fn outside_hours(rule: &Rule) -> Reason {
+    let hours = rule.hours.iter().map(Hours::to_string).collect::<Vec<_>>().join("; ");
+    Reason::new(Code::OutsideHours, format!("rule `{}` holds only {hours}", rule.id))
+}
+
+fn untouched_key(rule: &Rule) -> Reason {
+    let text = format!("rule `{}` wants a security key (sk-ssh-ed25519) at the gate", rule.id);
+    Reason::new(Code::NeedsHardwareKey, text)
+}
+
+/// Returns until when a grant that is allowed at `now` stays so, if nothing new is logged: the earliest of its end, of the
+/// end of the hours of all rules that allow it, and of the start of those of a deny rule that matches.
+fn holds_until(
+    policy: &Policy,
+    record: &RequestRecord,
+    allowing: &[(&Rule, &Allow)],
+    now: Timestamp,
+    end: Timestamp,
+) -> Timestamp {
+    let ask = record.ask();
+    let mut until = end;
+    if allowing.iter().all(|(rule, _)| !rule.hours.is_empty()) {
+        let hours: Vec<Hours> = allowing.iter().flat_map(|(rule, _)| rule.hours.iter().cloned()).collect();
+        until = next_change(&hours, now, until).unwrap_or(until);
+    }
+    let denials = evaluate::denials(policy, ask.subject, ask.resource, ask.action);
+    denials.fold(until, |until, rule| next_change(&rule.hours, now, until).unwrap_or(until))
 }
 
 /// Says that the policy in force is another than the one at the request or its completion, if it is.

@@ -1,15 +1,16 @@
 //! One request against the rules of one policy: which fit, what each still needs.
 //!
-//! A request *fits* an allow rule by subject, resource, action, duration and reason. A rule is *met* when every
-//! `approvals` entry that applies to the duration asked has its number of distinct people, one person filling one place
-//! (a matching, not a sum). Each rule stands alone: conditions of different rules are never mixed.
+//! A request *fits* an allow rule by subject, resource, action, duration, reason and hardware key. A rule is *met* when
+//! every `approvals` entry that applies to the duration asked has its number of distinct people, one person filling one
+//! place (a matching, not a sum), and its limits leave room. Each rule stands alone: conditions of different rules are
+//! never mixed. Hours are asked at each check, and not of a request.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::name::{Name, Resource};
-use super::policy::{Allow, ApprovalRule, Effect, IdentityKind, Policy, Rule, Selector};
+use super::policy::{Allow, ApprovalRule, Effect, IdentityKind, Limits, Policy, Rule, Selector};
 use super::reason::{Code, Reason};
-use super::time::Duration;
+use super::time::{Duration, Timestamp};
 
 /// What of a request the rules look at.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,57 @@ pub struct Ask<'a> {
     pub duration: Duration,
     /// Why.
     pub reason: &'a str,
+    /// Whether the request is signed by a security key.
+    pub by_hardware_key: bool,
+}
+
+/// Who has approved a request, and whether by a security key: of each person the best that there is.
+pub type Approvers = BTreeMap<Name, bool>;
+
+/// What a subject already holds by one rule: the grants that its limits count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// In any order.
+    pub held: Vec<Held>,
+}
+
+/// An earlier grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// When it starts.
+    pub start: Timestamp,
+    /// When it ends, if nothing ends it early.
+    pub end: Timestamp,
+    /// Whether it was revoked or locked down.
+    pub is_ended: bool,
+}
+
+/// Says which limit leaves no room for one more grant from `start` to `end`, if one does.
+pub fn over_limit(limits: &Limits, facts: &Facts, start: Timestamp, end: Timestamp) -> Option<String> {
+    let full = |count: usize, most: u32| u32::try_from(count).is_ok_and(|count| count < most);
+    if let Some(most) = limits.active {
+        let overlapping =
+            facts.held.iter().filter(|held| !held.is_ended && held.start < end && start < held.end).count();
+        if !full(overlapping, most) {
+            return Some(format!("at most {most} at a time"));
+        }
+    }
+    if let Some(rate) = limits.rate {
+        let near = facts.held.iter().filter(|held| held.start.since(start).abs() < rate.per.delta()).count();
+        if !full(near, rate.count) {
+            return Some(format!("at most {} in {}", rate.count, rate.per));
+        }
+    }
+    if let Some(cooldown) = limits.cooldown {
+        let is_near = |held: &Held| {
+            let (after, before) = (start.since(held.end), held.start.since(end));
+            after < cooldown.delta() && before < cooldown.delta()
+        };
+        if facts.held.iter().any(is_near) {
+            return Some(format!("{cooldown} between one and the next"));
+        }
+    }
+    None
 }
 
 /// Why an allow rule does not fit.
@@ -38,6 +90,8 @@ pub enum Misfit {
     },
     /// It is, but wants another reason; the text says which.
     Reason(String),
+    /// It is, but wants a security key.
+    HardwareKey,
 }
 
 impl Misfit {
@@ -51,6 +105,10 @@ impl Misfit {
             }
             Misfit::Reason(why) => {
                 Some(Reason::new(Code::ReasonRejected, format!("rule `{rule}` wants another reason: {why}")))
+            }
+            Misfit::HardwareKey => {
+                let text = format!("rule `{rule}` wants a request signed by a security key (sk-ssh-ed25519)");
+                Some(Reason::new(Code::NeedsHardwareKey, text))
             }
         }
     }
@@ -73,8 +131,11 @@ pub fn fit<'a>(policy: &Policy, rule: &'a Rule, ask: &Ask<'_>) -> Result<&'a All
         return Err(vec![Misfit::NotAddressed]);
     }
     let too_long = (ask.duration > allow.max).then_some(Misfit::TooLong { max: allow.max });
-    let refusal = allow.reason.as_ref().and_then(|demand| demand.accepts(ask.reason).err());
-    let misfits: Vec<Misfit> = too_long.into_iter().chain(refusal.map(|why| Misfit::Reason(why.to_string()))).collect();
+    let demands = policy.reason_for_all().into_iter().chain(&allow.reason);
+    let refusal = demands.filter_map(|demand| demand.accepts(ask.reason).err()).next();
+    let refusal = refusal.map(|why| Misfit::Reason(why.to_string()));
+    let wrong_key = (allow.require_hardware_key && !ask.by_hardware_key).then_some(Misfit::HardwareKey);
+    let misfits: Vec<Misfit> = too_long.into_iter().chain(refusal).chain(wrong_key).collect();
     if misfits.is_empty() { Ok(allow) } else { Err(misfits) }
 }
 
@@ -103,12 +164,16 @@ pub fn misfits<'a>(policy: &Policy, rules: impl IntoIterator<Item = &'a Rule>, a
     reasons
 }
 
-/// Returns the smallest id of a deny rule that matches.
-pub fn denied_by<'a>(policy: &'a Policy, subject: &Name, resource: &Resource, action: &Name) -> Option<&'a Name> {
+/// Iterates over the deny rules that are for this subject, resource and action, by id, whatever their hours.
+pub fn denials<'a>(
+    policy: &'a Policy,
+    subject: &Name,
+    resource: &Resource,
+    action: &Name,
+) -> impl Iterator<Item = &'a Rule> {
     policy
         .rules_near(resource)
-        .find(|rule| matches!(rule.effect, Effect::Deny) && addresses(policy, rule, subject, resource, action))
-        .map(|rule| &rule.id)
+        .filter(move |rule| matches!(rule.effect, Effect::Deny) && addresses(policy, rule, subject, resource, action))
 }
 
 /// Returns the shortest `default` of the allow rules that are for this subject, resource and action: what a request
@@ -129,24 +194,25 @@ pub fn demanded(allow: &Allow, duration: Duration) -> impl Iterator<Item = &Appr
     allow.approvals.iter().filter(move |entry| entry.applies_to(duration))
 }
 
-/// Tells whether `who` may fill a place in `entry` for a request of `subject`: a person it names, never the subject nor
-/// one of its owners.
-pub fn may_fill(policy: &Policy, entry: &ApprovalRule, subject: &Name, who: &Name) -> bool {
+/// Tells whether `who`, signing by a security key or not, may fill a place in `entry` for a request of `subject`: a person
+/// it names, never the subject nor one of its owners.
+pub fn may_fill(policy: &Policy, entry: &ApprovalRule, subject: &Name, who: &Name, by_hardware_key: bool) -> bool {
     let is_person = policy.identity(who).is_some_and(|identity| identity.kind == IdentityKind::Person);
     let owns_subject = policy.identity(subject).is_some_and(|identity| identity.owners.contains(who));
-    is_person && who != subject && !owns_subject && policy.selects(&entry.from, who)
+    let has_key = by_hardware_key || !entry.hardware_key;
+    has_key && is_person && who != subject && !owns_subject && policy.selects(&entry.from, who)
 }
 
-/// Tells whether `who` may approve or deny the request: eligible is whoever may fill a place in an entry that applies of
-/// any rule that fits, met or not.
-pub fn is_eligible(policy: &Policy, ask: &Ask<'_>, who: &Name) -> bool {
-    fitting(policy, ask)
-        .iter()
-        .any(|(_, allow)| demanded(allow, ask.duration).any(|entry| may_fill(policy, entry, ask.subject, who)))
+/// Tells whether `who` may approve or deny the request, signing by a security key or not: eligible is whoever may fill a
+/// place in an entry that applies of any rule that fits, met or not.
+pub fn is_eligible(policy: &Policy, ask: &Ask<'_>, who: &Name, by_hardware_key: bool) -> bool {
+    let may_fill = |entry| may_fill(policy, entry, ask.subject, who, by_hardware_key);
+    fitting(policy, ask).iter().any(|(_, allow)| demanded(allow, ask.duration).any(may_fill))
 }
 
-/// Tells whether `people` fill every place that the rule demands, each person one.
-pub fn is_met(policy: &Policy, allow: &Allow, ask: &Ask<'_>, people: &BTreeSet<Name>) -> bool {
+/// Tells whether `people` fill every place that the rule demands, each person one. Its limits are asked elsewhere, since
+/// they depend on when the grant would start.
+pub fn is_approved(policy: &Policy, allow: &Allow, ask: &Ask<'_>, people: &Approvers) -> bool {
     let entries: Vec<&ApprovalRule> = demanded(allow, ask.duration).collect();
     let places: u64 = entries.iter().map(|entry| u64::from(entry.count)).sum();
     // More places than people can't all be filled; asking first keeps a huge `count` from costing anything.
@@ -154,7 +220,9 @@ pub fn is_met(policy: &Policy, allow: &Allow, ask: &Ask<'_>, people: &BTreeSet<N
         return false;
     }
     let able = |entry: &ApprovalRule| -> Vec<usize> {
-        let fits = |(index, who): (usize, &Name)| may_fill(policy, entry, ask.subject, who).then_some(index);
+        let fits = |(index, (who, by_hardware_key)): (usize, (&Name, &bool))| {
+            may_fill(policy, entry, ask.subject, who, *by_hardware_key).then_some(index)
+        };
         people.iter().enumerate().filter_map(fits).collect()
     };
     let mut matching =
@@ -203,12 +271,14 @@ pub struct Need {
     pub from: Vec<Selector>,
     /// How many distinct people.
     pub count: u32,
+    /// Whether each must sign by a security key.
+    pub hardware_key: bool,
     /// Who of them has approved, by name.
     pub have: Vec<Name>,
 }
 
 /// Returns what the rules that fit still demand, rule by rule; a rule that demands nothing is not listed.
-pub fn needs(policy: &Policy, ask: &Ask<'_>, people: &BTreeSet<Name>) -> Vec<Need> {
+pub fn needs(policy: &Policy, ask: &Ask<'_>, people: &Approvers) -> Vec<Need> {
     let mut needs = Vec::new();
     for (id, allow) in fitting(policy, ask) {
         for entry in demanded(allow, ask.duration) {
@@ -216,7 +286,12 @@ pub fn needs(policy: &Policy, ask: &Ask<'_>, people: &BTreeSet<Name>) -> Vec<Nee
                 rule: id.clone(),
                 from: entry.from.clone(),
                 count: entry.count,
-                have: people.iter().filter(|who| may_fill(policy, entry, ask.subject, who)).cloned().collect(),
+                hardware_key: entry.hardware_key,
+                have: people
+                    .iter()
+                    .filter(|(who, by_hardware_key)| may_fill(policy, entry, ask.subject, who, **by_hardware_key))
+                    .map(|(who, _)| who.clone())
+                    .collect(),
             });
         }
     }

@@ -13,6 +13,8 @@ pub mod name;
 pub mod pattern;
 pub mod policy;
 pub mod reason;
+pub mod refusal;
+pub mod region;
 pub mod signature;
 pub mod statement;
 #[cfg(test)]

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::core::name::{MAX_RESOURCE_LEN, MAX_SEGMENTS, Resource, is_name_byte};
 
 /// The segment that stands for zero or more segments.
-const ANY_SEGMENTS: &str = "**";
+pub(in crate::core) const ANY_SEGMENTS: &str = "**";
 
 /// A checked pattern of resources: 1 to [`MAX_SEGMENTS`] segments, [`MAX_RESOURCE_LEN`] bytes at most; cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

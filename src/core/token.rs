@@ -122,7 +122,7 @@ pub(super) fn decide(
     };
     if !view.knows(&record.by) {
         // A subject that is gone is all there is to say, whoever presents and for what.
-        return judge(view, record, record.request.bind, now);
+        return judge(view, record, record.request.bind, None, now);
     }
     let mut against = Vec::new();
     let mut demand = |holds: bool, code: Code, text: String| {
@@ -144,7 +144,7 @@ pub(super) fn decide(
         Code::WrongKey,
         format!("`{}` presents a grant of `{}`", statement.by, record.by),
     );
-    let mut decision = judge(view, record, question.bind, now);
+    let mut decision = judge(view, record, question.bind, Some(token.presentation.key()), now);
     if against.is_empty() {
         decision.valid_until = decision.valid_until.map(|until| until.min(presentation.expires));
         return decision;

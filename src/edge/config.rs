@@ -111,6 +111,32 @@ impl Config {
         self.user.as_ref().ok().into_iter().chain([&self.system])
     }
 
+    /// Returns where the user's folder is, there or not.
+    ///
+    /// # Errors
+    /// There is no home to have one in.
+    pub fn own_folder(&self) -> Result<&Path, WorldError> {
+        self.user.as_ref().map(Folder::path).map_err(|why| *why)
+    }
+
+    /// Returns where the folder for everyone on this machine is, there or not.
+    pub fn system_folder(&self) -> &Path {
+        self.system.path()
+    }
+
+    /// Lists the files and folders for everyone on this machine, there or not.
+    ///
+    /// # Errors
+    /// As the module's head says of files.
+    pub fn system_files(&self) -> Result<Vec<PathBuf>, ConfigError> {
+        let mut all = vec![self.system.place(CONFIG)];
+        for folder in [TRUST, PINS].map(|name| self.system.join(name)) {
+            all.push(folder.path().to_owned());
+            all.extend(folder.names()?.iter().map(|name| folder.place(name)));
+        }
+        Ok(all)
+    }
+
     /// The user's folder, for whoever must write.
     fn own(&self) -> Result<&Folder, ConfigError> {
         self.user.as_ref().map_err(|why| ConfigError::NoFolder(*why))

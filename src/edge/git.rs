@@ -89,15 +89,33 @@ impl Repo {
     /// # Errors
     /// Git's configuration can't be read.
     pub fn remote_name(&self) -> Result<Option<String>, GitError> {
+        let names = self.remote_names()?;
+        Ok(match names.as_slice() {
+            [only] => Some(only.clone()),
+            several => several.iter().find(|name| *name == "origin").cloned(),
+        })
+    }
+
+    /// Returns the names of all remotes.
+    ///
+    /// # Errors
+    /// Git's configuration can't be read.
+    pub fn remote_names(&self) -> Result<Vec<String>, GitError> {
         let failed = |error| GitError::git("listing the remotes", error);
         let names = self.git.remotes().map_err(failed)?;
-        let names: Vec<&str> =
-            names.iter().collect::<Result<Vec<_>, _>>().map_err(failed)?.into_iter().flatten().collect();
-        let name = match names.as_slice() {
-            [only] => Some(*only),
-            several => several.iter().find(|name| **name == "origin").copied(),
-        };
-        Ok(name.map(str::to_owned))
+        let names = names.iter().collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        Ok(names.into_iter().flatten().map(str::to_owned).collect())
+    }
+
+    /// Returns the URL of a remote as it is configured, without a password that stands in it.
+    pub fn shown_url(&self, remote: &str) -> Option<String> {
+        let remote = self.git.find_remote(remote).ok()?;
+        remote.url().ok().map(without_password)
+    }
+
+    /// Returns git's `core.sharedRepository`, if it is set.
+    pub fn shared(&self) -> Option<String> {
+        self.git.config().ok()?.get_string("core.sharedRepository").ok()
     }
 
     /// Returns the host of the remote where it is reached by ssh: its section of the ssh configuration may name an agent.
@@ -252,6 +270,18 @@ fn ssh_host(url: &str) -> Option<String> {
     let host = authority.rsplit('@').next()?;
     let host = if is_short { host } else { host.split(':').next()? };
     (!host.is_empty()).then(|| host.to_owned())
+}
+
+/// Hides what stands between the name and the host of a URL such as `https://name:password@host/path`.
+fn without_password(url: &str) -> String {
+    let hidden = || {
+        let (scheme, rest) = url.split_once("://")?;
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (login, host) = authority.rsplit_once('@')?;
+        let name = login.split_once(':')?.0;
+        Some(format!("{scheme}://{name}:…@{host}{path}"))
+    };
+    hidden().unwrap_or_else(|| url.to_owned())
 }
 
 pub(crate) fn to_oid(oid: git2::Oid) -> Result<Oid, GitError> {

@@ -21,9 +21,12 @@ use crate::core::history::policy_folder::read_policy;
 use crate::core::history::segment::{Tail, TreeError, read_lines};
 use crate::core::history::void::Void;
 use crate::core::policy::PolicyFiles;
+use crate::core::refusal;
 
 /// The log's branch.
 pub const BRANCH: &str = "refs/heads/jit/audit";
+/// The same as people call it.
+pub const BRANCH_NAME: &str = "jit/audit";
 
 /// How often others may be first before an append gives up.
 const MOST_ROUNDS: u32 = 50;
@@ -319,11 +322,14 @@ impl<E> AppendError<E> {
     /// Returns a command to type, or a thing to change.
     pub fn help(&self) -> Option<String> {
         match self {
-            AppendError::Refused(_) => Some(
-                "whoever may ask or approve must be able to push to jit/audit, directly: see the host's branch rules, \
-                 and who has the right to push"
-                    .to_owned(),
-            ),
+            AppendError::Refused(said) => Some(refusal::classify(said).map_or_else(
+                || {
+                    "whoever may ask or approve must be able to push to jit/audit, directly: see the host's branch \
+                     rules, and who has the right to push"
+                        .to_owned()
+                },
+                |refusal| refusal.help(BRANCH_NAME),
+            )),
             AppendError::Remote(error) => error.help(),
             AppendError::Unknown(_) => {
                 Some("before you do it again, look: `jit audit log` once the remote is back".to_owned())
@@ -365,7 +371,11 @@ impl<E: fmt::Display> fmt::Display for AppendError<E> {
                 write!(f, "nobody knows whether it was logged: it was sent, and the answer was lost: {error}")
             }
             AppendError::Refused(why) => {
-                write!(f, "nothing was logged: the host refused it: {}", remote::talk(why))
+                f.write_str("nothing was logged: the host refused it")?;
+                if let Some(refusal) = refusal::classify(why) {
+                    write!(f, " ({refusal})")?;
+                }
+                write!(f, ": {}", remote::talk(why))
             }
             AppendError::Git(error) => error.fmt(f),
         }

@@ -5,10 +5,13 @@
 //!   disk; [`mod@reference`] moves a ref so that a crash at any moment harms nothing.
 //! - [`log`] walks and appends to the log, the branch `jit/audit`. It never touches the work tree, the index or HEAD;
 //!   [`replay`] folds what it walked.
-//! - [`remote`] fetches the log from a git host and pushes to it, by the user's own git.
+//! - [`remote`] fetches the log from a git host and pushes to it, by the user's own git; [`mod@append_remote`] appends there,
+//!   together with what waits in the [`queue`] of this machine.
+//! - [`probe`] asks a host without changing anything; [`refused`] keeps what a host said of the last push that it refused.
 //! - [`witness`] fetches and pushes what witnesses say of the log.
 //! - [`policy_tree`] reads a policy from a commit of a normal branch, and [`work_tree`] reads and writes files of one.
 //! - [`keys`] finds the caller's key and signs with it; [`secret_file`] reads files that a caller names.
+//! - [`inspect`] looks at owners, modes and leftovers, for `jit doctor`.
 //! - [`config`] keeps which logs this machine trusts, and how far it has seen them.
 //!   disk; [`mod@reference`] moves a ref so that a crash at any moment harms nothing.
 //! - [`log`] walks and appends to the log, the branch `jit/audit`. It never touches the work tree, the index or HEAD.
@@ -18,12 +21,15 @@
 pub mod append_remote;
 pub mod config;
 pub mod git;
+pub mod inspect;
 pub mod keys;
 pub mod log;
 pub mod object_writer;
 pub mod policy_tree;
+pub mod probe;
 pub mod queue;
 pub mod reference;
+pub mod refused;
 pub mod remote;
 pub mod replay;
 pub mod secret_file;

@@ -6,7 +6,7 @@
 //! where it is while a host shows something else. A push never forces: a refused one means that somebody was first. The
 //! host's own words are kept for people, and the program reads only `--porcelain` output, in the C locale.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
@@ -259,6 +259,16 @@ pub(super) struct Said {
 
 /// Runs the user's git in the repository, with a limit on time and on words.
 pub(super) fn run(world: &World, repo: Option<&Repo>, args: &[OsString]) -> Result<Said, RemoteError> {
+    run_with(world, repo, args, &[])
+}
+
+/// As [`run`], with more in git's environment.
+pub(super) fn run_with(
+    world: &World,
+    repo: Option<&Repo>,
+    args: &[OsString],
+    vars: &[(&str, &OsStr)],
+) -> Result<Said, RemoteError> {
     let mut command: Command = world.command("git");
     if let Some(repo) = repo {
         command.arg("--git-dir").arg(repo.common_dir());
@@ -270,6 +280,7 @@ pub(super) fn run(world: &World, repo: Option<&Repo>, args: &[OsString]) -> Resu
     for variable in NOT_PASSED_ON {
         command.env_remove(variable);
     }
+    command.envs(vars.iter().copied());
     if !(world.stdin_is_terminal() && world.stderr_is_terminal()) {
         // Nobody is there to answer: fail rather than wait.
         command.env("GIT_TERMINAL_PROMPT", "0").env("GCM_INTERACTIVE", "never");

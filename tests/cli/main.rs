@@ -15,6 +15,8 @@ mod check;
 #[cfg(test)]
 mod deny;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod done;
 #[cfg(test)]
 mod globals;

@@ -3,7 +3,7 @@
 //!
 //! From the bytes up: the form of a line and its signature (`lines`, `signatures`), whose it is (`attribution`), the
 //! chain of policies (`genesis`, `policies`); then what becomes of a request that nobody attacks (`lifecycle`), who may approve
-//! (`approvals`), what takes a grant away (`grants`, `lockdowns`, `revocations`), and what proves one (`tokens`), and how
+//! (`approvals`, `hardware`), what it may be (`limits`, `hours`), what takes a grant away (`grants`, `lockdowns`, `revocations`), and what proves one (`tokens`), and how
 //! old what is known is (`checkpoints`).
 
 #[path = "../support/mod.rs"]
@@ -14,7 +14,10 @@ mod attribution;
 mod checkpoints;
 mod genesis;
 mod grants;
+mod hardware;
+mod hours;
 mod lifecycle;
+mod limits;
 mod lines;
 mod lockdowns;
 mod policies;

@@ -4,13 +4,13 @@ use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::ledger::Ledger;
 use crate::cli::render;
 use crate::cli::verdict::describe_tally;
 use crate::core::history::object::Oid;
 use crate::core::ledger::{Loaded, PolicyRecord, Tally, no_rules, tally};
 use crate::core::time::Timestamp;
-use crate::core::view::{View, ViewExt};
+use crate::core::view::{Memory, View, ViewExt};
+use crate::edge::git::Repo;
 use crate::edge::policy_tree::read_policy_tree;
 
 /// Show the policy in force, those that wait for signatures, and whether HEAD holds another
@@ -57,11 +57,11 @@ struct Proposed {
 }
 
 #[derive(Serialize)]
-struct Head {
-    commit: String,
-    digest: Option<String>,
-    in_force: bool,
-    fault: Option<String>,
+pub(in crate::cli) struct Head {
+    pub(in crate::cli) commit: String,
+    pub(in crate::cli) digest: Option<String>,
+    pub(in crate::cli) in_force: bool,
+    pub(in crate::cli) fault: Option<String>,
 }
 
 pub(super) fn run(cx: &mut Context<'_>, args: &StatusArgs) -> anyhow::Result<Exit> {
@@ -88,7 +88,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &StatusArgs) -> anyhow::Result<Exi
             }
         })
         .collect();
-    let status = Status { in_force, proposed, head: head(&ledger) };
+    let status = Status { in_force, proposed, head: head(&ledger.repo, &ledger.view) };
     let exit = match ledger.view.rules() {
         Some(_) if args.exit_code && !status.head.as_ref().is_some_and(|head| head.in_force) => Exit::Denied,
         Some(_) => Exit::Done,
@@ -161,12 +161,12 @@ fn rows(cx: &Context<'_>, policy: &Policy) -> Vec<(&'static str, String)> {
 }
 
 /// Holds the policy that is checked out against the one in force; none where there is no commit.
-fn head(ledger: &Ledger) -> Option<Head> {
-    let commit = ledger.repo.resolve_commit("HEAD").ok()?;
-    let (digest, fault) = match read_policy_tree(&ledger.repo, commit) {
+pub(in crate::cli) fn head(repo: &Repo, view: &Memory) -> Option<Head> {
+    let commit = repo.resolve_commit("HEAD").ok()?;
+    let (digest, fault) = match read_policy_tree(repo, commit) {
         Ok(files) => (Some(files.digest()), None),
         Err(why) => (None, Some(why.to_string())),
     };
-    let in_force = digest.is_some() && ledger.view.policy_record().map(|policy| policy.digest) == digest;
+    let in_force = digest.is_some() && view.policy_record().map(|policy| policy.digest) == digest;
     Some(Head { commit: commit.to_string(), digest: digest.map(|digest| digest.to_string()), in_force, fault })
 }

@@ -27,7 +27,7 @@ pub use record::{
     ApprovalRecord, Ending, Entry, EntryKind, GenesisRecord, Grant, LiftRecord, Loaded, LockdownRecord, PolicyRecord,
     ProposalRecord, RequestRecord, Status,
 };
-pub(in crate::core) use request::denied_reason;
+pub(in crate::core) use request::denied_now;
 pub use request::{approvers, judge_new, locked_reason, no_rules};
 
 use super::hash::Hash;

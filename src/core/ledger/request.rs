@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 
 use super::record::{ApprovalRecord, Ending, Grant, RequestRecord, Status};
 use super::{Change, Effect, Placed};
-use crate::core::evaluate::{self, Ask};
+use crate::core::evaluate::{self, Approvers, Ask, Facts, Held};
 use crate::core::name::{Name, Resource};
-use crate::core::policy::Policy;
-use crate::core::reason::{Code, Reason};
+use crate::core::policy::{Allow, Policy, Rule};
+use crate::core::reason::{Code, Reason, merge};
 use crate::core::statement::{Approval, Request, Revocation, Verdict};
-use crate::core::time::Duration;
+use crate::core::time::{Duration, Timestamp};
 use crate::core::view::{View, ViewExt};
 
 impl RequestRecord {
@@ -24,6 +24,7 @@ impl RequestRecord {
             action: &self.request.action,
             duration: self.request.duration,
             reason: &self.request.reason,
+            by_hardware_key: self.key.is_security_key(),
         }
     }
 }
@@ -61,11 +62,15 @@ pub fn judge_new(view: &impl View, record: &mut RequestRecord) {
     against.extend(locked_reason(view, &record.by, &record.request.resource, record.index));
     against.extend(denied_reason(policy, &ask));
     against.extend(evaluate::misfits(policy, policy.rules_near(ask.resource), &ask));
-    if against.is_empty() {
-        record.status = completion(view, policy, record, record.index).map_or(Status::Pending, Status::Complete);
-    } else {
+    if !against.is_empty() {
         record.status = Status::WithoutEffect(against);
+        return;
     }
+    record.status = match completion(view, policy, record, record.index) {
+        Completion::Grant(grant) => Status::Complete(grant),
+        Completion::Waits => Status::Pending,
+        Completion::OverLimit(reasons) => Status::WithoutEffect(reasons),
+    };
 }
 
 /// Says why no rule of this log can be asked.
@@ -82,10 +87,18 @@ pub fn no_rules(view: &impl View) -> Reason {
     }
 }
 
-/// Says which deny rule matches.
+/// Says which deny rule matches a request: one without hours, since hours are asked at each check.
 pub(crate) fn denied_reason(policy: &Policy, ask: &Ask<'_>) -> Option<Reason> {
-    let rule = evaluate::denied_by(policy, ask.subject, ask.resource, ask.action)?;
-    Some(Reason::new(Code::DeniedByRule, format!("the deny rule `{rule}` matches")))
+    evaluate::denials(policy, ask.subject, ask.resource, ask.action).find(|rule| rule.hours.is_empty()).map(denied_by)
+}
+
+/// Says which deny rule matches at a check.
+pub(crate) fn denied_now(policy: &Policy, ask: &Ask<'_>, now: Timestamp) -> Option<Reason> {
+    evaluate::denials(policy, ask.subject, ask.resource, ask.action).find(|rule| rule.has_its_hour(now)).map(denied_by)
+}
+
+fn denied_by(rule: &Rule) -> Reason {
+    Reason::new(Code::DeniedByRule, format!("the deny rule `{}` matches", rule.id))
 }
 
 /// Says which lockdown ends, or holds back, a request that stands at `index`.
@@ -104,8 +117,10 @@ pub(super) fn approve(view: &impl View, at: &Placed<'_>, approval: &Approval) ->
     if *by == record.by {
         return Err(format!("`{by}` can't judge a request of their own"));
     }
-    if !evaluate::is_eligible(policy, &record.ask(), by) {
-        return Err(format!("no rule that the request fits names `{by}` as an approver"));
+    if !evaluate::is_eligible(policy, &record.ask(), by, at.key.is_security_key()) {
+        let by_hardware_key = evaluate::is_eligible(policy, &record.ask(), by, true);
+        let how = if by_hardware_key { " by a key that is no security key" } else { "" };
+        return Err(format!("no rule that the request fits names `{by}` as an approver{how}"));
     }
     let mut record = record.clone();
     let duration = match approval.verdict {
@@ -131,7 +146,7 @@ pub(super) fn approve(view: &impl View, at: &Placed<'_>, approval: &Approval) ->
         duration,
         comment: approval.comment.clone(),
     });
-    if let Some(grant) = completion(view, policy, &record, at.index) {
+    if let Completion::Grant(grant) = completion(view, policy, &record, at.index) {
         record.status = Status::Complete(grant);
     }
     Ok(vec![Change::Request(Box::new(record))])
@@ -154,32 +169,105 @@ fn check_open(view: &impl View, record: &RequestRecord) -> Result<(), String> {
     }
 }
 
+/// Whether a request is complete at a line.
+enum Completion {
+    /// One allow rule is met as a whole.
+    Grant(Grant),
+    /// A rule that fits waits for approvals, or the subject may not have it at the moment.
+    Waits,
+    /// Every rule that fits has its approvals, and a limit of each is reached.
+    OverLimit(Vec<Reason>),
+}
+
 /// Returns the grant if one allow rule is met as a whole at the line at `index`.
-fn completion(view: &impl View, policy: &Policy, record: &RequestRecord, index: u64) -> Option<Grant> {
+///
+/// When a grant starts follows from the approvals that count, and what limits leave room for follows from when it starts;
+/// so the window is that of all rules whose approvals are there, and then each of these is asked for its limits.
+fn completion(view: &impl View, policy: &Policy, record: &RequestRecord, index: u64) -> Completion {
     let ask = record.ask();
-    let in_force = view.policy_record()?;
+    let Some(in_force) = view.policy_record() else { return Completion::Waits };
     if !view.owns_key(&record.by, &record.key) || denied_reason(policy, &ask).is_some() {
-        return None;
+        return Completion::Waits;
     }
     let counting = counting(view, policy, record);
-    let people: BTreeSet<Name> = counting.iter().map(|approval| approval.by.clone()).collect();
-    let rules: BTreeSet<Name> = evaluate::fitting(policy, &ask)
-        .into_iter()
-        .filter(|(_, allow)| evaluate::is_met(policy, allow, &ask, &people))
-        .map(|(id, _)| id.clone())
-        .collect();
-    if rules.is_empty() {
-        return None;
+    let people = best_of(&counting);
+    let fitting = evaluate::fitting(policy, &ask);
+    let approved: Vec<(&Name, &Allow)> =
+        fitting.iter().copied().filter(|(_, allow)| evaluate::is_approved(policy, allow, &ask, &people)).collect();
+    if approved.is_empty() {
+        return Completion::Waits;
     }
     let signed = counting.iter().filter_map(|approval| approval.duration);
     let shortest = signed.fold(record.request.duration, Duration::min);
-    let mut counted: Vec<ApprovalRecord> = Vec::new();
-    for approval in counting {
-        if !counted.iter().any(|earlier| earlier.by == approval.by) {
-            counted.push(approval.clone());
+    let counted = choose_counted(policy, &ask, &approved, &counting);
+    let grant = Grant::fix(index, in_force.id, BTreeSet::new(), record, counted, shortest);
+    let (mut rules, mut against) = (BTreeSet::new(), Vec::new());
+    for (id, allow) in &approved {
+        match evaluate::over_limit(&allow.limits, &facts(view, &record.by, id), grant.start, grant.end) {
+            None => drop(rules.insert((*id).clone())),
+            Some(limit) => {
+                let text = format!("rule `{id}` has a limit that is reached: {limit}");
+                merge(&mut against, [Reason::new(Code::OverLimit, text)]);
+            }
         }
     }
-    Some(Grant::fix(index, in_force.id, rules, record, counted, shortest))
+    match rules.is_empty() {
+        false => Completion::Grant(Grant { rules, ..grant }),
+        true if approved.len() < fitting.len() => Completion::Waits,
+        true => Completion::OverLimit(against),
+    }
+}
+
+/// Returns what the subject holds by one rule.
+fn facts(view: &impl View, subject: &Name, rule: &Name) -> Facts {
+    let held = view.requests_of(subject).into_iter().filter_map(|record| {
+        let grant = record.grant().filter(|grant| grant.rules.contains(rule))?;
+        let is_ended =
+            record.revoked.is_some() || view.locked_down(&record.by, &record.request.resource, record.index).is_some();
+        Some(Held { start: grant.start, end: grant.end, is_ended })
+    });
+    Facts { held: held.collect() }
+}
+
+/// Returns whose approvals these are, and whether one of each is by a security key.
+fn best_of(approvals: &[&ApprovalRecord]) -> Approvers {
+    let mut people = Approvers::new();
+    for approval in approvals {
+        *people.entry(approval.by.clone()).or_default() |= approval.key.is_security_key();
+    }
+    people
+}
+
+/// Chooses the counted approvals: of each person the first; or the first by a security key, where without it one of the
+/// rules would not be met. (One by a security key fills every place that the other fills.) People are asked in the order
+/// of their first approvals.
+fn choose_counted(
+    policy: &Policy,
+    ask: &Ask<'_>,
+    rules: &[(&Name, &Allow)],
+    counting: &[&ApprovalRecord],
+) -> Vec<ApprovalRecord> {
+    let mut people = best_of(counting);
+    let mut counted: Vec<&ApprovalRecord> = Vec::new();
+    for first in counting {
+        if counted.iter().any(|chosen| chosen.by == first.by) {
+            continue;
+        }
+        let by_hardware_key = |approval: &&&ApprovalRecord| approval.by == first.by && approval.key.is_security_key();
+        let Some(other) = counting.iter().find(by_hardware_key).filter(|_| !first.key.is_security_key()) else {
+            counted.push(first);
+            continue;
+        };
+        people.insert(first.by.clone(), false);
+        if rules.iter().all(|(_, allow)| evaluate::is_approved(policy, allow, ask, &people)) {
+            counted.push(first);
+        } else {
+            people.insert(first.by.clone(), true);
+            counted.push(other);
+        }
+    }
+    counted.sort_by_key(|approval| approval.index);
+    counted.into_iter().cloned().collect()
 }
 
 /// Returns the approvals that count now: their author is eligible still, by a key still theirs. (That they were at their
@@ -190,15 +278,17 @@ pub(crate) fn counting<'a>(view: &impl View, policy: &Policy, record: &'a Reques
         .approvals
         .iter()
         .filter(|approval| {
-            view.owns_key(&approval.by, &approval.key) && evaluate::is_eligible(policy, &ask, &approval.by)
+            let by_hardware_key = approval.key.is_security_key();
+            view.owns_key(&approval.by, &approval.key)
+                && evaluate::is_eligible(policy, &ask, &approval.by, by_hardware_key)
         })
         .collect()
 }
 
 /// Returns whose approvals of a waiting request count now.
-pub fn approvers(view: &impl View, record: &RequestRecord) -> BTreeSet<Name> {
-    let Some(policy) = view.rules() else { return BTreeSet::new() };
-    counting(view, policy, record).into_iter().map(|approval| approval.by.clone()).collect()
+pub fn approvers(view: &impl View, record: &RequestRecord) -> Approvers {
+    let Some(policy) = view.rules() else { return Approvers::new() };
+    best_of(&counting(view, policy, record))
 }
 
 /// Takes in a `revocation` line: by the subject, a counted approver, a revoker or a maintainer.

@@ -49,8 +49,6 @@ pub enum Kind {
     Fault,
     /// The policy's `format`, given here, is not the one this program knows.
     UnsupportedFormat(u64),
-    /// The policy uses a part of the language that this version does not have.
-    NotSupported,
 }
 
 /// A place in a file.

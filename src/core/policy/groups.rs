@@ -40,12 +40,12 @@ pub(super) fn resolve_groups(
                         way.push((inner, 0));
                     }
                 }
-                Some((Selector::Identity(_), _)) => way.push((name, next + 1)),
+                Some((Selector::Identity(_) | Selector::Kind(_), _)) => way.push((name, next + 1)),
                 None => {
                     let mut members = BTreeSet::new();
                     for (member, at) in &group.members {
                         let inner = match member {
-                            Selector::Identity(_) => None,
+                            Selector::Identity(_) | Selector::Kind(_) => None,
                             Selector::Group(inner) => resolved.get(inner),
                         };
                         memberships += inner.map_or(1, BTreeSet::len);
@@ -57,6 +57,8 @@ pub(super) fn resolve_groups(
                         match member {
                             Selector::Identity(name) => drop(members.insert(name.clone())),
                             Selector::Group(_) => members.extend(inner.into_iter().flatten().cloned()),
+                            // Told where it was read.
+                            Selector::Kind(_) => {}
                         }
                     }
                     on_way.remove(name);

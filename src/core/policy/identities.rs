@@ -13,9 +13,8 @@ use super::load::{Draft, report_twice};
 use super::model::{IdentityKind, Selector};
 use super::syntax::{Declared, Reader, Section, Value, What};
 
-const IDENTITY: Section =
-    Section { name: "identity", what: "an identity", keys: &["kind", "keys", "owners"], later: &[] };
-const GROUP: Section = Section { name: "group", what: "a group", keys: &["members"], later: &[] };
+const IDENTITY: Section = Section { name: "identity", what: "an identity", keys: &["kind", "keys", "owners"] };
+const GROUP: Section = Section { name: "group", what: "a group", keys: &["members"] };
 
 /// An identity as it is written; its owners may not exist, and the kind is none where it could not be read.
 pub(super) struct DraftIdentity {
@@ -152,7 +151,7 @@ fn read_group(reader: &mut Reader<'_, '_>, declared: &Declared<'_, '_>, draft: &
     let members = match members {
         Some(value) => {
             let list = reader.list("members", value).unwrap_or_default();
-            reader.entries("members", list)
+            reader.named("members", list)
         }
         None => Vec::new(),
     };

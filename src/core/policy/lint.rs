@@ -113,7 +113,7 @@ fn needed(entry: &ApprovalRule) -> usize {
 /// Returns people with keys among `from`; stops when there are `enough`.
 fn able_approvers<'p>(policy: &'p Policy, from: &BTreeSet<&'p Selector>, enough: usize) -> BTreeSet<&'p Name> {
     let mut able = BTreeSet::new();
-    for name in from.iter().flat_map(|selector| members(policy, selector)) {
+    for name in from.iter().flat_map(|selector| policy.selected(selector)) {
         if policy.identity(name).is_some_and(|identity| identity.is_person() && !identity.keys.is_empty()) {
             able.insert(name);
         }
@@ -130,12 +130,5 @@ fn able_for(policy: &Policy, able: &BTreeSet<&Name>, subject: &Name) -> usize {
 }
 
 fn subjects<'p>(policy: &'p Policy, rule: &'p Rule) -> impl Iterator<Item = &'p Name> {
-    rule.subjects.iter().flat_map(|selector| members(policy, selector))
-}
-
-fn members<'p>(policy: &'p Policy, selector: &'p Selector) -> Box<dyn Iterator<Item = &'p Name> + 'p> {
-    match selector {
-        Selector::Identity(name) => Box::new(std::iter::once(name)),
-        Selector::Group(group) => Box::new(policy.groups().get(group).into_iter().flatten()),
-    }
+    rule.subjects.iter().flat_map(|selector| policy.selected(selector))
 }

@@ -8,8 +8,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regex::Regex;
-
 use crate::core::key::PublicKey;
 use crate::core::name::Name;
 
@@ -19,7 +17,7 @@ use super::findings::{At, Findings};
 use super::groups::resolve_groups;
 use super::identities::{DraftGroup, DraftIdentity, read_identities};
 use super::model::{ByResource, Identity, IdentityKind, Places, Policy, Rule, Selector};
-use super::rules::read_rules;
+use super::rules::{Regexes, read_rules};
 use super::settings::{Settings, format_of, read_settings};
 use super::syntax::{Declared, Reader};
 use super::{FORMAT, IDENTITIES, POLICIES};
@@ -38,9 +36,7 @@ pub(super) struct Draft {
     pub(super) keys: BTreeMap<PublicKey, (Name, At)>,
     /// Whose each point is, and where it first stands.
     pub(super) points: BTreeMap<[u8; 32], (Name, At)>,
-    /// Compiled patterns by their text, and how many were tried.
-    pub(super) regexes: BTreeMap<String, Regex>,
-    pub(super) tried_regexes: usize,
+    pub(super) regexes: Regexes,
     /// Names that are surely meant to exist, but whose own tables are at fault; never called unknown.
     pub(super) excused_identities: BTreeSet<String>,
     pub(super) excused_groups: BTreeSet<String>,
@@ -66,7 +62,7 @@ pub fn load(files: &PolicyFiles) -> Result<Policy, Vec<Diagnostic>> {
     for (path, content) in files.iter() {
         if path == SETTINGS {
             read_file(&mut findings, path, content, |reader, table| {
-                draft.settings = Some(read_settings(reader, table));
+                draft.settings = Some(read_settings(reader, table, &mut draft.regexes));
             });
         } else if path.starts_with(IDENTITIES) {
             let whole =
@@ -151,6 +147,7 @@ impl Draft {
     /// Notes it if nobody is meant by `selector`.
     fn check_known(&self, selector: &Selector, at: &At, findings: &mut Findings<'_>) {
         let (known, excused) = match selector {
+            Selector::Kind(_) => return,
             Selector::Identity(name) => {
                 (self.identities.contains_key(name), self.excused_identities.contains(name.as_str()))
             }
@@ -160,6 +157,7 @@ impl Draft {
             return;
         }
         let (message, help) = match selector {
+            Selector::Kind(_) => return,
             Selector::Identity(name) => {
                 let help = match self.groups.contains_key(name) {
                     true => Some(format!("`{name}` is a group: write `group:{name}`")),
@@ -238,6 +236,7 @@ impl Parts {
             max_age: settings.max_age,
             witnesses: settings.witnesses.into_iter().map(|(name, _)| name).collect(),
             pending_for: settings.pending_for,
+            reason_for_all: settings.defaults.reason,
             identities: identities.collect(),
             groups: self.groups,
             key_owners: self.keys.into_iter().map(|(key, (owner, _))| (key, owner)).collect(),

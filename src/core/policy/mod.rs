@@ -6,7 +6,7 @@
 //! is in them never matters. [`lint`] says what loads and still deserves a look; [`render`] shows either to people.
 //!
 //! ```text
-//! jit.toml            format, name, maintainers, threshold, revokers, check, request
+//! jit.toml            format, name, maintainers, threshold, revokers, check, request, defaults
 //! identities/**.toml  [identity.NAME], [group.NAME]
 //! policies/**.toml    [rule.NAME]
 //! targets/**.toml     not read here
@@ -18,10 +18,13 @@
 //!
 //! - Lists are never empty, but for `keys` and `revokers`, where none is a sensible number. No list has an entry twice.
 //! - `"*"` stands alone in `actions`.
+//! - `person:*` and `service:*` stand in `subjects` and `from`, and in no other list.
+//! - `defaults = { duration, reason }` in jit.toml holds for all allow rules: a rule's `max` is never above that of
+//!   `defaults`, which it has where it names none; a reason has to satisfy both.
 //! - A group that contains itself, directly or by way of others, is an error.
 //! - Keys of one identity may share a point (a security key under two applications); keys of two may not.
-//! - At most 4 MiB in one file, 1,000,000 memberships in all groups, 64 entries of `approvals` of up to 1,000 people,
-//!   and 1,000 different reason patterns of up to 1,024 bytes (1 MiB compiled).
+//! - At most 4 MiB in one file, 1,000,000 memberships in all groups, 64 entries of `approvals` of up to 1,000 people, 64
+//!   entries of `hours`, limits of up to 1,000 grants, and 1,000 different reason patterns of up to 1,024 bytes (1 MiB compiled).
 //!
 //! Start reading at `load.rs`; `model.rs` is what everything else uses.
 
@@ -29,6 +32,7 @@ mod diagnostic;
 mod files;
 mod findings;
 mod groups;
+mod hours;
 mod identities;
 mod lint;
 mod load;
@@ -42,10 +46,12 @@ mod tests;
 pub use diagnostic::{Diagnostic, Kind, Severity, Span, escape, render};
 pub use files::{FOLDERS, FilesError, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, SETTINGS, is_policy_path};
 pub(crate) use files::{digest_of, is_policy_file, is_policy_folder};
+pub use hours::{Days, Hours, TimeOfDay, any_contain, next_change};
 pub use lint::lint;
 pub use load::{declared_format, load};
 pub use model::{
-    Actions, Allow, ApprovalRule, Effect, Identity, IdentityKind, Policy, ReasonRefusal, ReasonRule, Rule, Selector,
+    Actions, Allow, ApprovalRule, Effect, Identity, IdentityKind, Limits, Policy, Rate, ReasonRefusal, ReasonRule,
+    Rule, Selector,
 };
 
 /// The format of policies that this program knows.

@@ -13,7 +13,9 @@ use crate::core::key::PublicKey;
 use crate::core::name::{Name, NameError, Resource};
 use crate::core::pattern::Pattern;
 use crate::core::policy::diagnostic::Span;
-use crate::core::time::Duration;
+use crate::core::time::{Duration, Timestamp};
+
+use super::hours::{Hours, any_contain};
 
 /// A policy that has been loaded as a whole.
 #[derive(Clone, Debug)]
@@ -25,6 +27,7 @@ pub struct Policy {
     pub(super) max_age: Duration,
     pub(super) witnesses: BTreeSet<Name>,
     pub(super) pending_for: Duration,
+    pub(super) reason_for_all: Option<ReasonRule>,
     pub(super) identities: BTreeMap<Name, Identity>,
     pub(super) groups: BTreeMap<Name, BTreeSet<Name>>,
     pub(super) key_owners: BTreeMap<PublicKey, Name>,
@@ -134,12 +137,30 @@ impl Policy {
         self.maintainers.contains(name)
     }
 
-    /// Tells whether one of `from` is `name` or a group that `name` is in.
+    /// Tells whether one of `from` is `name`, a group that `name` is in, or its kind.
     pub fn selects(&self, from: &[Selector], name: &Name) -> bool {
         from.iter().any(|selector| match selector {
             Selector::Identity(identity) => identity == name,
             Selector::Group(group) => self.groups.get(group).is_some_and(|members| members.contains(name)),
+            Selector::Kind(kind) => self.identity(name).is_some_and(|identity| identity.kind == *kind),
         })
+    }
+
+    /// Iterates over everybody that `selector` means.
+    pub fn selected<'a>(&'a self, selector: &'a Selector) -> Box<dyn Iterator<Item = &'a Name> + 'a> {
+        match selector {
+            Selector::Identity(name) => Box::new(std::iter::once(name)),
+            Selector::Group(group) => Box::new(self.groups.get(group).into_iter().flatten()),
+            Selector::Kind(kind) => {
+                let of_kind = self.identities.iter().filter(|(_, identity)| identity.kind == *kind);
+                Box::new(of_kind.map(|(name, _)| name))
+            }
+        }
+    }
+
+    /// Returns what every request's reason must be like, whatever the rule says beyond.
+    pub fn reason_for_all(&self) -> Option<&ReasonRule> {
+        self.reason_for_all.as_ref()
     }
 
     /// Returns all rules, by id.
@@ -214,14 +235,20 @@ pub enum Selector {
     Identity(Name),
     /// All in the group of that name; written `group:dba`.
     Group(Name),
+    /// All people, or all services; written `person:*` and `service:*`.
+    Kind(IdentityKind),
 }
 
 const GROUP_PREFIX: &str = "group:";
+const KINDS: [(&str, IdentityKind); 2] = [("person:*", IdentityKind::Person), ("service:*", IdentityKind::Service)];
 
 impl FromStr for Selector {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Selector, NameError> {
+        if let Some((_, kind)) = KINDS.iter().find(|(written, _)| *written == text) {
+            return Ok(Selector::Kind(*kind));
+        }
         match text.strip_prefix(GROUP_PREFIX) {
             Some(group) => group.parse().map(Selector::Group),
             None => text.parse().map(Selector::Identity),
@@ -234,6 +261,7 @@ impl fmt::Display for Selector {
         match self {
             Selector::Identity(name) => write!(f, "{name}"),
             Selector::Group(name) => write!(f, "{GROUP_PREFIX}{name}"),
+            Selector::Kind(kind) => write!(f, "{kind}:*"),
         }
     }
 }
@@ -251,8 +279,17 @@ pub struct Rule {
     pub resources: Vec<Pattern>,
     /// What may, or may not, be done.
     pub actions: Actions,
+    /// When the rule holds; always where there are none.
+    pub hours: Vec<Hours>,
     /// Deny or allow.
     pub effect: Effect,
+}
+
+impl Rule {
+    /// Tells whether the rule holds at `now` (UTC), by its hours.
+    pub fn has_its_hour(&self, now: Timestamp) -> bool {
+        self.hours.is_empty() || any_contain(&self.hours, now)
+    }
 }
 
 /// The actions that a rule is about.
@@ -308,6 +345,31 @@ pub struct Allow {
     pub reason: Option<ReasonRule>,
     /// What has to be approved, and by whom; each entry that applies must be met by people of its own.
     pub approvals: Vec<ApprovalRule>,
+    /// How much of it one subject may have.
+    pub limits: Limits,
+    /// Whether the request, its token and the key at a gate must be by a security key.
+    pub require_hardware_key: bool,
+}
+
+/// How much one subject may have of what one rule grants. Counted are the subject's earlier grants by this rule, when
+/// another is about to be complete.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// The most grants whose windows overlap, the new one included; what was revoked or locked down is left out.
+    pub active: Option<u32>,
+    /// How many may start how near each other.
+    pub rate: Option<Rate>,
+    /// The least time from the end of one to the start of another.
+    pub cooldown: Option<Duration>,
+}
+
+/// So many in so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// The most grants, the new one included.
+    pub count: u32,
+    /// That start less than this away from the new one, earlier or later.
+    pub per: Duration,
 }
 
 /// What a reason must be like; both where both are there.
@@ -387,6 +449,8 @@ pub struct ApprovalRule {
     pub count: u32,
     /// If there, the requirement is only for requests longer than this, not of just this length.
     pub longer_than: Option<Duration>,
+    /// Whether the approval must be signed by a security key.
+    pub hardware_key: bool,
 }
 
 impl ApprovalRule {

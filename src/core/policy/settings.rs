@@ -8,10 +8,11 @@ use crate::core::time::Duration;
 use super::FORMAT;
 use super::files::SETTINGS;
 use super::findings::At;
-use super::model::Selector;
+use super::model::{ReasonRule, Selector};
+use super::rules::{Regexes, read_lengths, read_reason};
 use super::syntax::{MAX_FILE_BYTES, Reader, Value, What};
 
-const KEYS: &[&str] = &["format", "name", "maintainers", "threshold", "revokers", "check", "request"];
+const KEYS: &[&str] = &["format", "name", "maintainers", "threshold", "revokers", "check", "request", "defaults"];
 const DEFAULT_MAX_AGE_SECS: u64 = 5 * 60;
 const DEFAULT_PENDING_SECS: u64 = 24 * 60 * 60;
 
@@ -26,17 +27,29 @@ pub(super) struct Settings {
     pub(super) max_age: Duration,
     pub(super) witnesses: Vec<(Name, At)>,
     pub(super) pending_for: Duration,
+    pub(super) defaults: Defaults,
+}
+
+/// What a team sets once for all allow rules: they may be stricter, never looser.
+#[derive(Clone, Default)]
+pub(super) struct Defaults {
+    /// The longest duration that any rule may allow, and what one without `max` allows.
+    pub(super) max: Option<Duration>,
+    /// The duration of a request that names none, where the rule names none either.
+    pub(super) default: Option<Duration>,
+    /// What every reason must be like.
+    pub(super) reason: Option<ReasonRule>,
 }
 
 /// Reads jit.toml.
-pub(super) fn read_settings(reader: &mut Reader<'_, '_>, table: &DeTable<'_>) -> Settings {
+pub(super) fn read_settings(reader: &mut Reader<'_, '_>, table: &DeTable<'_>, regexes: &mut Regexes) -> Settings {
     for key in table.keys() {
         match &**key.get_ref() {
             // Whole tables in the wrong file deserve better than the list of keys.
             section @ ("identity" | "group") => misplaced(reader, section, "identities/", key.span()),
             "rule" => misplaced(reader, "rule", "policies/", key.span()),
             known if KEYS.contains(&known) => {}
-            _ => reader.unknown_key(SETTINGS, key, KEYS, &[]),
+            _ => reader.unknown_key(SETTINGS, key, KEYS),
         }
     }
     if let Some(value) = reader.required(table, "format", None, "format = 1") {
@@ -50,8 +63,10 @@ pub(super) fn read_settings(reader: &mut Reader<'_, '_>, table: &DeTable<'_>) ->
     let threshold = threshold_value.and_then(|value| read_threshold(reader, value, maintainers_value));
     let revokers = table.get("revokers").map(|value| {
         let list = reader.list_or_none("revokers", value).unwrap_or_default();
-        reader.entries("revokers", list)
+        reader.named("revokers", list)
     });
+    let defaults = table.get("defaults").and_then(|value| reader.table(What::Key("defaults"), value));
+    let defaults = defaults.map(|table| read_defaults(reader, table, regexes)).unwrap_or_default();
     let check = read_table(reader, table, "check", &["max_age", "witnesses"]);
     let request = read_table(reader, table, "request", &["pending_for"]);
     Settings {
@@ -64,7 +79,17 @@ pub(super) fn read_settings(reader: &mut Reader<'_, '_>, table: &DeTable<'_>) ->
         max_age: read_duration_in(reader, check, "max_age", DEFAULT_MAX_AGE_SECS),
         witnesses: check.map(|check| read_witnesses(reader, check)).unwrap_or_default(),
         pending_for: read_duration_in(reader, request, "pending_for", DEFAULT_PENDING_SECS),
+        defaults,
     }
+}
+
+/// Reads `{ duration = { max, default }, reason = { pattern, min_length } }`.
+fn read_defaults(reader: &mut Reader<'_, '_>, table: &DeTable<'_>, regexes: &mut Regexes) -> Defaults {
+    reader.check_keys("`defaults`", table, &["duration", "reason"]);
+    let duration = table.get("duration").and_then(|value| reader.table(What::Key("duration"), value));
+    let (max, default) = duration.map(|duration| read_lengths(reader, duration)).unwrap_or_default();
+    let reason = table.get("reason").and_then(|value| read_reason(reader, value, regexes));
+    Defaults { max, default, reason }
 }
 
 /// Reads the people; a group can't be one, since who decides about policies must not change by the way.
@@ -74,7 +99,7 @@ fn read_maintainers(reader: &mut Reader<'_, '_>, value: &Value<'_>) -> Vec<(Name
     entries
         .filter_map(|(selector, at)| match selector {
             Selector::Identity(name) => Some((name, at)),
-            Selector::Group(_) => {
+            Selector::Group(_) | Selector::Kind(_) => {
                 reader.findings.error(&at, "maintainers are people by name, never groups", None);
                 None
             }
@@ -109,7 +134,7 @@ fn read_table<'v, 't>(
     keys: &[&str],
 ) -> Option<&'v DeTable<'t>> {
     let inner = table.get(key).and_then(|value| reader.table(What::Key(key), value))?;
-    reader.check_keys(&format!("`{key}`"), inner, keys, &[]);
+    reader.check_keys(&format!("`{key}`"), inner, keys);
     Some(inner)
 }
 
@@ -138,7 +163,7 @@ fn read_witnesses(reader: &mut Reader<'_, '_>, check: &DeTable<'_>) -> Vec<(Name
                 }
                 Some((name, at))
             }
-            Selector::Group(_) => {
+            Selector::Group(_) | Selector::Kind(_) => {
                 reader.findings.error(&at, "witnesses are services by name, never groups", None);
                 None
             }

@@ -16,8 +16,9 @@ use toml::de::{DeTable, DeValue};
 
 use crate::core::name::Name;
 
-use super::diagnostic::{Kind, escape, quoted};
+use super::diagnostic::{escape, quoted};
 use super::findings::{At, Findings};
+use super::model::Selector;
 
 /// The largest file that is read, in bytes; parsed, a file takes up to eighty times its size.
 pub(super) const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
@@ -32,8 +33,6 @@ pub(super) struct Section {
     pub(super) what: &'static str,
     /// All keys.
     pub(super) keys: &'static [&'static str],
-    /// Keys of the language that this version does not have.
-    pub(super) later: &'static [&'static str],
 }
 
 /// What a value is, for a message about it.
@@ -111,23 +110,17 @@ impl<'f, 'a> Reader<'f, 'a> {
     }
 
     /// Notes the keys of `table` that it may not hold; `what` says whose keys they are, as in "a rule".
-    pub(super) fn check_keys(&mut self, what: &str, table: &DeTable<'_>, keys: &[&str], later: &[&str]) {
+    pub(super) fn check_keys(&mut self, what: &str, table: &DeTable<'_>, keys: &[&str]) {
         for key in table.keys() {
             if !keys.contains(&&**key.get_ref()) {
-                self.unknown_key(what, key, keys, later);
+                self.unknown_key(what, key, keys);
             }
         }
     }
 
-    /// Notes a key that is none of `keys`; one of `later` is told apart.
-    pub(super) fn unknown_key(&mut self, what: &str, key: &Spanned<impl AsRef<str>>, keys: &[&str], later: &[&str]) {
+    /// Notes a key that is none of `keys`.
+    pub(super) fn unknown_key(&mut self, what: &str, key: &Spanned<impl AsRef<str>>, keys: &[&str]) {
         let text = key.get_ref().as_ref();
-        if later.contains(&text) {
-            let help = Some(format!("remove `{text}`, or upgrade jit if a newer version supports it"));
-            let message = format!("`{text}` is not supported by this version");
-            self.findings.note(Kind::NotSupported, self.file, Some(key.span()), message, help);
-            return;
-        }
         let help = self.findings.nearest(text, keys.iter().copied());
         let help = help.unwrap_or_else(|| format!("{what} may hold {}", keys.join(", ")));
         self.error(key.span(), format!("unknown key {} in {what}", quoted(text)), Some(help));
@@ -159,7 +152,7 @@ impl<'f, 'a> Reader<'f, 'a> {
                         forgotten = true;
                     }
                     None if section.keys.contains(&&**inner.get_ref()) => {}
-                    None => self.unknown_key(section.what, inner, section.keys, section.later),
+                    None => self.unknown_key(section.what, inner, section.keys),
                 }
             }
             if forgotten {
@@ -250,6 +243,14 @@ impl<'f, 'a> Reader<'f, 'a> {
         parsed.map_err(|why: T::Err| self.error(value.span(), format!("{}: {why}", quoted(text)), None)).ok()
     }
 
+    pub(super) fn boolean(&mut self, what: What<'_>, value: &Value<'_>) -> Option<bool> {
+        let known = value.get_ref().as_bool();
+        if known.is_none() {
+            self.mismatch(what, value, "true or false");
+        }
+        known
+    }
+
     /// Reads a whole number within a range; an end of `u64::MAX` is none.
     pub(super) fn number(&mut self, what: What<'_>, value: &Value<'_>, range: RangeInclusive<u64>) -> Option<u64> {
         let number = match value.get_ref() {
@@ -308,6 +309,20 @@ impl<'f, 'a> Reader<'f, 'a> {
                 self.error(value.span(), format!("`{entry}` is twice in `{key}`"), None);
             }
         }
+        entries
+    }
+
+    /// Reads a list of identities and groups by name.
+    pub(super) fn named(&mut self, key: &str, list: &[Value<'_>]) -> Vec<(Selector, At)> {
+        let mut entries = self.entries::<Selector>(key, list);
+        entries.retain(|(selector, at)| {
+            let is_named = !matches!(selector, Selector::Kind(_));
+            if !is_named {
+                let message = format!("`{selector}` does not stand in `{key}`: name people, services or groups");
+                self.findings.error(at, message, None);
+            }
+            is_named
+        });
         entries
     }
 }

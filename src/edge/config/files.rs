@@ -35,6 +35,11 @@ impl Folder {
         Folder { path: self.path.join(name), uid: self.uid }
     }
 
+    /// Returns where it is, there or not.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Returns where the file of this name stands, there or not.
     pub(super) fn place(&self, name: &str) -> PathBuf {
         self.path.join(name)

@@ -84,22 +84,62 @@ pub fn choose(
     explicit: Option<&str>,
     is_known: &dyn Fn(&PublicKey) -> bool,
 ) -> Result<Signer, KeyFault> {
+    choose_and_say(env, git, remote_host, explicit, is_known).map(|(signer, _)| signer)
+}
+
+/// As [`choose`], and says by which of the steps.
+///
+/// # Errors
+/// As [`choose`].
+pub fn choose_and_say(
+    env: &Environment,
+    git: &GitKeyConfig,
+    remote_host: Option<&str>,
+    explicit: Option<&str>,
+    is_known: &dyn Fn(&PublicKey) -> bool,
+) -> Result<(Signer, ChosenBy), KeyFault> {
     let keyring = Keyring { env, remote_host, agent: OnceCell::new() };
+    let said = |by: ChosenBy| move |signer: Signer| (signer, by);
     if let Some(named) = explicit {
-        return keyring.named(OsStr::new(named));
+        return keyring.named(OsStr::new(named)).map(said(ChosenBy::Option));
     }
     if let Some(named) = env.get("JIT_KEY") {
-        return keyring.named(named).map_err(|fault| fault.at(Origin::Variable));
+        let chosen = keyring.named(named).map(said(ChosenBy::Named(Origin::Variable)));
+        return chosen.map_err(|fault| fault.at(Origin::Variable));
     }
     let mut passed_over = None;
     if let (Some("ssh"), Some(named)) = (git.format.as_deref(), git.signingkey.as_deref().filter(|key| !key.is_empty()))
     {
         match keyring.named_by_git(named) {
             Err(fault) if fault.is_other_kind() => passed_over = Some(fault),
-            chosen => return chosen.map_err(|fault| fault.at(Origin::Git)),
+            chosen => {
+                let chosen = chosen.map(said(ChosenBy::Named(Origin::Git)));
+                return chosen.map_err(|fault| fault.at(Origin::Git));
+            }
         }
     }
-    keyring.first_known(is_known, passed_over)
+    keyring.first_known(is_known, passed_over).map(said(ChosenBy::First))
+}
+
+/// How a key came to be chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChosenBy {
+    /// `--key` names it.
+    Option,
+    /// It is named elsewhere.
+    Named(Origin),
+    /// It is the first one that is known.
+    First,
+}
+
+impl fmt::Display for ChosenBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ChosenBy::Option => f.write_str("named by --key"),
+            ChosenBy::Named(origin) => write!(f, "named by {origin}"),
+            ChosenBy::First => f.write_str("the first of the agent and ~/.ssh that the policy lists"),
+        }
+    }
 }
 
 /// Returns all keys that the last two steps of [`choose`] would look at, in their order.

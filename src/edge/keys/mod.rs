@@ -37,7 +37,7 @@ use crate::core::signature::{Signature, signed_data};
 
 use agent::Agent;
 pub use agent::AgentFault;
-pub use choose::{GitKeyConfig, Origin, candidates, choose};
+pub use choose::{ChosenBy, GitKeyConfig, Origin, candidates, choose, choose_and_say};
 pub use environment::Environment;
 pub use fault::KeyFault;
 use file::PrivateFile;

@@ -1,6 +1,7 @@
 //! The corners of the language, one line each: what loads, and what is said about what does not.
 
 mod hostile;
+mod hours;
 mod identities;
 mod lint;
 mod rules;
@@ -146,6 +147,9 @@ fn the_whole_language_loads() {
     assert!(policy.selects(&identity, &name("dba")) && !policy.selects(&identity, &name("alice")));
     assert!(policy.selects(&group, &name("alice")) && !policy.selects(&group, &name("dba")));
     assert!(!policy.selects(&[], &name("alice")));
+    let people = [Selector::Kind(IdentityKind::Person)];
+    assert!(policy.selects(&people, &name("alice")) && !policy.selects(&people, &name("ci")));
+    assert!(!policy.selects(&people, &name("nobody")));
 
     let service = policy.identity(&name("dba")).unwrap();
     assert_eq!((service.kind, service.owners.len(), service.keys().count()), (IdentityKind::Service, 2, 3));
@@ -185,15 +189,6 @@ fn defaults_are_those_of_the_language() {
 }
 
 #[test]
-fn what_is_not_supported_can_be_told_apart() {
-    let lines = ["hours=[]", "limits={}", "require_hardware_key=true", "approvals=[{from=['bob'],hardware_key=true}]"];
-    for line in lines {
-        let errors = load(&policy_with(&[("policies/x.toml", &format!("{RULE}{line}"))])).unwrap_err();
-        assert_eq!(errors.iter().map(|error| error.kind).collect::<Vec<_>>(), [Kind::NotSupported], "{line}");
-    }
-}
-
-#[test]
 fn all_errors_of_all_files_come_at_once_in_order() {
     let errors = errors_with(&[
         (
@@ -215,18 +210,47 @@ fn all_errors_of_all_files_come_at_once_in_order() {
             "policies/b.toml:3:7: invalid basic string, expected `\"`",
             "policies/z.toml:1:7: rule `z` needs `duration` | write for example `duration = { max = \"4h\" }`",
             "policies/z.toml:2:13: there is no group `dbas` | did you mean `dba`?",
-            "policies/z.toml:5:1: `hours` is not supported by this version | remove `hours`, or upgrade jit if a newer \
-         version supports it",
+            "policies/z.toml:5:9: `hours` is an empty list",
         ]
     );
 }
 
 #[test]
+fn kinds_stand_in_rules_alone() {
+    load_with(&[("policies/x.toml", &RULE.replace("['bob']", "['person:*','service:*']"))]);
+    load_with(&[("policies/x.toml", &format!("{RULE}approvals=[{{from=['person:*']}}]"))]);
+    let whom = "name people, services or groups";
+    for (path, text, expected) in [
+        (
+            "identities/x.toml",
+            "[group.g]\nmembers=['person:*']".to_owned(),
+            "2:10: `person:*` does not stand in `members`",
+        ),
+        ("jit.toml", format!("{JIT}revokers=['service:*']"), "5:11: `service:*` does not stand in `revokers`"),
+    ] {
+        check(path, &text, &[&format!("@:{expected}: {whom}")]);
+    }
+}
+
+#[test]
 fn selectors_read_and_print() {
-    for good in ["alice", "group:dba", "group:a.b", "group"] {
+    for good in ["alice", "group:dba", "group:a.b", "group", "person:*", "service:*"] {
         assert_eq!(good.parse::<Selector>().map(|selector| selector.to_string()), Ok(good.to_owned()));
     }
-    for bad in ["", "group:", "group:group:a", "Group:a", "group: a", "*", "group:*", " alice", "groups:a"] {
+    for bad in [
+        "",
+        "group:",
+        "group:group:a",
+        "Group:a",
+        "group: a",
+        "*",
+        "group:*",
+        "person:",
+        "person:a",
+        " person:*",
+        " alice",
+        "groups:a",
+    ] {
         assert!(bad.parse::<Selector>().is_err(), "{bad:?}");
     }
 }

@@ -40,7 +40,13 @@ fn rules_that_load() {
         assert!(RULE.contains(old), "{old}");
         load_with(&[("policies/x.toml", &RULE.replacen(old, new, 1))]);
     }
-    for line in ["", "description='a'", "actions=['*']", "actions=['read','write']"] {
+    for line in [
+        "",
+        "description='a'",
+        "actions=['*']",
+        "actions=['read','write']",
+        "hours=[{from='22:00',to='06:00',tz='UTC'}]",
+    ] {
         load_with(&[("policies/x.toml", &format!("{DENY}{line}"))]);
     }
     load_with(&[("policies/x.toml", "")]);
@@ -49,25 +55,101 @@ fn rules_that_load() {
 
 #[test]
 fn rules_that_do_not_load() {
-    let later = |key: &str| {
-        format!(
-            "`{key}` is not supported by this version | remove `{key}`, or upgrade jit if a newer version supports it"
-        )
-    };
+    let sixty_five_hours = format!("hours=[{}]", "{from='08:00',to='09:00',tz='UTC'},".repeat(65));
     let sixty_five = format!("approvals=[{}]", "{from=['bob']},".repeat(65));
     let long = format!("description='{}a'", "é".repeat(512));
     let long_pattern = format!("reason={{pattern='{}'}}", "a".repeat(1025));
     let added: &[(&str, &[&str])] = &[
-        ("hours=[{from='08:00'}]", &[&format!("@:6:1: {}", later("hours"))]),
-        ("limits={}", &[&format!("@:6:1: {}", later("limits"))]),
-        ("limits.active=1", &[&format!("@:6:1: {}", later("limits"))]),
-        ("require_hardware_key=false", &[&format!("@:6:1: {}", later("require_hardware_key"))]),
-        ("approvals=[{from=['bob'],hardware_key=true}]", &[&format!("@:6:26: {}", later("hardware_key"))]),
+        ("hours=[]", &["@:6:7: `hours` is an empty list"]),
+        ("hours={from='08:00'}", &["@:6:7: `hours` must be a list, this is a table"]),
         (
-            "hour=1",
+            "hours=[{from='08:00'}]",
             &[
-                "@:6:1: unknown key `hour` in a rule | a rule may hold description, effect, subjects, resources, actions, \
-             duration, reason, approvals",
+                "@:6:8: an entry of `hours` needs `to` | write for example `to = \"18:00\"`",
+                "@:6:8: an entry of `hours` needs `tz` | write for example `tz = \"Europe/Berlin\"`",
+            ],
+        ),
+        (
+            "hours=[{from='8:00',to='24:00',tz='UTC'}]",
+            &["@:6:14: `8:00`: a time of day is written like 08:00, from 00:00 to 24:00"],
+        ),
+        (
+            "hours=[{from='08:00',to='24:01',tz='UTC'}]",
+            &["@:6:25: `24:01`: a time of day is written like 08:00, from 00:00 to 24:00"],
+        ),
+        (
+            "hours=[{from='08:00',to='23:60',tz='UTC'}]",
+            &["@:6:25: `23:60`: a time of day is written like 08:00, from 00:00 to 24:00"],
+        ),
+        (
+            "hours=[{from='08:00',to='+9:00',tz='UTC'}]",
+            &["@:6:25: `+9:00`: a time of day is written like 08:00, from 00:00 to 24:00"],
+        ),
+        ("hours=[{from=8,to='09:00',tz='UTC'}]", &["@:6:14: `from` must be a text in quotes, this is a whole number"]),
+        (
+            "hours=[{from='24:00',to='09:00',tz='UTC'}]",
+            &["@:6:8: `from` is before 24:00 | write `from = \"00:00\"`; with `days`, that of the next day"],
+        ),
+        (
+            "hours=[{from='09:00',to='09:00',tz='UTC'}]",
+            &["@:6:25: `from` and `to` are both 09:00 | for whole days, write `from = \"00:00\", to = \"24:00\"`"],
+        ),
+        (
+            "hours=[{from='08:00',to='09:00',tz='Europe/Berln'}]",
+            &["@:6:36: there is no time zone `Europe/Berln` | did you mean `Europe/Berlin`?"],
+        ),
+        (
+            "hours=[{from='08:00',to='09:00',tz='europe/berlin'}]",
+            &["@:6:36: there is no time zone `europe/berlin` | did you mean `Europe/Berlin`?"],
+        ),
+        (
+            "hours=[{from='08:00',to='09:00',tz='+01:00'}]",
+            &["@:6:36: there is no time zone `+01:00` | write for example `tz = \"Europe/Berlin\"`, or `tz = \"UTC\"`"],
+        ),
+        ("hours=[{days=['mon','mon'],from='08:00',to='09:00',tz='UTC'}]", &["@:6:21: `mon` is twice in `days`"]),
+        ("hours=[{days=[],from='08:00',to='09:00',tz='UTC'}]", &["@:6:14: `days` is an empty list"]),
+        (
+            "hours=[{days=['Mon'],from='08:00',to='09:00',tz='UTC'}]",
+            &["@:6:15: `Mon`: days are written like mon, or mon-fri; the days are mon, tue, wed, thu, fri, sat, sun"],
+        ),
+        (
+            "hours=[{days=['mon-'],from='08:00',to='09:00',tz='UTC'}]",
+            &["@:6:15: `mon-`: days are written like mon, or mon-fri; the days are mon, tue, wed, thu, fri, sat, sun"],
+        ),
+        (
+            "hours=[{days=['mon-wed-fri'],from='08:00',to='09:00',tz='UTC'}]",
+            &[
+                "@:6:15: `mon-wed-fri`: days are written like mon, or mon-fri; the days are mon, tue, wed, thu, fri, sat, sun",
+            ],
+        ),
+        (
+            "hours=[{day=['mon'],from='08:00',to='09:00',tz='UTC'}]",
+            &["@:6:9: unknown key `day` in an entry of `hours` | did you mean `days`?"],
+        ),
+        (&sixty_five_hours, &["@:6:7: `hours` has at most 64 entries, this one has 65"]),
+        ("limits={}", &["@:6:8: `limits` needs `active`, `rate` or `cooldown`"]),
+        ("limits.active=0", &["@:6:15: `active` must be from 1 to 1000"]),
+        ("limits={active=1001}", &["@:6:16: `active` must be from 1 to 1000"]),
+        ("limits={cooldown='0s'}", &["@:6:18: `0s`: a duration is at least 1s and at most 365d"]),
+        (
+            "limits={rate={}}",
+            &[
+                "@:6:14: `rate` of rule `x` needs `count` | write for example `count = 5`",
+                "@:6:14: `rate` of rule `x` needs `per` | write for example `per = \"24h\"`",
+            ],
+        ),
+        ("limits={rate={count=0,per='1h'}}", &["@:6:21: `count` must be from 1 to 1000"]),
+        ("limits={rates=1}", &["@:6:9: unknown key `rates` in `limits` | did you mean `rate`?"]),
+        ("require_hardware_key=1", &["@:6:22: `require_hardware_key` must be true or false, this is a whole number"]),
+        (
+            "approvals=[{from=['bob'],hardware_key='yes'}]",
+            &["@:6:39: `hardware_key` must be true or false, this is a text"],
+        ),
+        (
+            "colour=1",
+            &[
+                "@:6:1: unknown key `colour` in a rule | a rule may hold description, effect, subjects, resources, actions, \
+             duration, reason, hours, approvals, limits, require_hardware_key",
             ],
         ),
         ("subject=1", &["@:6:1: unknown key `subject` in a rule | did you mean `subjects`?"]),
@@ -111,7 +193,7 @@ fn rules_that_do_not_load() {
             "approvals=[{from=['bob'],longer='1h'}]",
             &[
                 "@:6:26: unknown key `longer` in an entry of `approvals` | an entry of `approvals` may hold from, count, \
-             longer_than",
+             longer_than, hardware_key",
             ],
         ),
         (
@@ -220,13 +302,19 @@ fn rules_that_do_not_load() {
         assert!(RULE.contains(old), "{old}");
         check("policies/x.toml", &RULE.replacen(old, new, 1), expected);
     }
-    let help = "a deny rule takes only description, subjects, resources and actions";
-    for key in ["duration={max='1h'}", "reason={min_length=1}", "approvals=[{from=['bob']}]"] {
+    let help = "a deny rule takes only description, subjects, resources, actions and hours";
+    for key in [
+        "duration={max='1h'}",
+        "reason={min_length=1}",
+        "approvals=[{from=['bob']}]",
+        "limits={active=1}",
+        "require_hardware_key=false",
+    ] {
         let name = key.split('=').next().unwrap();
         let expected = format!("@:5:1: a deny rule has no `{name}` | {help}");
         check("policies/x.toml", &format!("{DENY}{key}"), &[&expected]);
     }
-    check("policies/x.toml", &format!("{DENY}hours=[]"), &[&format!("@:5:1: {}", later("hours"))]);
+    check("policies/x.toml", &format!("{DENY}hours=[]"), &["@:5:7: `hours` is an empty list"]);
     check("policies/x.toml", &format!("{DENY}actions=[]"), &["@:5:9: `actions` is an empty list"]);
 }
 

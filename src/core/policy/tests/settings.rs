@@ -41,6 +41,71 @@ fn witnesses_are_services_that_a_branch_can_be_named_for() {
 }
 
 #[test]
+fn what_all_rules_have_can_be_made_stricter_and_never_looser() {
+    let jit = |defaults: &str| format!("{JIT}{defaults}\n");
+    let with = |defaults: &str, duration: &str| {
+        load(&policy_with(&[
+            ("jit.toml", &jit(defaults)),
+            ("policies/db.toml", &RULE.replace("duration={max='2h'}\n", duration)),
+        ]))
+    };
+    for (defaults, duration, expected) in [
+        ("", "duration={max='2h'}", "2h 2h"),
+        ("defaults={}", "duration={max='2h'}", "2h 2h"),
+        ("defaults={duration={max='8h'}}", "", "8h 8h"),
+        ("defaults={duration={max='8h'}}", "duration={}", "8h 8h"),
+        ("defaults={duration={max='8h'}}", "duration={max='8h'}", "8h 8h"),
+        ("defaults={duration={max='8h'}}", "duration={default='1h'}", "8h 1h"),
+        ("defaults={duration={max='8h',default='30m'}}", "", "8h 30m"),
+        ("defaults={duration={max='8h',default='30m'}}", "duration={max='20m'}", "20m 20m"),
+        ("defaults={duration={max='8h',default='30m'}}", "duration={default='1h'}", "8h 1h"),
+        ("defaults={duration={default='30m'}}", "duration={max='2h'}", "2h 30m"),
+    ] {
+        let policy = with(defaults, duration).unwrap_or_else(|errors| panic!("{defaults}: {:?}", told(&errors)));
+        let Effect::Allow(allow) = &policy.rules()["x"].effect else { panic!("it allows") };
+        assert_eq!(format!("{} {}", allow.max, allow.default), expected, "{defaults} {duration}");
+    }
+    for (defaults, duration, expected) in [
+        (
+            "defaults={duration={max='8h'}}",
+            "duration={max='8h1s'}",
+            "policies/db.toml:5:15: `max` is 8h1s, and jit.toml allows no rule more than 8h | lower it, or raise `max` in \
+             `defaults` for all rules",
+        ),
+        (
+            "defaults={duration={max='8h'}}",
+            "duration={default='9h'}",
+            "policies/db.toml:5:19: `default` is 9h, longer than the `max` of jit.toml, 8h",
+        ),
+        (
+            "defaults={duration={default='30m'}}",
+            "",
+            "policies/db.toml:1:7: rule `x` needs `duration` | write for example `duration = { max = \"4h\" }`",
+        ),
+        (
+            "defaults={duration={max='8h',default='9h'}}",
+            "",
+            "jit.toml:5:38: `default` is 9h, longer than `max`, which is 8h",
+        ),
+        (
+            "defaults={reason={}}",
+            "duration={max='2h'}",
+            "jit.toml:5:18: `reason` needs `pattern`, `min_length` or both",
+        ),
+        (
+            "defaults={approvals=[]}",
+            "duration={max='2h'}",
+            "jit.toml:5:11: unknown key `approvals` in `defaults` | `defaults` may hold duration, reason",
+        ),
+    ] {
+        let errors = with(defaults, duration).expect_err(defaults);
+        assert_eq!(told(&errors), [expected], "{defaults} {duration}");
+    }
+    let policy = with("defaults={reason={min_length=5}}", "duration={max='2h'}").unwrap();
+    assert!(policy.reason_for_all().unwrap().accepts("abcd").is_err());
+}
+
+#[test]
 fn settings_that_do_not_load() {
     let table: &[(&str, &str, &[&str])] = &[
         ("format = 1\n", "", &["@: `format` is missing | write for example `format = 1`"]),
@@ -143,7 +208,7 @@ fn settings_that_do_not_load() {
             "colour = 1\nformat",
             &[
                 "@:1:1: unknown key `colour` in jit.toml | jit.toml may hold format, name, maintainers, threshold, revokers, \
-             check, request",
+             check, request, defaults",
             ],
         ),
         (
