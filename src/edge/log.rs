@@ -36,6 +36,8 @@ const MOST_ROUNDS: u32 = 50;
 const MOST_PUSHES: u32 = 1000;
 /// How often a host may say that somebody else was first, or is about to be, while nobody moves the branch.
 const MOST_UNMOVED: u32 = 20;
+/// How many pushes may fail without an answer. A host that lets this user read and not write fails every one like that.
+const MOST_UNANSWERED: u32 = 3;
 /// After how many lost rounds an append keeps other jits out while it walks.
 const POLITE_ROUNDS: u32 = 2;
 
@@ -276,6 +278,7 @@ pub fn append_remote<E>(
     judge: &mut dyn FnMut(&Walked) -> Result<Draft, E>,
 ) -> Result<Logged, AppendError<E>> {
     let mut sent: Option<(Draft, RemoteError)> = None;
+    let mut unanswered = 0;
     let mut unmoved: Option<(Oid, u32)> = None;
     for round in 0..MOST_PUSHES {
         let tip = match remote::fetch(world, repo, remote) {
@@ -295,6 +298,11 @@ pub fn append_remote<E>(
             settle(repo, remote, tip, context);
             // Others may be behind them already, and which of our commits arrived is not known: the log as it stands is.
             return Ok(Logged { commit: walked.last_valid_commit, first, tail: walked.tail });
+        }
+        if unanswered == MOST_UNANSWERED
+            && let Some((.., why)) = sent
+        {
+            return Err(AppendError::Unknown(why));
         }
         let draft = judge(&walked).map_err(AppendError::Judge)?;
         let logged = propose(repo, context, Some(&walked), &draft)?;
@@ -316,7 +324,10 @@ pub fn append_remote<E>(
                 world.sleep(jitter(context.random, round));
             }
             Ok(Pushed::Refused(why)) => return Err(AppendError::Refused(why)),
-            Err(error) => sent = Some((draft, error)),
+            Err(error) => {
+                unanswered += 1;
+                sent = Some((draft, error));
+            }
         }
     }
     match sent {
@@ -426,9 +437,11 @@ impl<E> AppendError<E> {
             AppendError::Contended => {
                 Some("try it again; if nobody else is at work, see what the host shows: git ls-remote".to_owned())
             }
-            AppendError::Unknown(_) => {
-                Some("before you do it again, look: `jit audit log` once the remote is back".to_owned())
-            }
+            AppendError::Unknown(_) => Some(
+                "before you do it again, look: `jit audit log` once the remote is back; and see whether you may push \
+                     there at all: `jit doctor --remote`"
+                    .to_owned(),
+            ),
             AppendError::Walk(error) => error.git().and_then(GitError::help),
             AppendError::Git(error) => error.help(),
             AppendError::Judge(_)

@@ -324,3 +324,30 @@ fn a_lock_that_a_killed_git_left_stops_no_gate() {
         lab.jit("bob", &["sync"]).exits(0);
     }
 }
+
+/// A host may answer whoever reads and break off whoever writes, as for somebody without the right: with no answer to the
+/// push itself. Nothing is sent again and again then.
+#[test]
+fn a_push_that_is_never_answered_is_not_made_for_ever() {
+    let lab = Lab::new();
+    let (runs, before) = (lab.path("runs"), lab.tip());
+    let git = r#"#!/bin/sh
+case " $* " in
+*" push "*)
+    echo push >> "$RUNS"
+    echo "fatal: Could not read from remote repository." >&2
+    exit 128 ;;
+esac
+PATH=${PATH#*:} exec git "$@"
+"#;
+    let path = lab.path_with("git", git);
+    let vars = [("PATH", path.to_str().unwrap()), ("RUNS", runs.to_str().unwrap())];
+    let said = lab.jit_with("bob", &vars, &request("INC-0001 nobody answers")).exits(5);
+    assert!(
+        said.err.contains("nobody knows whether it was logged") && said.err.contains("jit doctor --remote"),
+        "{}",
+        said.err
+    );
+    assert_eq!((fs::read_to_string(&runs).unwrap().lines().count(), lab.tip()), (3, before));
+    lab.request("bob", "INC-0002 answered");
+}
