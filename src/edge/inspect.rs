@@ -136,7 +136,6 @@ pub struct Leftovers {
 pub fn leftovers(repo: &Repo, refs: &[&str]) -> io::Result<Leftovers> {
     let mut found = Leftovers::default();
     let folder = repo.common_dir().join("jit");
-    found.ours.extend(dead_in_queue(&folder.join(format!("queue-{}", rustix::process::geteuid().as_raw())))?);
     let mut ids = Vec::new();
     // Whoever holds the lock is at work: then what is there is not left over.
     let is_idle = match File::open(folder.join("append.lock")) {
@@ -172,27 +171,6 @@ pub fn leftovers(repo: &Repo, refs: &[&str]) -> io::Result<Leftovers> {
     }
     found.ours.sort();
     Ok(found)
-}
-
-/// Lists what waits in this account's queue and is held by nobody any more: whoever waits holds a lock on its file.
-fn dead_in_queue(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(why) => return Err(why),
-    };
-    let mut dead = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        // The file whose lock is the right to push stays for ever; a pipe would hold us.
-        if entry.file_name() == "push" || !entry.file_type()?.is_file() {
-            continue;
-        }
-        if File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
-            dead.push(entry.path());
-        }
-    }
-    Ok(dead)
 }
 
 /// Returns the version of the user's git, escaped.
@@ -301,15 +279,6 @@ mod tests {
         fs::write(&ours, "").unwrap();
         fs::hard_link(&ours, &lock).unwrap();
         assert_eq!(leftovers(&repo, &[BRANCH]).unwrap(), Leftovers { ours: vec![ours.clone()], locks: Vec::new() });
-        let queue = repo.common_dir().join(format!("jit/queue-{}", rustix::process::geteuid().as_raw()));
-        fs::create_dir(&queue).unwrap();
-        let waiting = File::create(queue.join("waiting")).unwrap();
-        waiting.lock().unwrap();
-        for name in ["push", "dead"] {
-            fs::write(queue.join(name), "").unwrap();
-        }
-        assert_eq!(leftovers(&repo, &[]).unwrap().ours, [queue.join("dead"), ours.clone()]);
-        fs::remove_dir_all(&queue).unwrap();
         // While another holds the lock, it is at work.
         let held = File::create(repo.common_dir().join("jit/append.lock")).unwrap();
         held.lock().unwrap();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::git::{GitError, Repo};
 use super::log::BRANCH;
-use super::remote::{Remote, RemoteError, run, run_with};
+use super::remote::{FETCH, Remote, RemoteError, run, run_with};
 use super::world::World;
 use crate::core::hash::parse_hex;
 use crate::core::history::object::Oid;
@@ -66,23 +66,12 @@ impl Drop for Scratch {
 /// # Errors
 /// The host can't be reached.
 pub fn bring(world: &World, repo: &Repo, remote: &Remote, scratch: &Scratch) -> Result<(), RemoteError> {
-    let options = [
-        "fetch",
-        "--quiet",
-        "--no-tags",
-        "--no-write-fetch-head",
-        "--no-recurse-submodules",
-        "--no-auto-gc",
-        "--no-prune",
-        "--refmap=",
-        "--",
-        &remote.name,
-        BRANCH,
-    ];
+    let args: Vec<OsString> =
+        FETCH.iter().copied().chain(["--quiet", "--", &remote.name, BRANCH]).map(OsString::from).collect();
     let own = repo.common_dir().join("objects");
     let vars =
         [("GIT_OBJECT_DIRECTORY", scratch.path().as_os_str()), ("GIT_ALTERNATE_OBJECT_DIRECTORIES", own.as_os_str())];
-    let said = run_with(world, Some(repo), &options.map(OsString::from), &vars)?;
+    let said = run_with(world, Some(repo), &args, &vars)?;
     if said.status.success() { Ok(()) } else { Err(RemoteError::failed("fetching from the remote", remote, said)) }
 }
 

@@ -110,6 +110,22 @@ pub fn fetch(world: &World, repo: &Repo, remote: &Remote) -> Result<Fetched, Rem
     }
 }
 
+/// How git fetches refs by name: nothing beside them, and nothing moves but what is said.
+pub(super) const FETCH: [&str; 9] = [
+    // Whoever may push could push what git's own checks refuse, and so keep everybody from fetching. The log is walked by
+    // stricter ones, which pass over it.
+    "-c",
+    "fetch.fsckObjects=false",
+    "fetch",
+    "--no-tags",
+    "--no-write-fetch-head",
+    "--no-recurse-submodules",
+    "--no-auto-gc",
+    "--no-prune",
+    // Else git moves the remote-tracking ref too, to what nobody has walked yet.
+    "--refmap=",
+];
+
 /// Fetches these refs and no others, whatever the repository is configured to fetch beside them.
 pub(super) fn fetch_refs(
     world: &World,
@@ -117,24 +133,8 @@ pub(super) fn fetch_refs(
     remote: &Remote,
     refspecs: impl IntoIterator<Item = String>,
 ) -> Result<Said, RemoteError> {
-    let options = [
-        // Whoever may push could push what git's own checks refuse, and so keep everybody from fetching. The log is walked
-        // by stricter ones, which pass over it.
-        "-c",
-        "fetch.fsckObjects=false",
-        "fetch",
-        "--porcelain",
-        "--no-tags",
-        "--no-write-fetch-head",
-        "--no-recurse-submodules",
-        "--no-auto-gc",
-        "--no-prune",
-        // Else git moves the remote-tracking ref too, to what nobody has walked yet.
-        "--refmap=",
-        "--",
-        &remote.name,
-    ];
-    let mut args: Vec<OsString> = options.map(OsString::from).to_vec();
+    let mut args: Vec<OsString> = FETCH.map(OsString::from).to_vec();
+    args.extend(["--porcelain", "--", &remote.name].map(OsString::from));
     args.extend(refspecs.into_iter().map(OsString::from));
     let before = half_packs(repo);
     let mut said = run(world, Some(repo), &args);
