@@ -1,7 +1,5 @@
 //! `jit whoami`: the identity behind the key.
 
-use std::fmt;
-
 use serde::Serialize;
 
 use super::context::Context;
@@ -9,7 +7,7 @@ use super::exit::Exit;
 use super::render;
 use crate::core::decide;
 use crate::core::name::Name;
-use crate::core::policy::{Actions, Effect, Policy, Rule, Selector};
+use crate::core::policy::{Actions, Allow, Effect, Limits, Policy, Rule, Selector};
 use crate::core::time::Duration;
 use crate::core::view::ViewExt;
 
@@ -37,6 +35,8 @@ struct MayAsk {
     actions: Vec<String>,
     max_s: u32,
     approvals: Vec<EntryJson>,
+    /// What else the rule wants, in words.
+    conditions: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -45,16 +45,10 @@ struct EntryJson {
     count: u32,
     /// None where it counts for each request.
     longer_than_s: Option<u32>,
-}
-
-impl fmt::Display for EntryJson {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {}", self.count, self.from.join(", "))?;
-        match self.longer_than_s.and_then(|limit| Duration::from_secs(u64::from(limit))) {
-            Some(limit) => write!(f, " over {limit}"),
-            None => Ok(()),
-        }
-    }
+    hardware_key: bool,
+    /// All of it in words.
+    #[serde(skip)]
+    text: String,
 }
 
 pub(super) fn run(cx: &mut Context<'_>, _args: &WhoamiArgs) -> anyhow::Result<Exit> {
@@ -98,23 +92,24 @@ pub(super) fn run(cx: &mut Context<'_>, _args: &WhoamiArgs) -> anyhow::Result<Ex
         cx.print("No rule lets you ask for anything.")?;
         return Ok(Exit::Done);
     }
-    let rows: Vec<[String; 5]> = whoami
+    let rows: Vec<[String; 6]> = whoami
         .may_ask_for
         .iter()
         .map(|may| {
             let longest = Duration::from_secs(u64::from(may.max_s));
-            let approvals = may.approvals.iter().map(ToString::to_string).collect::<Vec<_>>();
+            let approvals = may.approvals.iter().map(|entry| entry.text.as_str()).collect::<Vec<_>>();
             [
                 may.rule.clone(),
                 may.actions.join(", "),
                 may.resources.join(", "),
                 longest.map(|longest| longest.to_string()).unwrap_or_default(),
                 or_none(&approvals.join("; ")),
+                render::safe(&may.conditions.join("; ")).into_owned(),
             ]
         })
         .collect();
     cx.print("You may ask for:")?;
-    cx.print(&render::table(["RULE", "ACTIONS", "RESOURCES", "UP TO", "APPROVALS"], &rows))?;
+    cx.print(&render::table(["RULE", "ACTIONS", "RESOURCES", "UP TO", "APPROVALS", "CONDITIONS"], &rows))?;
     Ok(Exit::Done)
 }
 
@@ -145,9 +140,26 @@ fn may_ask(policy: &Policy, name: &Name) -> Vec<MayAsk> {
                     from: entry.from.iter().map(Selector::to_string).collect(),
                     count: entry.count,
                     longer_than_s: entry.longer_than.map(Duration::as_secs),
+                    hardware_key: entry.hardware_key,
+                    text: entry.to_string(),
                 })
                 .collect(),
+            conditions: conditions(policy, rule, allow),
         }),
     })
     .collect()
+}
+
+/// Says what a rule wants beside approvals.
+fn conditions(policy: &Policy, rule: &Rule, allow: &Allow) -> Vec<String> {
+    let mut conditions: Vec<String> =
+        policy.reason_for_all().into_iter().chain(&allow.reason).map(|reason| format!("reason: {reason}")).collect();
+    if allow.require_hardware_key {
+        conditions.push("a security key".to_owned());
+    }
+    conditions.extend(rule.hours.iter().map(ToString::to_string));
+    if allow.limits != Limits::default() {
+        conditions.push(allow.limits.to_string());
+    }
+    conditions
 }

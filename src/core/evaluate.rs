@@ -57,13 +57,13 @@ pub fn over_limit(limits: &Limits, facts: &Facts, start: Timestamp, end: Timesta
         let overlapping =
             facts.held.iter().filter(|held| !held.is_ended && held.start < end && start < held.end).count();
         if !full(overlapping, most) {
-            return Some(format!("at most {most} at a time"));
+            return Some(Limits { active: Some(most), ..Limits::default() }.to_string());
         }
     }
     if let Some(rate) = limits.rate {
         let near = facts.held.iter().filter(|held| held.start.since(start).abs() < rate.per.delta()).count();
         if !full(near, rate.count) {
-            return Some(format!("at most {} in {}", rate.count, rate.per));
+            return Some(rate.to_string());
         }
     }
     if let Some(cooldown) = limits.cooldown {
@@ -72,7 +72,7 @@ pub fn over_limit(limits: &Limits, facts: &Facts, start: Timestamp, end: Timesta
             after < cooldown.delta() && before < cooldown.delta()
         };
         if facts.held.iter().any(is_near) {
-            return Some(format!("{cooldown} between one and the next"));
+            return Some(Limits { cooldown: Some(cooldown), ..Limits::default() }.to_string());
         }
     }
     None

@@ -375,6 +375,17 @@ pub struct Limits {
     pub cooldown: Option<Duration>,
 }
 
+impl fmt::Display for Limits {
+    /// Writes it as `at most 1 at a time, at most 5 in 24h, 10m between one and the next`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let active = self.active.map(|most| format!("at most {most} at a time"));
+        let rate = self.rate.map(|rate| rate.to_string());
+        let cooldown = self.cooldown.map(|length| format!("{length} between one and the next"));
+        let parts: Vec<String> = [active, rate, cooldown].into_iter().flatten().collect();
+        f.write_str(&parts.join(", "))
+    }
+}
+
 /// So many in so long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -382,6 +393,12 @@ pub struct Rate {
     pub count: u32,
     /// That start less than this away from the new one, earlier or later.
     pub per: Duration,
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {} in {}", self.count, self.per)
+    }
 }
 
 /// What a reason must be like; both where both are there.
