@@ -1,40 +1,38 @@
 //! The log of a policy repo, opened: find the repo, walk `jit/audit` from its first commit, hold it against the pin of
 //! this machine, examine all lines (in parallel), fold them. Where one of these fails nothing is answered from the log.
 
-use std::path::{Path, PathBuf};
+mod append;
+mod fetch;
+
+pub(super) use fetch::{Unfetched, check_clock};
+
+use std::path::PathBuf;
 
 use anyhow::anyhow;
 
+use self::fetch::Fresh;
 use super::context::{Context, shown};
 use super::exit::Failure;
-use super::freshness::{Aged, describe_fetch, names_witnesses};
 use super::pin::{
-    GenesisOption, REWRITTEN_HELP, check_minimum, check_pin, expected_id, first_id, gone_log, home_id, log_ref,
-    moves_pin, no_log, no_repo, rewritten,
+    GenesisOption, check_minimum, check_pin, expected_id, first_id, gone_log, home_id, log_ref, moves_pin, no_log,
+    no_repo,
 };
 use crate::core::hash::Hash;
-use crate::core::history::append::NewLine;
 use crate::core::history::chain::Rules;
-use crate::core::history::object::{Author, Oid};
+use crate::core::history::object::Oid;
 use crate::core::history::segment::{SEGMENT_LINES, Tail, read_segment_at, segment_starts};
 use crate::core::history::void::Void;
-use crate::core::ledger::{self, Delta, Verdict};
-use crate::core::name::Name;
-use crate::core::policy::PolicyFiles;
+use crate::core::ledger::{self, Verdict};
 use crate::core::reason::Code;
-use crate::core::statement::{Line, policy_digest};
-use crate::core::time::{Duration, Timestamp};
+use crate::core::statement::policy_digest;
+use crate::core::time::Duration;
 use crate::core::view::{Memory, View, ViewExt};
 use crate::edge::config::{Config, ConfigError, Minimum, Origin, Pin};
 use crate::edge::git::Repo;
-use crate::edge::log::{self, AppendError, BRANCH, BRANCH_NAME, Draft, WalkError, Walked};
-use crate::edge::refused;
-use crate::edge::remote::{self, Fetched, Remote};
-use crate::edge::replay::{self, Replayed};
+use crate::edge::log::{self, BRANCH, WalkError};
+use crate::edge::remote::{self, Remote};
+use crate::edge::replay;
 use crate::edge::world::World;
-
-/// By how many seconds a gate's clock may be behind the last fetch.
-const CLOCK_SLACK: i64 = 60;
 
 /// A log, verified, held against this machine's pin, and folded.
 pub(super) struct Ledger {
@@ -118,33 +116,6 @@ pub(super) enum FoundBy {
     Default,
 }
 
-/// How fresh the log has to be.
-enum Fresh {
-    /// As it is now, if the remote can be reached.
-    Now,
-    /// As old as the policy in force allows, or this, if that is shorter.
-    Within(Option<Duration>),
-}
-
-/// Why nothing was fetched.
-pub(super) enum Unfetched {
-    /// The remote can't be reached, or nothing can be kept.
-    Unreachable(anyhow::Error),
-    /// What it shows is not believed.
-    Untrusted(anyhow::Error),
-    /// A witness contradicts what it shows.
-    Forked(anyhow::Error),
-}
-
-impl Unfetched {
-    /// Returns why.
-    pub(super) fn into_error(self) -> anyhow::Error {
-        match self {
-            Unfetched::Unreachable(why) | Unfetched::Untrusted(why) | Unfetched::Forked(why) => why,
-        }
-    }
-}
-
 /// What a log has to be for this machine to believe it.
 pub(super) struct Expected {
     /// Its id.
@@ -196,41 +167,6 @@ pub(super) fn is_clone(config: &Config, genesis: Option<Hash>, repo: &Repo) -> a
     Ok(cloned && config.is_home_of(&genesis, &repo.shown_path())?)
 }
 
-/// Says that a remote has lost its log.
-fn gone_from(repo: &Repo, remote: &Remote, pin: Option<Pin>) -> Failure {
-    let seen = pin.map(|pin| format!(": this machine has seen {} lines of it, root {}", pin.size, pin.root));
-    let seen = seen.unwrap_or_default();
-    let text = format!("the branch jit/audit is gone from the remote `{}`{seen}", shown(Path::new(&remote.name)));
-    let help = match pin {
-        Some(pin) => put_back(repo, remote, pin),
-        None => REWRITTEN_HELP.to_owned(),
-    };
-    Failure::untrusted(Code::LogRewritten, text).help(help)
-}
-
-/// Says how a host gets back what it lost.
-fn put_back(repo: &Repo, remote: &Remote, pin: Pin) -> String {
-    format!(
-        "if the host came back from a backup, give it the lines again: git -C '{}' push '{}' {}:{BRANCH}; if not, find \
-         out who did that",
-        shown(&repo.shown_path()),
-        shown(Path::new(&remote.name)),
-        pin.commit
-    )
-}
-
-/// Refuses to answer at a gate whose clock is behind the last fetch: what had ended would be live again.
-pub(super) fn check_clock(stamped: Option<Timestamp>, now: Timestamp) -> anyhow::Result<()> {
-    match stamped {
-        Some(at) if at.since(now).num_seconds() > CLOCK_SLACK => {
-            let text = format!("this machine's clock is wrong: it says {now}, and the log was fetched here at {at}");
-            let help = "set the clock; if it is right now and was wrong then, `jit sync` notes the time anew";
-            Err(Failure { code: Some(Code::Clock), ..Failure::unavailable(text) }.help(help).into())
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
 impl Ledger {
     /// Returns a line as text.
     pub(super) fn line(&self, index: u64) -> anyhow::Result<String> {
@@ -278,17 +214,6 @@ impl Ledger {
     /// Returns the log's id.
     pub(super) fn genesis_id(&self) -> Hash {
         self.view.genesis().map_or(Hash([0; 32]), |genesis| genesis.id)
-    }
-
-    /// Folds a longer log that this one must be the beginning of.
-    fn catch_up(&self, walked: &Walked) -> anyhow::Result<Replayed> {
-        let replayed = replay::replay(&self.repo, walked, &|_, _| {})?;
-        check_pin(walked, &replayed.view, self.pin)?;
-        let (size, root) = (self.view.size(), self.view.root());
-        if replayed.view.root_at(size) == root {
-            return Ok(replayed);
-        }
-        Err(rewritten("the log changed while this command ran", size, root, &replayed.view).into())
     }
 }
 
@@ -452,171 +377,6 @@ impl Context<'_> {
         Ok(ledger)
     }
 
-    /// Opens the log of a remote from data that is as fresh as it has to be. What the remote shows is taken only if it
-    /// extends what this machine has seen.
-    fn open_fresh(
-        &mut self,
-        repo: &Repo,
-        remote: &Remote,
-        tip: Oid,
-        expected: &Expected,
-        fresh: &Fresh,
-    ) -> anyhow::Result<(Opened, Age)> {
-        let limit = match fresh {
-            // Whoever reads or writes wants what is there now; where that can't be had, what was there, and its age.
-            Fresh::Now => {
-                return match self.fetch(repo, remote, tip, expected, None) {
-                    Ok(fetched) => Ok((fetched, Age::Fetched(0))),
-                    Err(Unfetched::Unreachable(why)) => {
-                        let opened = expected.open_at(self.world, repo, tip)?;
-                        self.check_witnesses(repo, Some(remote), &opened.view)?;
-                        let age = self.age(repo)?;
-                        let why = Failure::from_error(&why);
-                        let help = why.help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default();
-                        self.warn_once(&format!("warning: {why}"), &format!("\n  {}{help}", describe_fetch(age)));
-                        Ok((opened, age.map_or(Age::Unknown, |age| Age::Fetched(age.max(1)))))
-                    }
-                    Err(Unfetched::Untrusted(why) | Unfetched::Forked(why)) => Err(why),
-                };
-            }
-            Fresh::Within(shorter) => *shorter,
-        };
-        check_clock(remote::stamped(repo)?, self.world.now())?;
-        // A gate answers from what it has while that is fresh enough.
-        let known = match expected.open_at(self.world, repo, tip) {
-            Ok(opened) => self.age_of(repo, remote, &opened.view).map(|age| (opened, age)),
-            Err(why) => Err(why),
-        };
-        let limit_of = |opened: &Opened| {
-            let policy = opened.view.rules().map(|policy| policy.max_age());
-            [policy, limit].into_iter().flatten().min().map_or(0, |limit| u64::from(limit.as_secs()))
-        };
-        let fresh_enough = |opened: &Opened, age: &Aged| age.seconds.filter(|seconds| *seconds <= limit_of(opened));
-        let known = match known {
-            Ok((opened, age)) => match fresh_enough(&opened, &age).filter(|_| !age.lacks_lines) {
-                Some(seconds) => return Ok((opened, Age::Fetched(seconds))),
-                None => Ok((opened, age)),
-            },
-            Err(why) => Err(why),
-        };
-        let opened = known.as_ref().ok().map(|(opened, _)| opened);
-        let why = match self.fetch(repo, remote, tip, expected, opened) {
-            Ok(opened) => {
-                let age = self.age_of(repo, remote, &opened.view)?;
-                if !names_witnesses(&opened.view) {
-                    return Ok((opened, Age::Fetched(0)));
-                }
-                return Ok(match fresh_enough(&opened, &age) {
-                    Some(seconds) => (opened, Age::Fetched(seconds)),
-                    None => (opened, Age::Stale { seconds: age.seconds, reason: age.told, help: None }),
-                });
-            }
-            Err(Unfetched::Forked(why)) => return Err(why),
-            Err(Unfetched::Unreachable(why) | Unfetched::Untrusted(why)) => why,
-        };
-        // A `git fetch` by hand may have brought what is not believed: the last good state is where the pin is.
-        let (opened, age) = match (known, expected.pin) {
-            (Err(_), Some(pin)) => {
-                let opened = expected.open_at(self.world, repo, pin.commit)?;
-                let age = self.age_of(repo, remote, &opened.view)?;
-                (opened, age)
-            }
-            (known, _) => known?,
-        };
-        if let Some(seconds) = fresh_enough(&opened, &age) {
-            self.world.warn(&format!("warning: answering from what was last good: {why}"));
-            return Ok((opened, Age::Fetched(seconds)));
-        }
-        let why = Failure::from_error(&why);
-        let reason = format!("{}, and {why}", age.told);
-        Ok((opened, Age::Stale { seconds: age.seconds, reason, help: why.help }))
-    }
-
-    /// Fetches the log, and moves the remote-tracking ref to it if it is what it must be. `opened` is the log up to
-    /// `known`, where that ref is, if it was opened already: mostly there is nothing new.
-    fn fetch(
-        &mut self,
-        repo: &Repo,
-        remote: &Remote,
-        known: Oid,
-        expected: &Expected,
-        opened: Option<&Opened>,
-    ) -> Result<Opened, Unfetched> {
-        let unreachable = |why: anyhow::Error| Unfetched::Unreachable(why);
-        let started = self.world.now();
-        let before = opened.map(|opened| (known, opened));
-        let fetched = self.fetch_log(repo, remote, expected, before)?;
-        let (tip, opened) = self.hear_witnesses(repo, remote, fetched, expected)?;
-        if repo.read_ref(&remote.tracking).map_err(|why| unreachable(why.into()))? != Some(tip) {
-            let mut random = [0; 16];
-            self.world.random(&mut random);
-            remote::accept(repo, remote, tip, random).map_err(|why| unreachable(why.into()))?;
-        }
-        self.keep_checkpoint(repo, remote, &opened.view).map_err(unreachable)?;
-        remote::stamp(repo, started).map_err(|why| unreachable(why.into()))?;
-        Ok(opened)
-    }
-
-    /// Fetches what witnesses say of a log that was just fetched, and refuses one that they contradict; where they have
-    /// seen more of it, it is fetched once more. No ref moves but those of what was fetched.
-    pub(super) fn hear_witnesses(
-        &mut self,
-        repo: &Repo,
-        remote: &Remote,
-        fetched: (Oid, Opened),
-        expected: &Expected,
-    ) -> Result<(Oid, Opened), Unfetched> {
-        let (mut tip, mut opened) = fetched;
-        match self.fetch_checkpoints(repo, remote, &opened.view) {
-            Ok(false) => {}
-            // Signed just now, or what came was an old log: looked at once more before anything is made of it.
-            Ok(true) => (tip, opened) = self.fetch_log(repo, remote, expected, Some((tip, &opened)))?,
-            Err(why) => self.warn_once(&format!("warning: {}", Failure::from_error(&why)), ""),
-        }
-        self.check_witnesses(repo, Some(remote), &opened.view).map_err(Unfetched::Forked)?;
-        Ok((tip, opened))
-    }
-
-    /// Fetches the log and opens it, unless it still ends where it was opened before; no ref moves but that of what was
-    /// fetched.
-    fn fetch_log(
-        &self,
-        repo: &Repo,
-        remote: &Remote,
-        expected: &Expected,
-        before: Option<(Oid, &Opened)>,
-    ) -> Result<(Oid, Opened), Unfetched> {
-        let tip = match remote::fetch(self.world, repo, remote) {
-            Ok(Fetched::Tip(tip)) => tip,
-            Ok(Fetched::NoBranch) => return Err(Unfetched::Untrusted(gone_from(repo, remote, expected.pin).into())),
-            Err(why) => return Err(Unfetched::Unreachable(why.into())),
-        };
-        if let Some((_, opened)) = before.filter(|(known, _)| *known == tip) {
-            return Ok((tip, opened.clone()));
-        }
-        let why = match expected.open_at(self.world, repo, tip) {
-            Ok(opened) => return Ok((tip, opened)),
-            Err(why) => why,
-        };
-        let is_older = match expected.pin {
-            Some(pin) if repo.is_before(tip, pin.commit).unwrap_or(false) => Some(pin),
-            Some(_) | None => None,
-        };
-        let why = Failure::from_error(&why);
-        let help = match (is_older, &why.help) {
-            (Some(pin), _) => put_back(repo, remote, pin),
-            (None, Some(help)) => help.clone(),
-            (None, None) => REWRITTEN_HELP.to_owned(),
-        };
-        Err(Unfetched::Untrusted(why.help(help).into()))
-    }
-
-    /// Returns how many seconds ago the log was fetched; none if nobody knows. A fetch that lies ahead is not known.
-    fn age(&self, repo: &Repo) -> anyhow::Result<Option<u64>> {
-        let stamped = remote::stamped(repo)?;
-        Ok(stamped.and_then(|at| u64::try_from(self.world.now().since(at).num_seconds()).ok()))
-    }
-
     /// Moves this machine's pin on, where it follows this repo. A gate that can't write still answers.
     fn advance_pin(&mut self, config: &Config, ledger: &Ledger) -> anyhow::Result<()> {
         let (Some(root), true) = (ledger.view.root(), ledger.moves_pin) else { return Ok(()) };
@@ -646,91 +406,8 @@ impl Context<'_> {
         };
         Ok((genesis.id, Pin { commit: walked.last_valid_commit, size: replayed.view.size(), root }))
     }
-
-    /// Appends a signed line, and lets `ledger` stand behind it. `judge` is asked with the log as it stands when the line
-    /// goes in, again each time somebody else was first; what it answers is what the line changes.
-    pub(super) fn append(
-        &mut self,
-        ledger: &mut Ledger,
-        line: &Line,
-        files: Option<&PolicyFiles>,
-        author: &Name,
-        message: &str,
-        judge: &mut dyn FnMut(&Memory) -> anyhow::Result<Delta>,
-    ) -> anyhow::Result<()> {
-        let mut random = [0; 16];
-        self.world.random(&mut random);
-        let started = self.world.now();
-        let context = log::Context {
-            rules: rules(),
-            pin: ledger.pin.map(|pin| pin.commit),
-            identity: Author { name: author.to_string(), email: format!("{author}@jit.invalid") },
-            now: started.unix(),
-            random,
-        };
-        let bytes = line.as_str().as_bytes();
-        let mut before = None;
-        let mut put = |walked: &Walked| -> anyhow::Result<Draft> {
-            // If nobody was first, what is known already is the log that the line goes into. Of as many lines is not enough:
-            // whoever rewrites the branch meanwhile may have put others in their place.
-            let raced = if walked.tail == ledger.tail {
-                check_pin(walked, &ledger.view, ledger.pin)?;
-                None
-            } else {
-                Some(ledger.catch_up(walked)?)
-            };
-            let delta = judge(raced.as_ref().map_or(&ledger.view, |raced| &raced.view))?;
-            before = Some((walked.clone(), raced, delta));
-            let new = NewLine { line: bytes.to_vec(), files: files.cloned().unwrap_or_default() };
-            Ok(Draft { lines: vec![new], message: message.to_owned() })
-        };
-        let logged = match &ledger.remote {
-            None => log::append(&ledger.repo, &context, &mut put),
-            Some(remote) => log::append_remote(self.world, &ledger.repo, remote, &context, &mut put),
-        };
-        match &logged {
-            Err(AppendError::Refused(said)) => refused::keep(&ledger.repo, started, BRANCH_NAME, said),
-            Ok(_) if ledger.remote.is_some() => refused::forget(&ledger.repo),
-            Ok(_) | Err(_) => {}
-        }
-        let logged = logged.map_err(Failure::of_append)?;
-        let (mut walked, raced, delta) = before.ok_or_else(|| anyhow!("a line went in that nobody judged"))?;
-        if ledger.remote.is_some()
-            // What was pushed to is what is known, as of before the push.
-            && let Err(why) = remote::stamp(&ledger.repo, started)
-        {
-            // It is logged; whoever took this for a failure would say it twice.
-            self.warn_once(&format!("warning: it is logged, but not when: {why}"), "");
-        }
-        let size = walked.size();
-        if (logged.first, logged.tail.size) != (size, size + 1) {
-            // It was found in the log after its answer was lost, and more stands there by now.
-            walked = log::walk(&ledger.repo, logged.commit, context.pin, &context.rules).map_err(Failure::of_walk)?;
-            let replayed = ledger.catch_up(&walked)?;
-            ledger.opened = Opened {
-                view: replayed.view,
-                verdicts: replayed.verdicts,
-                voids: walked.voids,
-                last_valid_commit: walked.last_valid_commit,
-                tail: walked.tail,
-            };
-            let config = Config::open(self.world);
-            return self.advance_pin(&config, ledger);
-        }
-        let opened = &mut ledger.opened;
-        if let Some(raced) = raced {
-            opened.view = raced.view;
-            opened.verdicts = raced.verdicts;
-        }
-        opened.verdicts.push(delta.verdict.clone());
-        opened.view.commit(delta);
-        opened.voids = walked.voids;
-        opened.last_valid_commit = logged.commit;
-        opened.tail = logged.tail;
-        let config = Config::open(self.world);
-        self.advance_pin(&config, ledger)
-    }
 }
+
 /// How lines are judged while commits are walked.
 pub(super) fn rules() -> Rules<'static> {
     Rules { is_genesis: &is_genesis, named_digest: &policy_digest }
