@@ -1,21 +1,24 @@
 //! The log in a repository: the branch `jit/audit`, walked from its first commit and appended to.
 //!
-//! [`walk`] tells which log a commit holds; its lines are read a segment at a time ([`Walked::segments`]). [`append`] is one round after another of: walk to the
-//! tip, let the caller judge what it is about to add, build the tree from the last valid one, commit on the tip, flush,
-//! move the branch if nobody was first. Nothing here looks at the work tree, the index or HEAD.
+//! [`walk`] tells which log a commit holds; its lines are read a segment at a time ([`Walked::segments`]). [`append`] is
+//! one round after another of: walk to the tip, let the caller judge what it is about to add, build the tree from the
+//! last valid one, commit on the tip, flush, move the branch if nobody was first. [`append_remote()`] does the same with
+//! the branch on a remote. Nothing here looks at the work tree, the index or HEAD.
 //!
 //! [`propose`] is the middle of such a round, for whoever moves another ref than the local branch.
 
+mod append_remote;
+
+pub use append_remote::append_remote;
+
 use std::fmt;
 use std::num::NonZero;
-use std::time::Duration;
 
 use super::git::{GitError, Repo};
 use super::object_writer::ObjectWriter;
 use super::recent::Recent;
 use super::reference::{AppendLock, Moved, advance};
-use super::remote::{self, Fetched, Pushed, Remote, RemoteError};
-use super::world::World;
+use super::remote::{self, RemoteError};
 use crate::core::history::append::{BuildError, NewLine, build};
 use crate::core::history::chain::{Chain, ChainError, Rules, follow};
 use crate::core::history::object::{Author, CommitHead, Objects as _, Oid};
@@ -32,12 +35,6 @@ pub const BRANCH_NAME: &str = "jit/audit";
 
 /// How often others may be first before an append gives up.
 const MOST_ROUNDS: u32 = 50;
-/// The same for a log on a remote, where all who write may want to at once and nobody can be kept out.
-const MOST_PUSHES: u32 = 1000;
-/// How often a host may say that somebody else was first, or is about to be, while nobody moves the branch.
-const MOST_UNMOVED: u32 = 20;
-/// How many pushes may fail without an answer. A host that lets this user read and not write fails every one like that.
-const MOST_UNANSWERED: u32 = 3;
 /// After how many lost rounds an append keeps other jits out while it walks.
 const POLITE_ROUNDS: u32 = 2;
 
@@ -262,91 +259,6 @@ pub fn append<E>(
         }
     }
     Err(AppendError::Contended)
-}
-
-/// Appends to the log on a remote: fetches, lets `judge` see the log as it stands there, builds on its tip, and pushes
-/// without force; a push that lost is made anew from the same lines. Where an answer was lost, the log is looked at for
-/// the lines before anything is sent again. In the end the remote-tracking ref stands at the new commit.
-///
-/// # Errors
-/// What `judge` says; and see [`AppendError`]. After [`AppendError::Unknown`] the lines may be in the log.
-pub fn append_remote<E>(
-    world: &World,
-    repo: &Repo,
-    remote: &Remote,
-    context: &Context<'_>,
-    judge: &mut dyn FnMut(&Walked) -> Result<Draft, E>,
-) -> Result<Logged, AppendError<E>> {
-    let mut sent: Option<(Draft, RemoteError)> = None;
-    let mut unanswered = 0;
-    let mut unmoved: Option<(Oid, u32)> = None;
-    for round in 0..MOST_PUSHES {
-        let tip = match remote::fetch(world, repo, remote) {
-            Ok(Fetched::Tip(tip)) => tip,
-            Ok(Fetched::NoBranch) => return Err(AppendError::NoLog),
-            Err(error) => {
-                return Err(match sent {
-                    Some((.., lost)) => AppendError::Unknown(lost),
-                    None => AppendError::Remote(error),
-                });
-            }
-        };
-        let walked = walk(repo, tip, context.pin, &context.rules).map_err(AppendError::Walk)?;
-        if let Some((draft, _)) = &sent
-            && let Some(first) = walked.place_of(repo, &draft.lines).map_err(AppendError::Walk)?
-        {
-            settle(repo, remote, tip, context);
-            // Others may be behind them already, and which of our commits arrived is not known: the log as it stands is.
-            return Ok(Logged { commit: walked.last_valid_commit, first, tail: walked.tail });
-        }
-        if unanswered == MOST_UNANSWERED
-            && let Some((.., why)) = sent
-        {
-            return Err(AppendError::Unknown(why));
-        }
-        let draft = judge(&walked).map_err(AppendError::Judge)?;
-        let logged = propose(repo, context, Some(&walked), &draft)?;
-        match remote::push(world, repo, remote, logged.commit) {
-            Ok(Pushed::Done) => {
-                settle(repo, remote, logged.commit, context);
-                return Ok(logged);
-            }
-            Ok(lost @ (Pushed::Raced | Pushed::Held(_))) => {
-                // Where nobody moves it, nobody was first, whatever the host says.
-                let times = unmoved.filter(|(at, _)| *at == tip).map_or(1, |(_, times)| times + 1);
-                if times == MOST_UNMOVED {
-                    return Err(match lost {
-                        Pushed::Held(why) => AppendError::Refused(why),
-                        _ => AppendError::Contended,
-                    });
-                }
-                unmoved = Some((tip, times));
-                world.sleep(jitter(context.random, round));
-            }
-            Ok(Pushed::Refused(why)) => return Err(AppendError::Refused(why)),
-            Err(error) => {
-                unanswered += 1;
-                sent = Some((draft, error));
-            }
-        }
-    }
-    match sent {
-        Some((.., lost)) => Err(AppendError::Unknown(lost)),
-        None => Err(AppendError::Contended),
-    }
-}
-
-/// Moves the remote-tracking ref to where the log stands on the remote. What is logged there is logged, whether or not
-/// this can be noted here: the next fetch brings it.
-fn settle(repo: &Repo, remote: &Remote, tip: Oid, context: &Context<'_>) {
-    let _ = remote::accept(repo, remote, tip, context.random);
-}
-
-/// A small flat pause, so that those who lost the same race do not meet again: up to 50 ms.
-fn jitter(random: [u8; 16], round: u32) -> Duration {
-    let place = usize::try_from(round).unwrap_or_default() % random.len();
-    let byte = random.get(place).copied().unwrap_or_default();
-    Duration::from_millis(u64::from(byte) * 50 / 255)
 }
 
 /// Starts a log on the local branch with its line 0.

@@ -75,11 +75,15 @@ fn a_process_that_is_killed_leaves_a_line_or_none() {
     let whole = start.elapsed().max(Duration::from_millis(10));
     let rounds = 48;
     let (mut said_so, mut there, mut cut) = (0, 0, 0);
-    for round in 0..rounds {
+    // On a machine that is faster now than when the time was taken, few are killed in time: then there are more rounds.
+    for round in 0..rounds * 10 {
+        if round >= rounds && cut > 5 && cut > said_so {
+            break;
+        }
         let before = lab.lines();
         let reason = format!("round {round}");
         let mut child = spawn(&lab, "carol", &reason);
-        let until = Instant::now() + whole * round / rounds;
+        let until = Instant::now() + whole * (round % rounds) / rounds;
         while Instant::now() < until && child.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_micros(200));
         }
@@ -104,7 +108,7 @@ fn a_process_that_is_killed_leaves_a_line_or_none() {
             lab.jit("dave", &[&REQUEST[..], &["--reason", &format!("after {round}")]].concat()).exits(0);
         }
     }
-    assert!(cut > 5 && cut > said_so, "{cut} of {rounds} were killed in time, {there} had logged, {said_so} said so");
+    assert!(cut > 5 && cut > said_so, "{cut} were killed in time, {there} had logged, {said_so} said so");
     assert_whole(&lab);
     lab.jit("carol", &[&REQUEST[..], &["--reason", "last"]].concat()).exits(0);
     assert!(reasons(&lab).ends_with(&["last".to_owned()]));
