@@ -3,36 +3,22 @@
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "a test's own environment is the process's"))]
 
 #[cfg(test)]
+#[path = "../support/people.rs"]
+mod people;
+
+#[cfg(test)]
 mod life {
     use std::fs;
     use std::path::{Path, PathBuf};
-    use std::process::{Command, Output, Stdio};
 
-    use serde_json::Value;
+    use crate::people::{self, Said};
 
     /// A folder with a bare repository for a host, and people who each have a HOME and a clone of it.
     struct Team {
         folder: tempfile::TempDir,
     }
 
-    struct Said {
-        status: i32,
-        out: String,
-        err: String,
-    }
-
     impl Said {
-        #[track_caller]
-        fn exits(self, status: i32) -> Said {
-            assert_eq!(self.status, status, "{}\n{}", self.out, self.err);
-            self
-        }
-
-        #[track_caller]
-        fn json(&self) -> Value {
-            serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("{}\n{}", self.out, self.err))
-        }
-
         #[track_caller]
         fn id(self) -> String {
             self.json()["request"]["id"].as_str().unwrap().to_owned()
@@ -43,18 +29,12 @@ mod life {
         /// Alice's repo, pushed to the host with Bob in its policy.
         fn new() -> Team {
             let team = Team { folder: tempfile::tempdir().unwrap() };
-            for who in ["alice", "bob"] {
-                fs::create_dir_all(team.path(who)).unwrap();
-                team.run(who, "ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", "key"]).exits(0);
-            }
+            ["alice", "bob"].into_iter().for_each(|who| people::settle(team.folder.path(), who));
             team.run("alice", "git", &["init", "-q", "--bare", "-b", "main", "../host.git"]).exits(0);
             team.jit("alice", &["init", "clone", "--name", "acme"]).exits(0);
             team.git("alice", &["remote", "add", "origin", "../../host.git"]);
             team.git("alice", &["push", "-q", "origin", "main", "jit/audit"]);
-            team.jit("alice", &["identity", "add", "bob", "../bob/key.pub"]).exits(0);
-            let groups = team.path("alice/clone/identities/groups.toml");
-            let text = fs::read_to_string(&groups).unwrap().replace("[\"alice\"]", "[\"alice\", \"bob\"]");
-            fs::write(&groups, text).unwrap();
+            people::add_bob(team.folder.path());
             team.git("alice", &["add", "-A"]);
             team.git("alice", &["commit", "-qm", "Bob joins"]);
             team.git("alice", &["push", "-q", "origin", "main"]);
@@ -67,24 +47,7 @@ mod life {
         }
 
         fn run(&self, who: &str, program: &str, args: &[&str]) -> Said {
-            let home = self.path(who);
-            let clone = home.join("clone");
-            let mut command = Command::new(program);
-            command.args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", &home);
-            command.env("USER", who).env("JIT_KEY", home.join("key")).env("GIT_CONFIG_NOSYSTEM", "1");
-            for role in ["AUTHOR", "COMMITTER"] {
-                command
-                    .env(format!("GIT_{role}_NAME"), who)
-                    .env(format!("GIT_{role}_EMAIL"), format!("{who}@example.org"));
-            }
-            let is_git = program == "git" && clone.exists();
-            command.current_dir(if is_git { &clone } else { &home }).stdin(Stdio::null());
-            if clone.exists() {
-                command.env("JIT_REPO", &clone);
-            }
-            let Output { status, stdout, stderr } = command.output().unwrap();
-            let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-            Said { status: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
+            people::command(self.folder.path(), who, program, args).output().unwrap().into()
         }
 
         fn jit(&self, who: &str, args: &[&str]) -> Said {

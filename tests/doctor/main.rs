@@ -7,4 +7,7 @@ mod gate;
 #[cfg(test)]
 mod host;
 #[cfg(test)]
+#[path = "../support/people.rs"]
+mod people;
+#[cfg(test)]
 mod site;

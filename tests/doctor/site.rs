@@ -1,10 +1,12 @@
 //! Alice's policy repo, a bare repository for a host, and clones of it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::PathBuf;
 
 use serde_json::Value;
+
+use crate::people;
+pub(crate) use crate::people::{Said, write_program};
 
 /// A folder that is removed at the end.
 pub(crate) struct Site {
@@ -12,33 +14,7 @@ pub(crate) struct Site {
     pub(crate) genesis: String,
 }
 
-/// What a program printed, and how it ended.
-#[derive(Debug)]
-pub(crate) struct Said {
-    pub(crate) status: i32,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
-
-impl From<Output> for Said {
-    fn from(output: Output) -> Said {
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Said { status: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
-    }
-}
-
 impl Said {
-    #[track_caller]
-    pub(crate) fn exits(self, status: i32) -> Said {
-        assert_eq!(self.status, status, "{}\n{}", self.out, self.err);
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("{}\n{}", self.out, self.err))
-    }
-
     /// Returns the worst of what a doctor says by this name: its severity, message and help.
     #[track_caller]
     pub(crate) fn check(&self, name: &str) -> (Option<String>, String, String) {
@@ -68,8 +44,7 @@ impl Site {
     /// Alice has made the repo, and pushed it to the host.
     pub(crate) fn new() -> Site {
         let mut site = Site { folder: tempfile::tempdir().unwrap(), genesis: String::new() };
-        fs::create_dir(site.path("alice")).unwrap();
-        site.run("alice", "ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", "key"]).exits(0);
+        people::settle(site.folder.path(), "alice");
         site.jit("alice", &["init", "clone", "--name", "acme"]).exits(0);
         let host = site.host();
         site.git("alice", &["init", "-q", "--bare", "-b", "main", host.to_str().unwrap()]);
@@ -97,16 +72,11 @@ impl Site {
     }
 
     pub(crate) fn run(&self, who: &str, program: &str, args: &[&str]) -> Said {
-        let home = self.path(who);
-        let mut command = Command::new(program);
-        command.args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", &home);
-        command.env("USER", "alice").env("JIT_KEY", self.path("alice/key")).env("GIT_CONFIG_NOSYSTEM", "1");
-        for role in ["AUTHOR", "COMMITTER"] {
-            command.env(format!("GIT_{role}_NAME"), who).env(format!("GIT_{role}_EMAIL"), format!("{who}@example.org"));
-        }
-        let clone = home.join("clone");
-        let folder = if clone.exists() { &clone } else { &home };
-        command.current_dir(folder).stdin(Stdio::null()).output().unwrap().into()
+        let (home, clone) = (self.path(who), self.path(who).join("clone"));
+        let mut command = people::command(self.folder.path(), who, program, args);
+        // Whoever it is has alice's key; and a doctor looks for the repo by itself.
+        command.env("USER", "alice").env("JIT_KEY", self.path("alice/key")).env_remove("JIT_REPO");
+        command.current_dir(if clone.exists() { clone } else { home }).output().unwrap().into()
     }
 
     pub(crate) fn jit(&self, who: &str, args: &[&str]) -> Said {
@@ -131,10 +101,4 @@ impl Site {
             &format!("#!/bin/sh\ncat <<'END' >&2\n{words}\nEND\nexit 1\n"),
         );
     }
-}
-
-pub(crate) fn write_program(path: &Path, text: &str) {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }

@@ -3,11 +3,13 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 
 use serde_json::Value;
+
+use crate::people;
+pub(crate) use crate::people::{Said, write_program};
 
 /// The folder of all of them, removed at the end.
 pub(crate) struct Lab {
@@ -15,41 +17,7 @@ pub(crate) struct Lab {
     pub(crate) genesis: String,
 }
 
-/// What a program printed, and how it ended.
-#[derive(Debug)]
-pub(crate) struct Said {
-    /// None where a signal ended it.
-    pub(crate) status: Option<i32>,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
-
-impl From<Output> for Said {
-    fn from(output: Output) -> Said {
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Said { status: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
-    }
-}
-
 impl Said {
-    #[track_caller]
-    pub(crate) fn exits(self, status: i32) -> Said {
-        assert_eq!(self.status, Some(status), "{}\n{}", self.out, self.err);
-        self
-    }
-
-    /// Asserts that it says this on standard error.
-    #[track_caller]
-    pub(crate) fn says(self, words: &str) -> Said {
-        assert!(self.err.contains(words), "no `{words}` in\n{}\n{}", self.out, self.err);
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("{}\n{}", self.out, self.err))
-    }
-
     /// The first reason's code and message.
     #[track_caller]
     pub(crate) fn reason(&self) -> (String, String) {
@@ -74,18 +42,12 @@ impl Lab {
     /// Alice's repo on the host with Bob in its policy, and Bob's clone.
     pub(crate) fn new() -> Lab {
         let mut lab = Lab { folder: tempfile::tempdir().unwrap(), genesis: String::new() };
-        for who in ["alice", "bob"] {
-            fs::create_dir_all(lab.path(who)).unwrap();
-            lab.run(who, "ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", who, "-f", "key"]).exits(0);
-        }
+        ["alice", "bob"].into_iter().for_each(|who| people::settle(lab.folder.path(), who));
         lab.run("alice", "git", &["init", "-q", "--bare", "-b", "main", "../host.git"]).exits(0);
         lab.jit("alice", &["init", "clone", "--name", "acme"]).exits(0);
         lab.git("alice", &["remote", "add", "origin", "../../host.git"]);
         lab.git("alice", &["push", "-q", "origin", "main", "jit/audit"]);
-        lab.jit("alice", &["identity", "add", "bob", "../bob/key.pub"]).exits(0);
-        let groups = lab.path("alice/clone/identities/groups.toml");
-        let text = fs::read_to_string(&groups).unwrap().replace("[\"alice\"]", "[\"alice\", \"bob\"]");
-        fs::write(&groups, text).unwrap();
+        people::add_bob(lab.folder.path());
         lab.publish("Bob joins");
         lab.genesis = lab.verified("alice")["genesis"].as_str().unwrap().to_owned();
         lab.clone_as("bob", "clone");
@@ -115,20 +77,7 @@ impl Lab {
 
     /// Prepares to run a program as somebody: with an empty environment but for `PATH` and who they are.
     pub(crate) fn command(&self, who: &str, program: &str, args: &[&str]) -> Command {
-        let home = self.path(who);
-        let clone = home.join("clone");
-        let mut command = Command::new(program);
-        command.args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", &home);
-        command.env("USER", who).env("JIT_KEY", home.join("key")).env("GIT_CONFIG_NOSYSTEM", "1");
-        for role in ["AUTHOR", "COMMITTER"] {
-            command.env(format!("GIT_{role}_NAME"), who).env(format!("GIT_{role}_EMAIL"), format!("{who}@example.org"));
-        }
-        let is_git = program == "git" && clone.exists();
-        command.current_dir(if is_git { &clone } else { &home }).stdin(Stdio::null());
-        if clone.exists() {
-            command.env("JIT_REPO", &clone);
-        }
-        command
+        people::command(self.folder.path(), who, program, args)
     }
 
     pub(crate) fn run(&self, who: &str, program: &str, args: &[&str]) -> Said {
@@ -237,11 +186,6 @@ pub(crate) fn request(reason: &str) -> Vec<&str> {
 
 pub(crate) fn check(subject: &str) -> Vec<&str> {
     vec!["check", WHAT[0], WHAT[1], "--subject", subject, "--json"]
-}
-
-pub(crate) fn write_program(path: &Path, text: &str) {
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Tells whether a process still does something: one that has ended and that nobody asked about does not.

@@ -12,3 +12,6 @@ mod hosts;
 mod insiders;
 #[cfg(test)]
 mod lab;
+#[cfg(test)]
+#[path = "../support/people.rs"]
+mod people;

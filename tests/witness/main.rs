@@ -6,4 +6,7 @@
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
+#[path = "../support/people.rs"]
+mod people;
+#[cfg(test)]
 mod team;

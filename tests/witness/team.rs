@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+
 use std::time::SystemTime;
 
 use jit::core::hash::Hash;
@@ -11,30 +11,13 @@ use jit::core::statement::{Body, Checkpoint, Seen, Statement, What, encode};
 use jit::core::time::Timestamp;
 use serde_json::Value;
 
+use crate::people;
+pub(crate) use crate::people::Said;
+
 /// The team's folder, removed at the end.
 pub(crate) struct Team {
     folder: tempfile::TempDir,
     genesis: String,
-}
-
-/// What a program printed, and how it ended.
-pub(crate) struct Said {
-    pub(crate) status: i32,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
-
-impl Said {
-    #[track_caller]
-    pub(crate) fn exits(self, status: i32) -> Said {
-        assert_eq!(self.status, status, "{}\n{}", self.out, self.err);
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("{}\n{}", self.out, self.err))
-    }
 }
 
 /// The size and root of a log.
@@ -65,8 +48,7 @@ impl Team {
     pub(crate) fn alone() -> Team {
         let mut team = Team { folder: tempfile::tempdir().unwrap(), genesis: String::new() };
         for who in ["alice", "bob", "w1"] {
-            fs::create_dir_all(team.path(who)).unwrap();
-            team.run(who, "ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", who, "-f", "key"]).exits(0);
+            people::settle(team.folder.path(), who);
         }
         team.jit("alice", &["init", "clone", "--name", "acme"]).exits(0);
         let key = fs::read_to_string(team.path("w1/key.pub")).unwrap();
@@ -105,22 +87,7 @@ impl Team {
     }
 
     pub(crate) fn run(&self, who: &str, program: &str, args: &[&str]) -> Said {
-        let home = self.path(who);
-        let clone = home.join("clone");
-        let mut command = Command::new(program);
-        command.args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", &home);
-        command.env("USER", who).env("JIT_KEY", home.join("key")).env("GIT_CONFIG_NOSYSTEM", "1");
-        for role in ["AUTHOR", "COMMITTER"] {
-            command.env(format!("GIT_{role}_NAME"), who).env(format!("GIT_{role}_EMAIL"), format!("{who}@example.org"));
-        }
-        let is_git = program == "git" && clone.exists();
-        command.current_dir(if is_git { &clone } else { &home }).stdin(Stdio::null());
-        if clone.exists() {
-            command.env("JIT_REPO", &clone);
-        }
-        let Output { status, stdout, stderr } = command.output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Said { status: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
+        people::command(self.folder.path(), who, program, args).output().unwrap().into()
     }
 
     pub(crate) fn jit(&self, who: &str, args: &[&str]) -> Said {
