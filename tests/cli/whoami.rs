@@ -35,6 +35,7 @@ approvals = [{ from = ["group:dba"], hardware_key = true }]
     team.commit(&files);
     assert_eq!(team.jit("alice", "policy publish --yes").run().status, 0);
     team.jit("alice", "whoami").show();
+    team.jit("alice", "policy explain cloud/a").show();
     assert_snapshot!(team.transcript());
 }
 

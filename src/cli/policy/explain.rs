@@ -12,7 +12,7 @@ use crate::cli::text::parse_time;
 use crate::core::evaluate::{self, Approvers, Ask};
 use crate::core::explain::{Explained, explain};
 use crate::core::name::{Name, Resource};
-use crate::core::policy::{Effect, Policy};
+use crate::core::policy::{Effect, Limits, Policy};
 use crate::core::time::Duration;
 use crate::core::view::ViewExt as _;
 use crate::edge::policy_tree;
@@ -187,5 +187,12 @@ fn describe(cx: &Context<'_>, one: &Explained<'_>) -> String {
         })
         .collect();
     let table = render::table(["CONDITION", "MET", "WANTS"], &rows);
-    format!("\nrule {} {}\n{table}", one.rule.id, render::paint(coloured, role, word))
+    // How much the subject has had is not in the policy: who asks in earnest is told.
+    let limits = match &one.rule.effect {
+        Effect::Allow(allow) if allow.limits != Limits::default() => {
+            format!("\nIts limits are counted when a grant would be complete: {}", allow.limits)
+        }
+        Effect::Allow(_) | Effect::Deny => String::new(),
+    };
+    format!("\nrule {} {}\n{table}{limits}", one.rule.id, render::paint(coloured, role, word))
 }
