@@ -113,7 +113,7 @@ pub(super) fn run(
     let mut child = spawn(&mut command).map_err(RemoteError::NoGit)?;
     let pid = child.id();
     let (tell, events) = mpsc::channel();
-    let out = Ear::new(child.stdout.take(), &tell, listen);
+    let out = Ear::new(child.stdout.take(), &tell, |from, kept| listen(from, kept));
     let shown = progress.clone();
     let err = Ear::new(child.stderr.take(), &tell, move |from, kept| listen_for_progress(from, kept, &shown));
     let waiter = thread::spawn(move || {
@@ -188,13 +188,14 @@ impl Ear {
     fn new<R: Read + Send + 'static>(
         from: Option<R>,
         tell: &Sender<Event>,
-        listen: impl FnOnce(R, &Mutex<Vec<u8>>) -> bool + Send + 'static,
+        listen: impl FnOnce(&mut R, &Mutex<Vec<u8>>) -> bool + Send + 'static,
     ) -> Ear {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let (ended, end) = mpsc::channel();
         let (kept, tell) = (Arc::clone(&heard), tell.clone());
         thread::spawn(move || {
-            if from.is_some_and(|from| listen(from, &kept)) {
+            let mut from = from;
+            if from.as_mut().is_some_and(|from| listen(from, &kept)) {
                 // Told before the stream is closed, or git could end of that first.
                 let _ = tell.send(Event::TooMuch);
             }
