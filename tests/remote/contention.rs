@@ -8,6 +8,7 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -175,10 +176,26 @@ struct Queue<'a> {
 
 impl Queue<'_> {
     fn ask(&self, what: &str) -> Child {
+        self.ask_with(what, &[])
+    }
+
+    /// The same with more in its environment.
+    fn ask_with(&self, what: &str, vars: &[(&str, OsString)]) -> Child {
         let resource = format!("db/staging/{what}");
         let args = ["request", &resource, "read", "--json"];
         let mut command = self.lab.command("alice", env!("CARGO_BIN_EXE_jit"), &args);
+        command.envs(vars.iter().cloned());
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Lets the host hold the first push.
+    fn hold(&self) -> Held {
+        let go = self.lab.host().join("go");
+        self.lab.run("alice", "mkfifo", &[go.to_str().unwrap()]).exits(0);
+        write_program(&self.lab.host().join("hooks/pre-receive"), HOLD);
+        let first = self.ask("first");
+        wait_until("the first push is held", || self.lab.host().join("held").exists());
+        Held { first, go }
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -190,21 +207,31 @@ impl Queue<'_> {
     }
 }
 
+/// The first push, which the host holds.
+struct Held {
+    first: Child,
+    go: PathBuf,
+}
+
+impl Held {
+    /// Lets it go on, and returns who pushed.
+    fn release(self) -> Child {
+        fs::OpenOptions::new().write(true).open(self.go).unwrap().write_all(b"\n").unwrap();
+        self.first
+    }
+}
+
 #[test]
 fn what_waits_on_one_machine_goes_in_one_commit() {
     let (.., waiting) = sizes();
     let lab = lab();
     let queue = Queue { lab: &lab };
-    let go = lab.host().join("go");
-    lab.run("alice", "mkfifo", &[go.to_str().unwrap()]).exits(0);
-    write_program(&lab.host().join("hooks/pre-receive"), HOLD);
     let before = pushes(&lab);
-    let first = queue.ask("first");
-    wait_until("the first push is held", || lab.host().join("held").exists());
+    let held = queue.hold();
     let others: Vec<Child> = (0..waiting).map(|number| queue.ask(&format!("waits-{number}"))).collect();
     wait_until("all wait", || queue.files().len() == waiting + 1);
     let started = Instant::now();
-    fs::OpenOptions::new().write(true).open(go).unwrap().write_all(b"\n").unwrap();
+    let first = held.release();
     let said = [first].into_iter().chain(others).map(|child| id(child.wait_with_output().unwrap().into()));
     let said: BTreeSet<String> = said.collect();
     let pushes = pushes(&lab) - before;
@@ -228,10 +255,14 @@ fn who_is_killed_loses_nothing_that_was_said_to_be_logged() {
     let mut said = vec![id(queue.ask("whole").wait_with_output().unwrap().into())];
     let whole = started.elapsed();
     let (rounds, mut killed) = (16_u32, 0);
-    for round in 0..rounds {
+    // On a machine that is faster now than when the time was taken, few are killed in time: then there are more rounds.
+    for round in 0..rounds * 10 {
+        if round >= rounds && killed > 3 {
+            break;
+        }
         // The first is likely to push for them all, the last to wait for it.
         let mut asked: Vec<Child> = (0..4).map(|number| queue.ask(&format!("{round}-{number}"))).collect();
-        let until = Instant::now() + whole * (round / 2 + 1) / 4;
+        let until = Instant::now() + whole * (round % rounds / 2 + 1) / 4;
         let victim = if round % 2 == 0 { 0 } else { 3 };
         while Instant::now() < until && asked[victim].try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_micros(200));
@@ -245,8 +276,7 @@ fn who_is_killed_loses_nothing_that_was_said_to_be_logged() {
             }
         }
     }
-    println!("{killed} of {rounds} were killed in time");
-    assert!(killed > 3, "{killed} of {rounds} were killed in time");
+    assert!(killed > 3, "{killed} were killed in time");
     said.push(id(queue.ask("after").wait_with_output().unwrap().into()));
     let logged = requests(&lab);
     let once: BTreeSet<&String> = logged.iter().collect();
@@ -256,16 +286,76 @@ fn who_is_killed_loses_nothing_that_was_said_to_be_logged() {
     assert_eq!(queue.files(), [] as [PathBuf; 0]);
 }
 
+/// A git that does `$FAULT` to the first push since `$ARMED` was there.
+const GIT: &str = r#"#!/bin/bash
+me=${0%/*}
+real() { PATH=${PATH#"$me":} git "$@"; }
+[[ " $* " == *" push "* ]] && mv "$ARMED" "$ARMED.spent" 2>/dev/null || { real "$@"; exit; }
+case $FAULT in
+killed-before) kill -9 $PPID ;;
+killed-after) real "$@" >/dev/null 2>&1; kill -9 $PPID ;;
+answer-lost) real "$@" >/dev/null 2>&1; echo "fatal: the remote end hung up unexpectedly" >&2; exit 128 ;;
+fails) echo "fatal: the remote end hung up unexpectedly" >&2; exit 128 ;;
+esac
+"#;
+
+#[test]
+fn whatever_happens_to_who_pushes_for_others_each_line_is_there_once() {
+    for fault in ["killed-before", "killed-after", "answer-lost", "fails"] {
+        let lab = lab();
+        let queue = Queue { lab: &lab };
+        let armed = lab.path("armed");
+        let vars = [
+            ("PATH", lab.path_with("git", GIT)),
+            ("ARMED", armed.clone().into_os_string()),
+            ("FAULT", OsString::from(fault)),
+        ];
+        let held = queue.hold();
+        let others: Vec<Child> = (0..5).map(|number| queue.ask_with(&format!("waits-{number}"), &vars)).collect();
+        wait_until("all wait", || queue.files().len() == 6);
+        fs::write(&armed, "").unwrap();
+        let mut said = vec![id(held.release().wait_with_output().unwrap().into())];
+        let mut killed = 0;
+        for other in others {
+            let answer = Said::from(other.wait_with_output().unwrap());
+            match answer.status {
+                None => killed += 1,
+                Some(_) => said.push(id(answer)),
+            }
+        }
+        assert!(!armed.exists(), "{fault}: nobody pushed for others");
+        assert_eq!(killed, usize::from(fault.starts_with("killed")), "{fault}");
+        let logged = requests(&lab);
+        let once: BTreeSet<&String> = logged.iter().collect();
+        assert_eq!(once.len(), logged.len(), "{fault}: none is there twice");
+        assert!(said.iter().all(|id| once.contains(id)), "{fault}: what was said to be logged is");
+        // What was pushed before its author died is there too, and so may be what was read before.
+        let least = said.len() + usize::from(fault == "killed-after");
+        assert!((least..=6).contains(&logged.len()), "{fault}: {} of {least}", logged.len());
+    }
+}
+
+#[test]
+fn where_a_host_refuses_what_several_say_each_says_it_alone() {
+    let lab = lab();
+    let queue = Queue { lab: &lab };
+    let held = queue.hold();
+    let others: Vec<Child> = (0..4).map(|number| queue.ask(&format!("waits-{number}"))).collect();
+    wait_until("all wait", || queue.files().len() == 5);
+    write_program(&lab.host().join("hooks/update"), "#!/bin/sh\n! git log -1 --format=%s \"$3\" | grep -q ', and '\n");
+    let before = pushes(&lab);
+    let said = [held.release()].into_iter().chain(others);
+    let said: BTreeSet<String> = said.map(|child| id(child.wait_with_output().unwrap().into())).collect();
+    assert_eq!((pushes(&lab) - before, said.len()), (5, 5));
+    assert_eq!(requests(&lab).into_iter().collect::<BTreeSet<_>>(), said);
+}
+
 /// As one leaves it that has died, and as nobody leaves it.
 #[test]
 fn what_the_dead_left_is_cleared_away_and_not_logged() {
     let lab = lab();
     let queue = Queue { lab: &lab };
-    let go = lab.host().join("go");
-    lab.run("alice", "mkfifo", &[go.to_str().unwrap()]).exits(0);
-    write_program(&lab.host().join("hooks/pre-receive"), HOLD);
-    let first = queue.ask("first");
-    wait_until("the first push is held", || lab.host().join("held").exists());
+    let held = queue.hold();
     let (mut dead, alive) = (queue.ask("dead"), queue.ask("alive"));
     wait_until("both wait", || queue.files().len() == 3);
     dead.kill().unwrap();
@@ -277,7 +367,7 @@ fn what_the_dead_left_is_cleared_away_and_not_logged() {
     fs::create_dir(folder.join("folder")).unwrap();
     // Somebody alive who says what is no line, a line that is signed by nobody, and too much.
     let odd = ["record\nalice asks\n{}\n".to_owned(), "record".to_owned(), "x".repeat(1 << 20)];
-    let held: Vec<fs::File> = (0..)
+    let locked: Vec<fs::File> = (0..)
         .zip(odd)
         .map(|(number, text)| {
             let path = folder.join(format!("{number:032}"));
@@ -287,10 +377,10 @@ fn what_the_dead_left_is_cleared_away_and_not_logged() {
             file
         })
         .collect();
-    fs::OpenOptions::new().write(true).open(go).unwrap().write_all(b"\n").unwrap();
+    let first = held.release();
     let said: Vec<String> = [first, alive].map(|child| id(child.wait_with_output().unwrap().into())).into();
     assert_eq!(requests(&lab), said);
-    drop(held);
+    drop(locked);
     lab.jit("alice", &["request", "db/staging/last", "read"]).exits(0);
     let mut left: Vec<_> = queue.files().iter().map(|file| file.file_name().unwrap().to_owned()).collect();
     left.sort();
