@@ -253,3 +253,77 @@ fn folder(repo: &Repo) -> Result<PathBuf, GitError> {
     let is_ours = data.is_dir() && data.uid() == uid && data.mode() & 0o077 == 0;
     if is_ours { Ok(folder) } else { Err(GitError::FileInTheWay(folder)) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn waiting(line: &str) -> Waiting {
+        let insist = if line.len() % 2 == 0 { Insist::OnEffect } else { Insist::OnRecord };
+        Waiting { line: line.as_bytes().to_vec(), message: format!("bob says {line}"), insist }
+    }
+
+    #[test]
+    fn what_waits_is_read_as_it_was_written_and_nothing_else_is_read() {
+        for line in ["one", "three", ""] {
+            assert_eq!(Waiting::parse(&waiting(line).encode()), Some(waiting(line)));
+        }
+        let odd = Waiting { message: "two\nlines \u{1b}[31m".to_owned(), ..waiting("one") };
+        let read = Waiting::parse(&odd.encode()).unwrap();
+        assert_eq!((read.message.as_str(), &read.line), ("two lines  [31m", &odd.line));
+        let shown = Waiting::parse("record\n\u{202e}\none\n".as_bytes()).unwrap();
+        assert_eq!(shown.message, "\\u{202e}");
+        let long = format!("record\n{}\none\n", "x".repeat(MAX_MESSAGE + 1));
+        for bytes in
+            ["", "\n", "record", "record\nm\none", "record\nm\none\ntwo\n", "Record\nm\none\n", "\nm\none\n", &long]
+        {
+            assert_eq!(Waiting::parse(bytes.as_bytes()), None, "{bytes:?}");
+        }
+        assert_eq!(Waiting::parse(b"record\n\xff\none\n"), None);
+    }
+
+    #[test]
+    fn those_who_live_are_seen_in_order_and_the_dead_are_cleared_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let repo = Repo::init(folder.path()).unwrap();
+        assert_eq!(left_behind(&repo).unwrap(), [] as [PathBuf; 0]);
+        let places: Vec<Place> =
+            (0..4).map(|at| Place::take(&repo, &waiting(&"x".repeat(at)), [9 - at as u8; 16]).unwrap()).collect();
+        let first = SystemTime::now();
+        for (late, place) in places.iter().rev().enumerate() {
+            place.file.set_modified(first + std::time::Duration::from_secs(late as u64)).unwrap();
+        }
+        let queue = places[0].path.parent().unwrap().to_owned();
+        assert_eq!(fs::metadata(&queue).unwrap().permissions().mode() & 0o777, 0o700);
+        let dead = queue.join("dead");
+        fs::write(&dead, waiting("dead").encode()).unwrap();
+        assert_eq!(left_behind(&repo).unwrap(), [dead.clone()]);
+        let seen: Vec<_> = others(&repo, Some(&places[1])).unwrap();
+        assert_eq!(seen.iter().map(|(_, waiting)| waiting.line.len()).collect::<Vec<_>>(), [3, 2, 0]);
+        assert!(!dead.exists());
+        // Who is taken out sees it; who leaves is gone; a look at somebody else's place changes nothing.
+        seen[0].0.remove();
+        drop(seen);
+        assert_eq!(places.iter().map(Place::is_gone).collect::<Vec<_>>(), [false, false, false, true]);
+        drop(places);
+        assert_eq!(others(&repo, None).unwrap().len(), 0);
+        assert_eq!(fs::read_dir(&queue).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn one_at_a_time_may_push_and_nobody_in_a_folder_that_others_may_write_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let repo = Repo::init(folder.path()).unwrap();
+        let held = PushLock::try_take(&repo).unwrap();
+        assert!(held.is_some() && PushLock::try_take(&repo).unwrap().is_none());
+        drop(held);
+        assert!(PushLock::try_take(&repo).unwrap().is_some());
+        let queue = folder_of(&repo, geteuid().as_raw());
+        for mode in [0o770, 0o755, 0o701] {
+            fs::set_permissions(&queue, fs::Permissions::from_mode(mode)).unwrap();
+            assert!(PushLock::try_take(&repo).is_err() && others(&repo, None).is_err(), "{mode:o}");
+        }
+    }
+}
