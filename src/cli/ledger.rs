@@ -20,8 +20,7 @@ use super::pin::{
 use crate::core::hash::Hash;
 use crate::core::history::chain::Rules;
 use crate::core::history::object::Oid;
-use crate::core::history::segment::{SEGMENT_LINES, Tail, read_segment_at, segment_starts};
-use crate::core::history::void::Void;
+use crate::core::history::segment::{SEGMENT_LINES, read_segment_at, segment_starts};
 use crate::core::ledger::{self, Verdict};
 use crate::core::reason::Code;
 use crate::core::statement::policy_digest;
@@ -31,7 +30,7 @@ use crate::edge::config::{Config, ConfigError, Minimum, Origin, Pin};
 use crate::edge::git::Repo;
 use crate::edge::log::{self, BRANCH, WalkError};
 use crate::edge::remote::{self, Remote};
-use crate::edge::replay::{self, LogView};
+use crate::edge::replay::{self, Opened};
 use crate::edge::world::World;
 
 /// A log, verified, held against this machine's pin, and folded.
@@ -46,21 +45,6 @@ pub(super) struct Ledger {
     moves_pin: bool,
     /// How old what is known is.
     pub(super) age: Age,
-}
-
-/// What follows from a log up to one commit.
-#[derive(Clone)]
-pub(super) struct Opened {
-    /// All that follows from it.
-    pub(super) view: LogView,
-    /// What each line is worth.
-    pub(super) verdicts: Vec<Verdict>,
-    /// The void commits, oldest first.
-    pub(super) voids: Vec<(Oid, Void)>,
-    /// The commit that added the last line.
-    pub(super) last_valid_commit: Oid,
-    /// Where it ends.
-    pub(super) tail: Tail,
 }
 
 impl std::ops::Deref for Ledger {
@@ -149,13 +133,7 @@ impl Expected {
         for minimum in &self.minimums {
             check_minimum(&replayed.view, minimum, "the one that this machine has seen")?;
         }
-        Ok(Opened {
-            view: replayed.view,
-            verdicts: replayed.verdicts,
-            voids: walked.voids,
-            last_valid_commit: walked.last_valid_commit,
-            tail: walked.tail,
-        })
+        Ok(Opened { walked, view: replayed.view, verdicts: replayed.verdicts })
     }
 }
 
@@ -183,7 +161,7 @@ impl Ledger {
         mut take: impl FnMut(u64, &[u8], &Verdict) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let mut verdicts = (0..).zip(&self.verdicts);
-        for start in segment_starts(self.tail.size) {
+        for start in segment_starts(self.walked.tail.size) {
             for (line, (index, verdict)) in self.read_segment(start)?.iter().zip(&mut verdicts) {
                 take(index, line, verdict)?;
             }
@@ -192,7 +170,7 @@ impl Ledger {
     }
 
     fn read_segment(&self, line: u64) -> anyhow::Result<Vec<Vec<u8>>> {
-        read_segment_at(&self.repo, &self.tail, line).map_err(|why| Failure::of_walk(WalkError::Tree(why)))
+        read_segment_at(&self.repo, &self.walked.tail, line).map_err(|why| Failure::of_walk(WalkError::Tree(why)))
     }
 
     /// Returns what a line is worth.
@@ -380,7 +358,7 @@ impl Context<'_> {
     /// Moves this machine's pin on, where it follows this repo. A gate that can't write still answers.
     fn advance_pin(&mut self, config: &Config, ledger: &Ledger) -> anyhow::Result<()> {
         let (Some(root), true) = (ledger.view.root(), ledger.moves_pin) else { return Ok(()) };
-        let to = Pin { commit: ledger.last_valid_commit, size: ledger.view.size(), root };
+        let to = Pin { commit: ledger.walked.last_valid_commit, size: ledger.view.size(), root };
         let extends = |pin: &Pin| ledger.view.root_at(pin.size) == Some(pin.root);
         match config.advance_pin(&ledger.genesis_id(), to, extends) {
             Ok(()) => Ok(()),

@@ -6,6 +6,8 @@ use std::thread;
 
 use super::git::Repo;
 use super::log::{WalkError, Walked};
+use crate::core::history::chain::Rules;
+use crate::core::history::object::Oid;
 use crate::core::ledger::{self, Examined, NoLog, Verdict};
 use crate::core::policy::PolicyFiles;
 use crate::core::view::{Memory, View as _};
@@ -29,47 +31,91 @@ pub struct Replayed {
     pub verdicts: Vec<Verdict>,
 }
 
+/// A log as it stands at one commit: walked, and folded.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// How it was walked, and where it ends.
+    pub walked: Walked,
+    /// All that follows from its lines.
+    pub view: Memory,
+    /// What each line is worth.
+    pub verdicts: Vec<Verdict>,
+}
+
+impl Opened {
+    /// Goes on to a later `tip`, walking and folding only what is new; false where the log has to be opened anew, and
+    /// then nothing has changed. See [`Walked::go_on`].
+    ///
+    /// # Errors
+    /// The commits can't be walked, or the files of a policy can't be read. Then this log is no longer of use.
+    pub fn go_on(&mut self, repo: &Repo, tip: Oid, pin: Option<Oid>, rules: &Rules<'_>) -> Result<bool, ReplayError> {
+        if !self.walked.go_on(repo, tip, pin, rules).map_err(ReplayError::Walk)? {
+            return Ok(false);
+        }
+        fold_rest(repo, &self.walked, &mut self.view, &mut self.verdicts, &|_, _| {})?;
+        Ok(true)
+    }
+}
+
 /// Folds a log from its first line; `progress` is told how many of how many lines are done.
 ///
 /// # Errors
 /// The first line is no genesis, or the files of a policy can't be read.
 pub fn replay(repo: &Repo, walked: &Walked, progress: &dyn Fn(u64, u64)) -> Result<Replayed, ReplayError> {
-    let total = walked.size();
     let mut replayed = Replayed { view: Memory::new(), verdicts: Vec::new() };
+    fold_rest(repo, walked, &mut replayed.view, &mut replayed.verdicts, progress)?;
+    Ok(replayed)
+}
+
+/// Folds the lines that the view does not have yet.
+fn fold_rest(
+    repo: &Repo,
+    walked: &Walked,
+    view: &mut Memory,
+    verdicts: &mut Vec<Verdict>,
+    progress: &dyn Fn(u64, u64),
+) -> Result<(), ReplayError> {
+    let total = walked.size();
     let (mut batch, mut bytes) = (Vec::new(), 0);
-    for segment in walked.segments(repo) {
+    for segment in walked.segments(repo, view.size()) {
         let segment = segment.map_err(ReplayError::Walk)?;
         bytes += segment.iter().map(Vec::len).sum::<usize>();
         batch.extend(segment);
         if batch.len() >= BATCH || bytes >= BATCH_SIZE {
-            progress(replayed.view.size(), total);
-            fold(repo, walked, &batch, &mut replayed)?;
+            progress(view.size(), total);
+            fold(repo, walked, &batch, view, verdicts)?;
             batch.clear();
             bytes = 0;
         }
     }
-    progress(replayed.view.size(), total);
-    fold(repo, walked, &batch, &mut replayed)?;
+    progress(view.size(), total);
+    fold(repo, walked, &batch, view, verdicts)?;
     progress(total, total);
-    Ok(replayed)
+    Ok(())
 }
 
 /// Folds the lines that come next.
-fn fold(repo: &Repo, walked: &Walked, lines: &[Vec<u8>], replayed: &mut Replayed) -> Result<(), ReplayError> {
+fn fold(
+    repo: &Repo,
+    walked: &Walked,
+    lines: &[Vec<u8>],
+    view: &mut Memory,
+    verdicts: &mut Vec<Verdict>,
+) -> Result<(), ReplayError> {
     for examined in examine_all(lines) {
-        let files = match ledger::needs_files(&replayed.view, &examined) {
-            true => read_files(repo, walked, replayed.view.size())?,
+        let files = match ledger::needs_files(view, &examined) {
+            true => read_files(repo, walked, view.size())?,
             false => None,
         };
-        let delta = ledger::apply(&replayed.view, &examined, files.as_ref()).map_err(ReplayError::NoLog)?;
-        replayed.verdicts.push(delta.verdict.clone());
-        replayed.view.commit(delta);
+        let delta = ledger::apply(view, &examined, files.as_ref()).map_err(ReplayError::NoLog)?;
+        verdicts.push(delta.verdict.clone());
+        view.commit(delta);
     }
     Ok(())
 }
 
 /// Examines lines on all cores: a signature needs nothing but its own line.
-fn examine_all(lines: &[Vec<u8>]) -> Vec<Examined> {
+pub(super) fn examine_all(lines: &[Vec<u8>]) -> Vec<Examined> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let share = lines.len().div_ceil(cores).max(FEW);
     thread::scope(|scope| {

@@ -34,7 +34,7 @@ fn prefix(log: &Log, size: u64) -> Prefix {
         tip: commit(1),
         last_valid_commit: commit(2),
         tail: Tail { size, tree: commit(3) },
-        pin: (size % 2 == 0).then(|| commit(4)),
+        pin: size.is_multiple_of(2).then(|| commit(4)),
     }
 }
 

@@ -127,6 +127,7 @@ fn report(ledger: &Ledger) -> anyhow::Result<Verified> {
         without_effect,
         inert,
         void: ledger
+            .walked
             .voids
             .iter()
             .map(|(commit, why)| VoidJson { commit: commit.to_string(), reason: why.to_string() })
