@@ -34,7 +34,7 @@ use crate::core::hash::{Hash, IdPrefix};
 use crate::core::history::object::Oid;
 use crate::core::history::segment::Tail;
 use crate::core::ledger::{
-    Delta, Entry, GenesisRecord, LiftRecord, LockdownRecord, PolicyRecord, ProposalRecord, RequestRecord,
+    Delta, Entry, GenesisRecord, LiftRecord, LockdownRecord, PolicyRecord, ProposalRecord, RequestRecord, Verdict,
 };
 use crate::core::merkle::{self, HashReader as _, Node};
 use crate::core::name::{Name, Resource};
@@ -257,6 +257,12 @@ impl Index {
         tables::write_prefix(&stored.db, prefix, root)?;
         stored.db.execute_batch("COMMIT")?;
         Ok(())
+    }
+
+    /// Returns what a non-inert line is worth; none if there is no such line.
+    pub fn verdict(&self, id: &Hash) -> Option<Verdict> {
+        let why: Option<String> = self.one::<Option<String>, _>("SELECT why FROM entries WHERE id = ?", [&id.0[..]])?;
+        Some(why.map_or(Verdict::Effect, Verdict::WithoutEffect))
     }
 
     /// Reads, or says that it could not and returns nothing.

@@ -102,7 +102,7 @@ fn read(world: &World, config: &Config, repo: &Repo, remote: Option<&Remote>) ->
     let genesis = expected_id(config, repo)?;
     let pin = genesis.map(|genesis| config.pin(&genesis)).transpose()?.flatten();
     let minimums = genesis.map(|genesis| config.minimums(&genesis)).transpose()?.unwrap_or_default();
-    let expected = Expected { genesis, pin, minimums };
+    let expected = Expected { genesis, pin, minimums, index: None };
     let opened = match expected.open_at(world, repo, tip) {
         Ok(opened) => opened,
         // What is in a clone may be older than what another clone here has seen: every command fetches, and looks again.
@@ -250,6 +250,6 @@ fn age(cx: &Context<'_>, config: &Config, repo: &Repo, remote: Option<&Remote>, 
 
 /// Verifies the log at another commit, as if this machine had seen nothing of it.
 pub(super) fn open_unpinned(world: &World, repo: &Repo, tip: Oid, genesis: Option<Hash>) -> anyhow::Result<Opened> {
-    let expected = Expected { genesis, pin: None, minimums: Vec::new() };
+    let expected = Expected { genesis, pin: None, minimums: Vec::new(), index: None };
     expected.open_at(world, repo, tip)
 }

@@ -54,7 +54,7 @@ impl Context<'_> {
             if replayed.view.root_at(size) != root {
                 return Err(rewritten("the log changed while this command ran", size, root, &replayed.view).into());
             }
-            Ok(Opened { walked, view: replayed.view, verdicts: replayed.verdicts })
+            Ok(Opened { walked, view: replayed.view, verdicts: replayed.verdicts, unsaved: None })
         };
         let refuse =
             |delta: &Delta| demand_effect(delta).err().unwrap_or_else(|| anyhow!("the log would not take that"));

@@ -13,7 +13,7 @@ use crate::core::history::object::Oid;
 use crate::core::history::segment::Tail;
 use crate::core::key::PublicKey;
 use crate::core::ledger::{
-    Change, Delta, Entry, EntryKind, GenesisRecord, Loaded, PolicyRecord, ProposalRecord, RequestRecord,
+    Change, Delta, Entry, EntryKind, GenesisRecord, Loaded, PolicyRecord, ProposalRecord, RequestRecord, Verdict,
 };
 use crate::core::merkle::{HashReader, Node, stored_before, stored_hashes};
 use crate::core::name::Name;
@@ -25,13 +25,14 @@ const FORM: &str = concat!("jit ", env!("CARGO_PKG_VERSION"), ", index 1");
 /// What they are for:
 /// - `head`: what the index says of itself ([`Head`]), by names;
 /// - `subtrees`: the Merkle tree's hashes, in the order in which subtrees become complete;
-/// - `entries`: the non-inert lines by their ids;
+/// - `entries`: the non-inert lines by their ids, and why one is without effect;
 /// - `requests`: each by its id, by whom it asks for and for what; `until` is when time ends it, null once something has;
 /// - `policies`: after how many lines each was in force.
 const TABLES: &str = "
     CREATE TABLE head (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE subtrees (place INTEGER PRIMARY KEY, hash BLOB NOT NULL);
-    CREATE TABLE entries (id BLOB PRIMARY KEY, line INTEGER NOT NULL, kind INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE entries (id BLOB PRIMARY KEY, line INTEGER NOT NULL, kind INTEGER NOT NULL, why TEXT)
+        WITHOUT ROWID;
     CREATE TABLE requests (line INTEGER PRIMARY KEY, id BLOB NOT NULL, subject TEXT NOT NULL, resource TEXT NOT NULL,
         action TEXT NOT NULL, until INTEGER, record TEXT NOT NULL);
     CREATE UNIQUE INDEX requests_by_id ON requests (id);
@@ -213,16 +214,20 @@ pub(super) fn write(db: &Connection, line: u64, delta: &Delta) -> Result<(), Ind
         let sql = "INSERT INTO subtrees (place, hash) VALUES (?, ?)";
         db.prepare_cached(sql)?.execute((number(place)?, &hash.0[..]))?;
     }
-    delta.changes.iter().try_for_each(|change| write_change(db, line, change))
+    let why = match &delta.verdict {
+        Verdict::WithoutEffect(why) => Some(why.as_str()),
+        Verdict::Effect | Verdict::Inert(_) => None,
+    };
+    delta.changes.iter().try_for_each(|change| write_change(db, line, change, why))
 }
 
-fn write_change(db: &Connection, line: u64, change: &Change) -> Result<(), IndexError> {
+fn write_change(db: &Connection, line: u64, change: &Change, why: Option<&str>) -> Result<(), IndexError> {
     match change {
         Change::Genesis(genesis) => put(db, GENESIS, genesis),
         Change::Entry(id, entry) => {
             let kind = KINDS.iter().position(|kind| *kind == entry.kind).ok_or(IndexError::Torn)?;
-            let sql = "INSERT INTO entries (id, line, kind) VALUES (?, ?, ?)";
-            db.prepare_cached(sql)?.execute((&id.0[..], number(entry.index)?, number(kind as u64)?))?;
+            let sql = "INSERT INTO entries (id, line, kind, why) VALUES (?, ?, ?, ?)";
+            db.prepare_cached(sql)?.execute((&id.0[..], number(entry.index)?, number(kind as u64)?, why))?;
             Ok(())
         }
         Change::Request(record) => write_request(db, record),
