@@ -22,6 +22,8 @@ mod invariants;
 mod model;
 #[path = "properties/monotone.rs"]
 mod monotone;
+#[path = "properties/scale.rs"]
+mod scale;
 
 /// A search of `times` as many cases as usual.
 fn cases(times: u32) -> Config {
