@@ -19,11 +19,14 @@ const BATCH_SIZE: usize = 4 << 20;
 /// Fewer lines than this for each thread are not worth starting it.
 const FEW: usize = 32;
 
+/// All that follows from a log's lines.
+pub type LogView = Memory;
+
 /// A log, folded.
 #[derive(Debug)]
 pub struct Replayed {
     /// All that follows from its lines.
-    pub view: Memory,
+    pub view: LogView,
     /// What each line is worth.
     pub verdicts: Vec<Verdict>,
 }
@@ -34,7 +37,7 @@ pub struct Opened {
     /// How it was walked, and where it ends.
     pub walked: Walked,
     /// All that follows from its lines.
-    pub view: Memory,
+    pub view: LogView,
     /// What each line is worth.
     pub verdicts: Vec<Verdict>,
 }
@@ -59,7 +62,7 @@ impl Opened {
 /// # Errors
 /// The first line is no genesis, or the files of a policy can't be read.
 pub fn replay(repo: &Repo, walked: &Walked, progress: &dyn Fn(u64, u64)) -> Result<Replayed, ReplayError> {
-    let mut replayed = Replayed { view: Memory::new(), verdicts: Vec::new() };
+    let mut replayed = Replayed { view: LogView::new(), verdicts: Vec::new() };
     fold_rest(repo, walked, &mut replayed.view, &mut replayed.verdicts, progress)?;
     Ok(replayed)
 }
@@ -68,7 +71,7 @@ pub fn replay(repo: &Repo, walked: &Walked, progress: &dyn Fn(u64, u64)) -> Resu
 fn fold_rest(
     repo: &Repo,
     walked: &Walked,
-    view: &mut Memory,
+    view: &mut LogView,
     verdicts: &mut Vec<Verdict>,
     progress: &dyn Fn(u64, u64),
 ) -> Result<(), ReplayError> {
@@ -96,7 +99,7 @@ fn fold(
     repo: &Repo,
     walked: &Walked,
     lines: &[Vec<u8>],
-    view: &mut Memory,
+    view: &mut LogView,
     verdicts: &mut Vec<Verdict>,
 ) -> Result<(), ReplayError> {
     for examined in examine_all(lines) {

@@ -21,11 +21,11 @@ use crate::core::history::segment::{MAX_APPEND_LINES, MAX_APPEND_SIZE};
 use crate::core::ledger::{self, Delta, Examined};
 use crate::core::statement::{Body, Line};
 use crate::core::time::Timestamp;
-use crate::core::view::{Memory, View as _};
+use crate::core::view::View as _;
 use crate::edge::git::{GitError, Repo};
 use crate::edge::reference::PAUSE;
 use crate::edge::remote::{self, Fetched, Pushed, Remote, RemoteError};
-use crate::edge::replay::{Opened, ReplayError, examine_all};
+use crate::edge::replay::{LogView, Opened, ReplayError, examine_all};
 use crate::edge::world::World;
 
 /// How often others may be first before an append gives up: all who write may want to at once, and nobody can be kept
@@ -140,7 +140,7 @@ struct Batch {
     deltas: Vec<Delta>,
     places: Vec<Place>,
     /// The view with all of it; none where that is one line.
-    view: Option<Memory>,
+    view: Option<LogView>,
 }
 
 impl<E> Rounds<'_, E> {
