@@ -16,7 +16,7 @@ use crate::core::ledger::{Change, RequestRecord, foresee};
 use crate::core::name::{Name, Resource};
 use crate::core::reason::{Code, Reason};
 use crate::core::statement::{Bind, Request, What};
-use crate::core::time::Duration;
+use crate::core::time::{Duration, Timestamp};
 use crate::core::view::{View, ViewExt};
 
 /// Ask for access: signs a request, logs it, and shows the grant or what it waits for
@@ -115,7 +115,7 @@ fn ask(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Exit> {
             None,
         );
     }
-    let Some(duration) = args.duration.or_else(|| default_duration(&ledger, &me.name, args)) else {
+    let Some(duration) = args.duration.or_else(|| default_duration(&ledger, &me.name, args, now)) else {
         let text = format!("no rule lets `{}` do `{}` on `{}`", me.name, args.action, args.resource);
         let decision = Decision::deny(Reason::new(Code::NoMatchingRule, text));
         return answer(cx, args, &ledger, Asked::Not(Box::new(unsigned(None))), decision, None);
@@ -207,9 +207,9 @@ enum Asked<'a> {
     Not(Box<RequestJson>),
 }
 
-fn default_duration(ledger: &Ledger, subject: &Name, args: &RequestArgs) -> Option<Duration> {
+fn default_duration(ledger: &Ledger, subject: &Name, args: &RequestArgs, at: Timestamp) -> Option<Duration> {
     let policy = ledger.view.rules()?;
-    evaluate::default_duration(policy, subject, &args.resource, &args.action)
+    evaluate::default_duration(policy, subject, &args.resource, &args.action, at)
 }
 
 /// Tells whether only the hour stands against a grant: it starts later, or a rule has hours, be it one that allows or one

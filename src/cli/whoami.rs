@@ -8,7 +8,7 @@ use super::render;
 use crate::core::decide;
 use crate::core::name::Name;
 use crate::core::policy::{Actions, Allow, Effect, Limits, Policy, Rule, Selector};
-use crate::core::time::Duration;
+use crate::core::time::{Duration, Timestamp};
 use crate::core::view::ViewExt;
 
 /// Show the identity behind your key, its groups, and what it may ask for
@@ -56,6 +56,7 @@ pub(super) fn run(cx: &mut Context<'_>, _args: &WhoamiArgs) -> anyhow::Result<Ex
     let me = cx.me(&ledger)?;
     let view = &ledger.view;
     let policy = view.rules();
+    let now = cx.world.now();
     let whoami = Whoami {
         name: me.name.to_string(),
         kind: if view.is_person(&me.name) { "person" } else { "service" },
@@ -63,8 +64,8 @@ pub(super) fn run(cx: &mut Context<'_>, _args: &WhoamiArgs) -> anyhow::Result<Ex
         key_source: me.signer.describe(),
         groups: policy.map(|policy| groups_of(policy, &me.name)).unwrap_or_default(),
         maintainer: view.is_maintainer(&me.name),
-        revoker: view.is_revoker(&me.name),
-        may_ask_for: policy.map(|policy| may_ask(policy, &me.name)).unwrap_or_default(),
+        revoker: view.is_revoker(&me.name, now),
+        may_ask_for: policy.map(|policy| may_ask(policy, &me.name, now)).unwrap_or_default(),
     };
     if cx.json() {
         cx.print_json(&whoami)?;
@@ -84,7 +85,7 @@ pub(super) fn run(cx: &mut Context<'_>, _args: &WhoamiArgs) -> anyhow::Result<Ex
         ("roles", or_none(&roles.join(", "))),
     ];
     cx.print(&render::details(&rows))?;
-    if let Some(obstacle) = decide::obstacle(view, cx.world.now()) {
+    if let Some(obstacle) = decide::obstacle(view, now) {
         cx.print(&format!("Nothing can be asked for now: {}", obstacle.message))?;
         return Ok(Exit::Done);
     }
@@ -121,8 +122,8 @@ fn groups_of(policy: &Policy, name: &Name) -> Vec<String> {
     policy.groups().iter().filter(|(_, members)| members.contains(name)).map(|(group, _)| group.to_string()).collect()
 }
 
-fn may_ask(policy: &Policy, name: &Name) -> Vec<MayAsk> {
-    let mine = policy.rules().values().filter(|rule| policy.selects(&rule.subjects, name));
+fn may_ask(policy: &Policy, name: &Name, now: Timestamp) -> Vec<MayAsk> {
+    let mine = policy.rules().values().filter(|rule| policy.selects(&rule.subjects, name, now));
     mine.filter_map(|rule: &Rule| match &rule.effect {
         Effect::Deny => None,
         Effect::Allow(allow) => Some(MayAsk {

@@ -280,12 +280,12 @@ fn stand_pending(
     now: Timestamp,
     mut against: Vec<Reason>,
 ) -> Decision {
-    let ask = record.ask();
+    let ask = record.ask_at(now);
     if record.has_lapsed(now) {
         let text = format!("it was not approved by {}", record.lapses_at());
         merge(&mut against, [Reason::new(Code::Lapsed, text)]);
     }
-    let by_policy: Vec<Reason> = denied_now(policy, &ask, now)
+    let by_policy: Vec<Reason> = denied_now(policy, &ask)
         .into_iter()
         .chain(evaluate::misfits(policy, policy.rules_near(ask.resource), &ask))
         .collect();
@@ -316,11 +316,11 @@ fn stand_complete(
     gate: &Gate<'_>,
     mut against: Vec<Reason>,
 ) -> Decision {
-    let (ask, grant, now) = (record.ask(), gate.grant, gate.now);
+    let (ask, grant, now) = (record.ask_at(gate.now), gate.grant, gate.now);
     let rules = grant.rules.iter().filter_map(|id| policy.rules().get(id));
     let fitting: Vec<(&Rule, &Allow)> =
         rules.clone().filter_map(|rule| evaluate::fit(policy, rule, &ask).ok().map(|allow| (rule, allow))).collect();
-    let mut by_policy: Vec<Reason> = denied_now(policy, &ask, now).into_iter().collect();
+    let mut by_policy: Vec<Reason> = denied_now(policy, &ask).into_iter().collect();
     if fitting.is_empty() {
         by_policy.extend(evaluate::misfits(policy, rules, &ask));
     }
@@ -372,13 +372,13 @@ fn holds_until(
     now: Timestamp,
     end: Timestamp,
 ) -> Timestamp {
-    let ask = record.ask();
+    let ask = record.ask_at(now);
     let mut until = end;
     if allowing.iter().all(|(rule, _)| !rule.hours.is_empty()) {
         let hours: Vec<Hours> = allowing.iter().flat_map(|(rule, _)| rule.hours.iter().cloned()).collect();
         until = next_change(&hours, now, until).unwrap_or(until);
     }
-    let denials = evaluate::denials(policy, ask.subject, ask.resource, ask.action);
+    let denials = evaluate::denials(policy, &ask);
     denials.fold(until, |until, rule| next_change(&rule.hours, now, until).unwrap_or(until))
 }
 

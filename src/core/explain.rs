@@ -7,7 +7,6 @@ use std::fmt;
 
 use super::evaluate::{self, Approvers, Ask};
 use super::policy::{Allow, ApprovalRule, Effect, Policy, ReasonRule, Rule};
-use super::time::Timestamp;
 
 /// One condition of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,20 +82,20 @@ impl Explained<'_> {
     }
 }
 
-/// Explains how each rule that is about the resource takes a request at `now`, which `people` have approved.
-pub fn explain<'a>(policy: &'a Policy, ask: &Ask<'_>, people: &Approvers, now: Timestamp) -> Vec<Explained<'a>> {
+/// Explains how each rule that is about the resource takes a request, which `people` have approved, at the ask's moment.
+pub fn explain<'a>(policy: &'a Policy, ask: &Ask<'_>, people: &Approvers) -> Vec<Explained<'a>> {
     policy
         .rules_near(ask.resource)
         .filter(|rule| rule.resources.iter().any(|pattern| pattern.matches(ask.resource)))
-        .map(|rule| Explained { rule, conditions: conditions(policy, rule, ask, people, now) })
+        .map(|rule| Explained { rule, conditions: conditions(policy, rule, ask, people) })
         .collect()
 }
 
-fn conditions(policy: &Policy, rule: &Rule, ask: &Ask<'_>, people: &Approvers, now: Timestamp) -> Vec<Asked> {
+fn conditions(policy: &Policy, rule: &Rule, ask: &Ask<'_>, people: &Approvers) -> Vec<Asked> {
     let mut asked = vec![
         Asked {
             condition: Condition::Subject,
-            is_met: policy.selects(&rule.subjects, ask.subject),
+            is_met: policy.selects(&rule.subjects, ask.subject, ask.at),
             wants: list(&rule.subjects),
         },
         Asked {
@@ -115,7 +114,7 @@ fn conditions(policy: &Policy, rule: &Rule, ask: &Ask<'_>, people: &Approvers, n
     }
     if !rule.hours.is_empty() {
         let wants = list(&rule.hours);
-        asked.push(Asked { condition: Condition::Hours, is_met: rule.has_its_hour(now), wants });
+        asked.push(Asked { condition: Condition::Hours, is_met: rule.has_its_hour(ask.at), wants });
     }
     asked
 }
@@ -142,7 +141,7 @@ fn of_allow(policy: &Policy, allow: &Allow, ask: &Ask<'_>, people: &Approvers) -
 fn of_approvals(policy: &Policy, allow: &Allow, ask: &Ask<'_>, people: &Approvers) -> Vec<Asked> {
     let is_short = |entry: &ApprovalRule| {
         let able =
-            people.iter().filter(|(who, touched)| evaluate::may_fill(policy, entry, ask.subject, who, **touched));
+            people.iter().filter(|(who, given)| evaluate::may_fill_by_one(policy, entry, ask.subject, who, given));
         entry.applies_to(ask.duration) && u32::try_from(able.count()).is_ok_and(|able| able < entry.count)
     };
     let mut asked: Vec<Asked> = allow

@@ -148,6 +148,12 @@ impl RequestRecord {
         self.at.after(self.pending_for)
     }
 
+    /// Returns the moment at which somebody who approves or denies it must be among those whom a rule names: that of their
+    /// own signature, which can't be taken further back than the request nor further on than its lapse.
+    pub fn moment_of(&self, at: Timestamp) -> Timestamp {
+        at.clamp(self.at, self.lapses_at())
+    }
+
     /// Tells whether it had to be complete before `now`, and is not.
     pub fn has_lapsed(&self, now: Timestamp) -> bool {
         matches!(self.status, Status::Pending) && now > self.lapses_at()

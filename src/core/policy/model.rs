@@ -127,9 +127,9 @@ impl Policy {
         self.key_owners.get(key)
     }
 
-    /// Tells whether the policy names `name` as a revoker, itself or by a group.
-    pub fn is_revoker(&self, name: &Name) -> bool {
-        self.selects(&self.revokers, name)
+    /// Tells whether the policy names `name` as a revoker at a moment, itself or by a group.
+    pub fn is_revoker(&self, name: &Name, at: Timestamp) -> bool {
+        self.selects(&self.revokers, name, at)
     }
 
     /// Tells whether `name` is a maintainer.
@@ -137,13 +137,23 @@ impl Policy {
         self.maintainers.contains(name)
     }
 
-    /// Tells whether one of `from` is `name`, a group that `name` is in, or its kind.
-    pub fn selects(&self, from: &[Selector], name: &Name) -> bool {
+    /// Tells whether one of `from` means `name` at a moment: it is `name`, a group that `name` is in, or its kind.
+    pub fn selects(&self, from: &[Selector], name: &Name, _at: Timestamp) -> bool {
         from.iter().any(|selector| match selector {
             Selector::Identity(identity) => identity == name,
             Selector::Group(group) => self.groups.get(group).is_some_and(|members| members.contains(name)),
             Selector::Kind(kind) => self.identity(name).is_some_and(|identity| identity.kind == *kind),
         })
+    }
+
+    /// Tells whether one of `from` means `name` at some moment or other.
+    pub fn could_select(&self, from: &[Selector], name: &Name) -> bool {
+        self.selects(from, name, Timestamp::MIN)
+    }
+
+    /// Tells whether `from` means `name` at every moment.
+    pub fn always_selects(&self, from: &[Selector], name: &Name) -> bool {
+        self.selects(from, name, Timestamp::MIN)
     }
 
     /// Iterates over everybody that `selector` means.
