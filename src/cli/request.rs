@@ -12,7 +12,7 @@ use super::text::{check_text, parse_time};
 use super::watch::Patience;
 use crate::core::decide::{self, Answer, Decision, Granted};
 use crate::core::evaluate;
-use crate::core::ledger::{Change, RequestRecord, foresee};
+use crate::core::ledger::{Change, RequestRecord, foresee, no_rules};
 use crate::core::name::{Name, Resource};
 use crate::core::reason::{Code, Reason};
 use crate::core::statement::{Bind, Request, What};
@@ -116,8 +116,9 @@ fn ask(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Exit> {
         );
     }
     let Some(duration) = args.duration.or_else(|| default_duration(&ledger, &me.name, args, now)) else {
-        let text = format!("no rule lets `{}` do `{}` on `{}`", me.name, args.action, args.resource);
-        let decision = Decision::deny(Reason::new(Code::NoMatchingRule, text));
+        let no_rule = |policy| evaluate::no_matching_rule(policy, &me.name, &args.resource, &args.action, now);
+        let reason = ledger.view.rules().map_or_else(|| no_rules(&ledger.view), |policy| no_rule(policy));
+        let decision = Decision::deny(reason);
         return answer(cx, args, &ledger, Asked::Not(Box::new(unsigned(None))), decision, None);
     };
     let policy = ledger.view.policy_at(ledger.view.size()).ok_or_else(|| {

@@ -179,10 +179,26 @@ pub fn misfits<'a>(policy: &Policy, rules: impl IntoIterator<Item = &'a Rule>, a
         super::reason::merge(&mut reasons, misfits.into_iter().filter_map(|misfit| misfit.to_reason(&rule.id, ask)));
     }
     if reasons.is_empty() {
-        let text = format!("no rule lets `{}` do `{}` on `{}`", ask.subject, ask.action, ask.resource);
-        reasons.push(Reason::new(Code::NoMatchingRule, text));
+        reasons.push(no_matching_rule(policy, ask.subject, ask.resource, ask.action, ask.at));
     }
     reasons
+}
+
+/// Says that no rule is for this subject, resource and action; and who is on call, where one is for the subject whenever
+/// that is they.
+pub fn no_matching_rule(policy: &Policy, subject: &Name, resource: &Resource, action: &Name, at: Timestamp) -> Reason {
+    let mut text = format!("no rule lets `{subject}` do `{action}` on `{resource}`");
+    let by_turns = |rule: &&Rule| {
+        matches!(rule.effect, Effect::Allow(_))
+            && is_about(rule, resource, action)
+            && policy.could_select(&rule.subjects, subject)
+            && !policy.selects(&rule.subjects, subject, at)
+    };
+    if let Some(rule) = policy.rules_near(resource).find(by_turns) {
+        let turns = policy.turns(&rule.subjects, at);
+        text.push_str(&format!(" at {at}: rule `{}` is for who is on call: {turns}", rule.id));
+    }
+    Reason::new(Code::NoMatchingRule, text)
 }
 
 /// Iterates over the deny rules that are for the subject, resource and action, by id, whatever their hours.

@@ -6,7 +6,8 @@
 use std::fmt;
 
 use super::evaluate::{self, Approvers, Ask};
-use super::policy::{Allow, ApprovalRule, Effect, Policy, ReasonRule, Rule};
+use super::policy::{Allow, ApprovalRule, Effect, Policy, ReasonRule, Rule, Selector};
+use super::time::Timestamp;
 
 /// One condition of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,7 +97,7 @@ fn conditions(policy: &Policy, rule: &Rule, ask: &Ask<'_>, people: &Approvers) -
         Asked {
             condition: Condition::Subject,
             is_met: policy.selects(&rule.subjects, ask.subject, ask.at),
-            wants: list(&rule.subjects),
+            wants: with_turns(policy, list(&rule.subjects), &rule.subjects, ask.at),
         },
         Asked {
             condition: Condition::Resource,
@@ -151,7 +152,7 @@ fn of_approvals(policy: &Policy, allow: &Allow, ask: &Ask<'_>, people: &Approver
         .map(|(index, entry)| Asked {
             condition: Condition::Approvals(index),
             is_met: !is_short(entry),
-            wants: entry.to_string(),
+            wants: with_turns(policy, entry.to_string(), &entry.from, ask.at),
         })
         .collect();
     // Each may have enough people by itself while there are not enough for all of them.
@@ -163,6 +164,14 @@ fn of_approvals(policy: &Policy, allow: &Allow, ask: &Ask<'_>, people: &Approver
         }
     }
     asked
+}
+
+/// Adds who is on call, where rotations are named.
+fn with_turns(policy: &Policy, wants: String, from: &[Selector], at: Timestamp) -> String {
+    match policy.turns(from, at).as_str() {
+        "" => wants,
+        turns => format!("{wants} (on call: {turns})"),
+    }
 }
 
 fn list<T: fmt::Display>(items: &[T]) -> String {

@@ -105,9 +105,8 @@ impl Rehearsal {
         }
         let Some(length) = length else {
             // What `jit request` says before anything is signed.
-            let text = format!("no rule lets `{}` do `{}` on `{}`", case.subject, case.action, case.resource);
-            let decision = Decision::deny(Reason::new(Code::NoMatchingRule, text));
-            return judged(case, decision, Vec::new());
+            let reason = evaluate::no_matching_rule(&self.policy, &case.subject, &case.resource, &case.action, case.at);
+            return judged(case, Decision::deny(reason), Vec::new());
         };
         let request = stage.request(&case.resource, &case.action, length, &case.reason, case.not_before);
         let id = stage.say(&case.subject, &key(&case.subject, case.by_hardware_key), case.at, request);

@@ -144,7 +144,7 @@ pub(super) fn approve(view: &impl View, at: &Placed<'_>, approval: &Approval) ->
     if at.statement.at > record.lapses_at() {
         return Err(format!("it was signed after the request lapsed at {}", record.lapses_at()));
     }
-    record.take_in(ApprovalRecord {
+    let approval = ApprovalRecord {
         id: at.id,
         index: at.index,
         leaf: at.leaf,
@@ -153,7 +153,8 @@ pub(super) fn approve(view: &impl View, at: &Placed<'_>, approval: &Approval) ->
         at: at.statement.at,
         duration,
         comment: approval.comment.clone(),
-    });
+    };
+    record.take_in(approval, policy);
     if let Completion::Grant(grant) = completion(view, policy, &record, at.index) {
         record.status = Status::Complete(grant);
     }

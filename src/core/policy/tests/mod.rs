@@ -5,6 +5,7 @@ mod hostile;
 mod hours;
 mod identities;
 mod lint;
+mod rotation;
 mod rules;
 mod settings;
 
