@@ -100,7 +100,7 @@ fn tree_of(index: u64) -> String {
 /// Describes how policy files differ from those in force; `tree` is what git calls them.
 pub(super) fn describe_difference(ledger: &Ledger, next: &PolicyFiles, tree: &str) -> anyhow::Result<String> {
     let in_force = ledger.view.policy_record();
-    let (from, known) = match in_force {
+    let (from, known) = match &in_force {
         Some(policy) => (format!("policy version {}", policy.version), files_of(ledger, policy.index)?),
         None => ("nothing".to_owned(), PolicyFiles::default()),
     };

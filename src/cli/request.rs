@@ -1,5 +1,7 @@
 //! `jit request`: ask for access.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::context::Context;
@@ -14,6 +16,7 @@ use crate::core::decide::{self, Answer, Decision, Granted};
 use crate::core::evaluate;
 use crate::core::ledger::{Change, RequestRecord, foresee, no_rules};
 use crate::core::name::{Name, Resource};
+use crate::core::policy::Policy;
 use crate::core::reason::{Code, Reason};
 use crate::core::statement::{Bind, Request, What};
 use crate::core::time::{Duration, Timestamp};
@@ -116,8 +119,8 @@ fn ask(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Exit> {
         );
     }
     let Some(duration) = args.duration.or_else(|| default_duration(&ledger, &me.name, args, now)) else {
-        let no_rule = |policy| evaluate::no_matching_rule(policy, &me.name, &args.resource, &args.action, now);
-        let reason = ledger.view.rules().map_or_else(|| no_rules(&ledger.view), |policy| no_rule(policy));
+        let no_rule = |policy: &Policy| evaluate::no_matching_rule(policy, &me.name, &args.resource, &args.action, now);
+        let reason = ledger.view.rules().map_or_else(|| no_rules(&ledger.view), |policy| no_rule(&policy));
         let decision = Decision::deny(reason);
         return answer(cx, args, &ledger, Asked::Not(Box::new(unsigned(None))), decision, None);
     };
@@ -150,8 +153,7 @@ fn ask(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Exit> {
     }
     let message = format!("{} asks to {} {} for {duration}", me.name, args.action, args.resource);
     let logged = statement::say(cx, &mut ledger, &mut me, statement, &message, Insist::OnRecord)?;
-    let record =
-        ledger.view.request(&logged.id).cloned().ok_or_else(|| Failure::denied("the request is not on record"))?;
+    let record = ledger.view.request(&logged.id).ok_or_else(|| Failure::denied("the request is not on record"))?;
     let (record, decision) = match args.wait {
         Some(length) => wait(cx, &mut ledger, record, length)?,
         None => {
@@ -170,9 +172,9 @@ fn ask(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Exit> {
 fn wait(
     cx: &mut Context<'_>,
     ledger: &mut Ledger,
-    mut record: RequestRecord,
+    mut record: Arc<RequestRecord>,
     length: Option<Duration>,
-) -> anyhow::Result<(RequestRecord, Decision)> {
+) -> anyhow::Result<(Arc<RequestRecord>, Decision)> {
     let patience = Patience::new(cx, length);
     let mut is_told = false;
     loop {
@@ -193,7 +195,7 @@ fn wait(
             return Ok((record, decision));
         }
         *ledger = cx.ledger()?;
-        record = ledger.view.request(&record.id).cloned().ok_or_else(|| {
+        record = ledger.view.request(&record.id).ok_or_else(|| {
             // A log that extends what was seen has it; without a pin nobody notices but us.
             Failure::untrusted(Code::LogRewritten, format!("the request {} is gone from the log", record.id))
         })?;
@@ -210,7 +212,7 @@ enum Asked<'a> {
 
 fn default_duration(ledger: &Ledger, subject: &Name, args: &RequestArgs, at: Timestamp) -> Option<Duration> {
     let policy = ledger.view.rules()?;
-    evaluate::default_duration(policy, subject, &args.resource, &args.action, at)
+    evaluate::default_duration(&policy, subject, &args.resource, &args.action, at)
 }
 
 /// Tells whether only the hour stands against a grant: it starts later, or a rule has hours, be it one that allows or one

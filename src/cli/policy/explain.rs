@@ -138,7 +138,7 @@ fn policy_and_subject(cx: &mut Context<'_>, args: &ExplainArgs) -> anyhow::Resul
             Some(subject) => subject.clone(),
             None => cx.me(&ledger)?.name,
         };
-        let policy = ledger.view.rules().cloned().ok_or_else(|| {
+        let policy = ledger.view.rules().ok_or_else(|| {
             let why = crate::core::ledger::no_rules(&ledger.view);
             Failure::untrusted(why.code, why.message).help("`jit policy status` shows what is missing")
         })?;
