@@ -129,11 +129,13 @@ pub struct Granted {
 ///
 /// Where no rule can be asked at all (no policy in force, one that does not load, a clock behind the policy), the answer
 /// is no with that reason alone.
+///
+/// Of a view that could not be read the answer is no: what it did not show may be what speaks against it.
 pub fn decide(view: &impl View, question: &Question<'_>, now: Timestamp) -> Decision {
     if let Some(reason) = obstacle(view, now) {
         return Decision::deny(reason);
     }
-    match question.shown {
+    let decision = match question.shown {
         Shown::Token { text, audience } => match Token::parse(text) {
             Ok(token) => token::decide(view, &token, question, audience, now),
             Err(reason) => Decision::deny(reason),
@@ -146,11 +148,23 @@ pub fn decide(view: &impl View, question: &Question<'_>, now: Timestamp) -> Deci
                 Decision::deny(Reason::new(Code::UnknownSubject, text))
             }
         },
+    };
+    unless_failed(view, decision)
+}
+
+/// Returns a decision, unless the view that it was made from could not be read.
+fn unless_failed(view: &impl View, decision: Decision) -> Decision {
+    match view.failure() {
+        None => decision,
+        Some(why) => Decision::deny(Reason::new(Code::Unavailable, why)),
     }
 }
 
 /// Says why nothing can be decided here and now: no usable policy, or a clock behind the policy in force.
 pub fn obstacle(view: &impl View, now: Timestamp) -> Option<Reason> {
+    if let Some(why) = view.failure() {
+        return Some(Reason::new(Code::Unavailable, why));
+    }
     if view.rules().is_none() {
         return Some(no_rules(view));
     }
@@ -229,7 +243,7 @@ pub fn judge(
 
 /// Judges how one request stands at `now`, whatever a gate may want it bound to.
 pub fn stand(view: &impl View, record: &RequestRecord, now: Timestamp) -> Decision {
-    stand_at(view, record, None, now)
+    unless_failed(view, stand_at(view, record, None, now))
 }
 
 fn stand_at(view: &impl View, record: &RequestRecord, key: Option<&PublicKey>, now: Timestamp) -> Decision {

@@ -4,7 +4,7 @@ use super::Report;
 use crate::cli::context::{Context, shown};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::freshness::names_witnesses;
-use crate::cli::ledger::{Expected, Opened, check_clock, is_clone};
+use crate::cli::ledger::{Expected, check_clock, is_clone};
 use crate::cli::pin::{GenesisOption, expected_id, gone_log, log_ref, no_log};
 use crate::cli::policy::head;
 use crate::cli::render;
@@ -19,6 +19,7 @@ use crate::edge::config::Config;
 use crate::edge::git::Repo;
 use crate::edge::inspect;
 use crate::edge::remote::{self, Remote};
+use crate::edge::replay::Opened;
 use crate::edge::world::World;
 
 /// The log, as far as it verifies.
@@ -63,7 +64,7 @@ fn say_log(known: &Known, report: &mut Report) {
         return report.note("log", text, Some("jit sync".to_owned()));
     }
     let inert = known.opened.verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Inert(_))).count();
-    let voids = known.opened.voids.len();
+    let voids = known.opened.walked.voids.len();
     let count = |number: usize, thing| render::count(u64::try_from(number).unwrap_or(u64::MAX), thing);
     let size = render::count(view.size(), "line");
     if inert == 0 && voids == 0 {
@@ -101,7 +102,7 @@ fn read(world: &World, config: &Config, repo: &Repo, remote: Option<&Remote>) ->
     let genesis = expected_id(config, repo)?;
     let pin = genesis.map(|genesis| config.pin(&genesis)).transpose()?.flatten();
     let minimums = genesis.map(|genesis| config.minimums(&genesis)).transpose()?.unwrap_or_default();
-    let expected = Expected { genesis, pin, minimums };
+    let expected = Expected { genesis, pin, minimums, index: None };
     let opened = match expected.open_at(world, repo, tip) {
         Ok(opened) => opened,
         // What is in a clone may be older than what another clone here has seen: every command fetches, and looks again.
@@ -249,6 +250,6 @@ fn age(cx: &Context<'_>, config: &Config, repo: &Repo, remote: Option<&Remote>, 
 
 /// Verifies the log at another commit, as if this machine had seen nothing of it.
 pub(super) fn open_unpinned(world: &World, repo: &Repo, tip: Oid, genesis: Option<Hash>) -> anyhow::Result<Opened> {
-    let expected = Expected { genesis, pin: None, minimums: Vec::new() };
+    let expected = Expected { genesis, pin: None, minimums: Vec::new(), index: None };
     expected.open_at(world, repo, tip)
 }

@@ -2,6 +2,7 @@
 //!
 //! Records are values; a delta replaces them whole.
 
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use crate::core::time::{Duration, Timestamp};
 const START_LEEWAY: TimeDelta = TimeDelta::seconds(60);
 
 /// A non-inert line: where it stands and what kind it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Its place in the log, from 0.
     pub index: u64,
@@ -29,7 +30,7 @@ pub struct Entry {
 }
 
 /// The kinds of line that others speak of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EntryKind {
     /// A request.
     Request,
@@ -44,7 +45,7 @@ pub enum EntryKind {
 }
 
 /// The first line, as the rest of the log refers to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GenesisRecord {
     /// The log's id.
     pub id: Hash,
@@ -115,7 +116,7 @@ pub struct ProposalRecord {
 }
 
 /// A request, and all that came of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestRecord {
     /// Its id.
     pub id: Hash,
@@ -202,7 +203,7 @@ impl RequestRecord {
 }
 
 /// What came of a request, revocations and lockdowns aside.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
     /// It never had an effect, for these reasons.
     WithoutEffect(Vec<Reason>),
@@ -215,7 +216,7 @@ pub enum Status {
 }
 
 /// Who ended something early.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
     /// The line's place in the log.
     pub index: u64,
@@ -228,7 +229,7 @@ pub struct Ending {
 }
 
 /// One signed yes that had an effect at its line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalRecord {
     /// Its id.
     pub id: Hash,
@@ -249,7 +250,7 @@ pub struct ApprovalRecord {
 }
 
 /// The signed, time-bound access that a request became. Nothing in it ever changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// The index of the line that completed it.
     pub index: u64,
@@ -287,7 +288,7 @@ impl Grant {
 }
 
 /// A lockdown by someone who had the right.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockdownRecord {
     /// Its id.
     pub id: Hash,
@@ -353,7 +354,7 @@ impl LockdownRecord {
 }
 
 /// A lift that may still take effect, or has.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiftRecord {
     /// Its id.
     pub id: Hash,
