@@ -125,8 +125,12 @@ fn adopt(
         let text = format!("the log there is {genesis}, not the {} that was named", named.id);
         return Err(Failure::untrusted(Code::UnknownGenesis, text).into());
     }
-    let expected =
-        Expected { genesis: Some(genesis), pin: config.pin(&genesis)?, minimums: config.minimums(&genesis)? };
+    let expected = Expected {
+        genesis: Some(genesis),
+        pin: config.pin(&genesis)?,
+        minimums: config.minimums(&genesis)?,
+        index: None,
+    };
     let opened = expected.open_at(cx.world, &repo, tip)?;
     let heard = cx.hear_witnesses(&repo, &remote, (tip, opened), &expected);
     let (tip, opened) = heard.map_err(Unfetched::into_error)?;

@@ -61,7 +61,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &VerifyArgs) -> anyhow::Result<Exi
         }
         None => None,
     };
-    let ledger = cx.ledger()?;
+    let ledger = cx.whole_ledger()?;
     if let Some(minimum) = known {
         pin::check_minimum(&ledger.view, &minimum, "the one that --known names")?;
     }

@@ -113,8 +113,8 @@ pub fn follow<O: Objects + ?Sized>(
 const MOST_STEPS: usize = 10_000;
 
 /// Goes on from the log at the commit `from` to a later `tip`. It gives the answer of [`follow`], or none where only that
-/// can tell: the tip does not come after `from` by commits with one parent each, or there is a pin that `from` does not
-/// hold.
+/// can tell: the tip does not come after `from` by commits with one parent each; there is a pin, and neither holds `from` it
+/// nor what came since; or it is among what came since, and merges before it were judged without it.
 ///
 /// # Errors
 /// See [`ChainError`].
@@ -126,9 +126,7 @@ pub fn go_on<O: Objects + ?Sized>(
     pin: Option<Oid>,
     rules: &Rules<'_>,
 ) -> Result<Option<Chain>, ChainError<O::Error>> {
-    if pin.is_some() && !known.holds_pin {
-        return Ok(None);
-    }
+    let mut holds_pin = known.holds_pin;
     let mut steps = Vec::new();
     let mut at = tip;
     while at != from {
@@ -138,10 +136,15 @@ pub fn go_on<O: Objects + ?Sized>(
             _ => None,
         });
         let Some((tree, parent)) = parent.filter(|_| steps.len() < MOST_STEPS) else { return Ok(None) };
+        holds_pin |= Some(at) == pin;
         steps.push((at, tree));
         at = parent;
     }
-    let (mut chain, mut sums) = (known.clone(), Sums::default());
+    let has_merges = || known.voids.iter().any(|(_, void)| matches!(void, Void::Merge(_)));
+    if pin.is_some() && (!holds_pin || (!known.holds_pin && has_merges())) {
+        return Ok(None);
+    }
+    let (mut chain, mut sums) = (Chain { holds_pin, ..known.clone() }, Sums::default());
     for (commit, tree) in steps.into_iter().rev() {
         match judge_append_with(objects, &chain.tail, tree, rules.named_digest, &mut sums) {
             Ok(new) => (chain.tail, chain.last_valid) = (new.tail, commit),

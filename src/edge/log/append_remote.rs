@@ -14,11 +14,10 @@ use std::time::{Duration, Instant};
 
 use super::queue::{self, Insist, Place, PushLock, Waiting};
 use super::{AppendError, Context, Draft, Logged, propose};
-use crate::core::hash::Hash;
 use crate::core::history::append::NewLine;
 use crate::core::history::object::Oid;
 use crate::core::history::segment::{MAX_APPEND_LINES, MAX_APPEND_SIZE};
-use crate::core::ledger::{self, Delta, Examined};
+use crate::core::ledger::{self, Delta, Examined, NoLog};
 use crate::core::statement::{Body, Line};
 use crate::core::time::Timestamp;
 use crate::core::view::View as _;
@@ -52,7 +51,7 @@ const MANY_WRITERS: u32 = 2;
 /// pushes for itself.
 const LOOKS_AT_OTHERS: u32 = 30_000;
 
-/// One line that is to be appended to the log on a remote.
+/// What is to be appended to the log on a remote.
 pub struct Append<'a, E> {
     /// Runs git.
     pub world: &'a World,
@@ -62,38 +61,40 @@ pub struct Append<'a, E> {
     pub remote: &'a Remote,
     /// What is known beside the lines.
     pub context: &'a Context<'a>,
-    /// The signed line, and the files of the policy that it proposes.
-    pub new: &'a NewLine,
+    /// The signed lines, of which one alone may propose a policy and have files; all of them go in by one commit, in this
+    /// order.
+    pub new: &'a [NewLine],
     /// What happens by it, in plain words.
     pub message: &'a str,
-    /// What it has to be worth.
+    /// What each has to be worth.
     pub insist: Insist,
     /// Opens the log at a commit that does not simply follow what is known, and says no where it is not to be believed.
     pub open: &'a dyn Fn(Oid) -> Result<Opened, E>,
-    /// Says why a line is not worth what is insisted on.
+    /// Says why one is not worth what is insisted on.
     pub refuse: &'a dyn Fn(&Delta) -> E,
 }
 
 impl<E> Append<'_, E> {
-    /// Appends the line. `opened` is the log as this process knows it, and has the line in the end; `is_fresh` says whether
+    /// Appends the lines. `opened` is the log as this process knows it, and has them in the end; `is_fresh` says whether
     /// that was just fetched. Then the remote-tracking ref stands there too, unless that could not be noted here: what is
     /// logged is logged all the same, and this returns why.
     ///
     /// # Errors
-    /// What the caller says; and see [`AppendError`]. After [`AppendError::Unknown`] the line may be in the log.
+    /// What the caller says; and see [`AppendError`]. After [`AppendError::Unknown`] the lines may be in the log.
     pub fn run(&self, opened: &mut Opened, is_fresh: bool) -> Result<Option<GitError>, AppendError<E>> {
-        // A policy with all its files is pushed by whoever proposes it.
-        let waiting = self.new.files.is_empty().then(|| Waiting {
-            line: self.new.line.clone(),
-            message: self.message.to_owned(),
-            insist: self.insist,
-        });
+        // A policy with all its files is pushed by whoever proposes it, and so is what goes in together or not at all.
+        let waiting = match self.new {
+            [only] if only.files.is_empty() => {
+                let (line, message) = (only.line.clone(), self.message.to_owned());
+                Some(Waiting { line, message, insist: self.insist })
+            }
+            _ => None,
+        };
         // Whoever can't wait in the queue pushes for themselves.
         let place = waiting.and_then(|waiting| Place::take(self.repo, &waiting, self.context.random).ok());
         let turn = wait_for_turn(self.repo, place.as_ref());
-        let examined = ledger::examine(&self.new.line);
-        let id = examined.outcome.as_ref().ok().map(|signed| signed.get().id);
-        let mut rounds = Rounds { append: self, place, opened, examined, id };
+        let examined: Vec<Examined> = self.new.iter().map(|new| ledger::examine(&new.line)).collect();
+        let mut rounds = Rounds { append: self, place, opened, examined };
         if turn.has_waited {
             rounds.go_on_to_tracked()?;
             if rounds.is_logged() {
@@ -102,6 +103,34 @@ impl<E> Append<'_, E> {
         }
         rounds.run(is_fresh && turn.is_ours)
     }
+}
+
+/// Judges lines one after another, each as if those before it stood in the log; returns what each changes, or that of the
+/// first which is not worth what is insisted on.
+///
+/// # Errors
+/// See [`ledger::apply`].
+pub fn judge_all(
+    view: &LogView,
+    new: &[NewLine],
+    examined: &[Examined],
+    insist: Insist,
+) -> Result<Result<Vec<Delta>, Delta>, NoLog> {
+    // Copied for a second line only: most come alone.
+    let mut with_these: Option<LogView> = None;
+    let mut deltas: Vec<Delta> = Vec::new();
+    for (new, examined) in new.iter().zip(examined) {
+        if let Some(before) = deltas.last() {
+            with_these.get_or_insert_with(|| view.clone()).commit(before.clone());
+        }
+        let files = Some(&new.files).filter(|files| !files.is_empty());
+        let delta = ledger::apply(with_these.as_ref().unwrap_or(view), examined, files)?;
+        if !insist.takes(&delta.verdict) {
+            return Ok(Err(delta));
+        }
+        deltas.push(delta);
+    }
+    Ok(Ok(deltas))
 }
 
 /// When it is this process that pushes.
@@ -129,9 +158,8 @@ struct Rounds<'a, E> {
     append: &'a Append<'a, E>,
     place: Option<Place>,
     opened: &'a mut Opened,
-    examined: Examined,
-    /// The statement's id.
-    id: Option<Hash>,
+    /// One's own lines.
+    examined: Vec<Examined>,
 }
 
 /// What one commit would add.
@@ -139,7 +167,7 @@ struct Batch {
     draft: Draft,
     deltas: Vec<Delta>,
     places: Vec<Place>,
-    /// The view with all of it; none where that is one line.
+    /// The view with all of it; none where nobody else's is taken along.
     view: Option<LogView>,
 }
 
@@ -200,7 +228,7 @@ impl<E> Rounds<'_, E> {
                     world.sleep(pause(context.random, self.others(), races, clock.elapsed()));
                 }
                 // It may be another's line that the host does not want.
-                Ok(Pushed::Refused(_)) if batch.deltas.len() > 1 => is_alone = true,
+                Ok(Pushed::Refused(_)) if batch.deltas.len() > self.append.new.len() => is_alone = true,
                 Ok(Pushed::Refused(why)) => return Err(AppendError::Refused(why)),
                 Err(error) => (sent, unanswered) = (Some(error), unanswered + 1),
             }
@@ -235,33 +263,34 @@ impl<E> Rounds<'_, E> {
         }
     }
 
-    /// Tells whether the statement stands in the log as it is known now.
+    /// Tells whether all of it stands in the log as it is known now.
     fn is_logged(&self) -> bool {
-        self.id.is_some_and(|id| self.opened.view.entry(&id).is_some())
+        let stands = |examined: &Examined| {
+            let signed = examined.outcome.as_ref();
+            signed.is_ok_and(|signed| self.opened.view.entry(&signed.get().id).is_some())
+        };
+        self.examined.iter().all(stands)
     }
 
-    /// Judges what is to go in: one's own line, and behind it what others wait with.
+    /// Judges what is to go in: one's own lines, and behind them what others wait with.
     fn batch(&self, is_alone: bool) -> Result<Batch, AppendError<E>> {
         let Append { repo, context, new, message, insist, refuse, .. } = *self.append;
-        let files = Some(&new.files).filter(|files| !files.is_empty());
-        let own = ledger::apply(&self.opened.view, &self.examined, files);
-        let own = own.map_err(|why| AppendError::Replay(ReplayError::NoLog(why)))?;
-        if !insist.takes(&own.verdict) {
-            return Err(AppendError::Judge(refuse(&own)));
-        }
-        let mut draft = Draft { lines: vec![new.clone()], message: message.to_owned() };
+        let mut deltas = judge_all(&self.opened.view, new, &self.examined, insist)
+            .map_err(|why| AppendError::Replay(ReplayError::NoLog(why)))?
+            .map_err(|delta| AppendError::Judge(refuse(&delta)))?;
+        let mut draft = Draft { lines: new.to_vec(), message: message.to_owned() };
         // Where the queue can't be read there is nothing to take along.
         let others = match is_alone {
             true => Vec::new(),
             false => queue::others(repo, self.place.as_ref()).unwrap_or_default(),
         };
         if others.is_empty() {
-            return Ok(Batch { draft, deltas: vec![own], places: Vec::new(), view: None });
+            return Ok(Batch { draft, deltas, places: Vec::new(), view: None });
         }
         let mut view = self.opened.view.clone();
-        view.commit(own.clone());
-        let (mut deltas, mut places, mut messages) = (vec![own], Vec::new(), Vec::new());
-        let mut bytes = new.line.len() + 1;
+        deltas.iter().for_each(|delta| view.commit(delta.clone()));
+        let (mut places, mut messages) = (Vec::new(), Vec::new());
+        let mut bytes: usize = new.iter().map(|new| new.line.len() + 1).sum();
         let lines: Vec<Vec<u8>> = others.iter().map(|(_, waiting)| waiting.line.clone()).collect();
         for ((place, waiting), examined) in others.into_iter().zip(examine_all(&lines)) {
             // What does not fit goes with the next; what says that it is a policy has files in the log, and none here.
