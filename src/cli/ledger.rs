@@ -6,13 +6,13 @@ mod fetch;
 mod index;
 
 pub(super) use fetch::{Unfetched, check_clock};
+pub(super) use index::UseOfIndex;
 
 use std::path::PathBuf;
 
 use anyhow::anyhow;
 
 use self::fetch::Fresh;
-use self::index::UseOfIndex;
 use super::context::{Context, shown};
 use super::exit::Failure;
 use super::pin::{

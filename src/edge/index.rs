@@ -104,7 +104,7 @@ impl IndexFile {
             return Err(IndexError::Torn);
         }
         let prefix = head.prefix.clone();
-        Ok(Some((Index(Some(Rc::new(Stored { db, head, known, failure: RefCell::default() }))), prefix)))
+        Ok(Some((Index(Some(Rc::new(Stored { db, head, known, path, failure: RefCell::default() }))), prefix)))
     }
 
     /// Starts an index anew; it takes the place of what was there once it is finished.
@@ -193,8 +193,24 @@ struct Stored {
     db: Connection,
     head: Head,
     known: Known,
+    path: PathBuf,
     /// Why something could not be read.
     failure: RefCell<Option<String>>,
+}
+
+impl Stored {
+    /// Notes that something could not be read, and takes the file away: the log makes another.
+    fn fail(&self, error: &IndexError) {
+        let mut failure = self.failure.borrow_mut();
+        if failure.is_some() {
+            return;
+        }
+        let next = match fs::remove_file(&self.path) {
+            Ok(()) => "it is gone now, and the next command makes another".to_owned(),
+            Err(why) => format!("delete it: {} ({why})", self.path.display().to_string().escape_debug()),
+        };
+        *failure = Some(format!("the index can't be read, so nothing is sure: {error}; {next}"));
+    }
 }
 
 /// What is read when an index is opened, since every question needs it.
@@ -271,7 +287,7 @@ impl Index {
         match read(&stored.db) {
             Ok(value) => value,
             Err(error) => {
-                stored.failure.borrow_mut().get_or_insert(format!("the index can't be read: {error}"));
+                stored.fail(&error);
                 T::default()
             }
         }
