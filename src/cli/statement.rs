@@ -77,6 +77,21 @@ pub(super) fn say_with_files(
     insist: Insist,
 ) -> anyhow::Result<Logged> {
     let line = sign(cx, me, &Body::Statement(statement))?;
-    cx.append(ledger, &line, files, &me.name, message, insist)?;
+    cx.append(ledger, std::slice::from_ref(&line), files, &me.name, message, insist)?;
     Ok(Logged { id: line.id() })
+}
+
+/// As [`say`], for several statements, which are all logged at once or not at all. The key is asked for each.
+pub(super) fn say_all(
+    cx: &mut Context<'_>,
+    ledger: &mut Ledger,
+    me: &mut Me,
+    statements: Vec<Statement>,
+    message: &str,
+    insist: Insist,
+) -> anyhow::Result<Vec<Logged>> {
+    let signed = statements.into_iter().map(|statement| sign(cx, me, &Body::Statement(statement)));
+    let lines = signed.collect::<anyhow::Result<Vec<Line>>>()?;
+    cx.append(ledger, &lines, None, &me.name, message, insist)?;
+    Ok(lines.iter().map(|line| Logged { id: line.id() }).collect())
 }

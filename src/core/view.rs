@@ -141,8 +141,8 @@ pub trait ViewExt: View {
     }
 
     /// Tells whether `name` may revoke and lock down: a revoker or a maintainer.
-    fn is_revoker(&self, name: &Name) -> bool {
-        self.is_maintainer(name) || self.roster().is_some_and(|policy| policy.is_revoker(name))
+    fn is_revoker(&self, name: &Name, at: Timestamp) -> bool {
+        self.is_maintainer(name) || self.roster().is_some_and(|policy| policy.is_revoker(name, at))
     }
 
     /// How many maintainers a policy or a lift needs.

@@ -162,6 +162,9 @@ fn fold_rest(
     keep: Keep<'_>,
 ) -> Result<(), ReplayError> {
     let total = walked.size();
+    if view.size() >= total {
+        return Ok(());
+    }
     let (mut batch, mut bytes) = (Vec::new(), 0);
     for segment in walked.segments(repo, view.size()) {
         let segment = segment.map_err(ReplayError::Walk)?;

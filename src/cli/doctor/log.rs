@@ -4,7 +4,7 @@ use super::Report;
 use crate::cli::context::{Context, shown};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::freshness::names_witnesses;
-use crate::cli::ledger::{Expected, check_clock, is_clone};
+use crate::cli::ledger::{Expected, UseOfIndex, check_clock, is_clone};
 use crate::cli::pin::{GenesisOption, expected_id, gone_log, log_ref, no_log};
 use crate::cli::policy::head;
 use crate::cli::render;
@@ -52,6 +52,7 @@ pub(super) fn look(cx: &mut Context<'_>, config: &Config, repo: &Repo, report: &
     trust(cx, config, repo, &known, report);
     policy(cx, repo, &known, report);
     age(cx, config, repo, remote.as_ref(), &known, report);
+    index(cx.world, config, repo, &known, report);
     Some(known)
 }
 
@@ -194,6 +195,29 @@ fn policy(cx: &Context<'_>, repo: &Repo, known: &Known, report: &mut Report) {
             report.note("policy", format!("{version}; `{}` {text}", render::safe(&branch)), Some(help.to_owned()));
         }
         Some(_) | None => report.fine("policy", version),
+    }
+}
+
+/// Says whether commands can be quick: whether this machine has an index of the log that can be read and kept.
+fn index(world: &World, config: &Config, repo: &Repo, known: &Known, report: &mut Report) {
+    let Some(id) = known.expected.genesis else { return };
+    let Some(kept) = report.take("index", UseOfIndex::of(world, config, &id, repo, false)).flatten() else { return };
+    let place = shown(&kept.file.path());
+    match kept.reach(repo) {
+        Ok(Some(size)) if size <= known.opened.view.size() => {
+            report.fine("index", format!("{} of {}", size, render::count(known.opened.view.size(), "line")));
+        }
+        Ok(Some(_)) => report.note(
+            "index",
+            "it is of a longer log than the one here, so each command reads the log from its first line",
+            Some(format!("jit sync; or, if this is the right log: rm '{place}'")),
+        ),
+        Ok(None) => report.fine("index", "there is none yet: the next command reads the log from its first line"),
+        Err(why) => report.note(
+            "index",
+            format!("it can't be read, so each command reads the log from its first line: {why}"),
+            Some(format!("see who owns `{place}` and its folder; the file may be deleted at any time")),
+        ),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A signed line goes into the log: on the remote, or where there is none, on the local branch. The ledger stands behind it.
+//! Signed lines go into the log: on the remote, or where there is none, on the local branch. The ledger stands behind it.
 
 use anyhow::anyhow;
 
@@ -9,25 +9,25 @@ use crate::cli::pin::{check_pin, rewritten};
 use crate::cli::statement::{Insist, demand_effect};
 use crate::core::history::append::NewLine;
 use crate::core::history::object::{Author, Oid};
-use crate::core::ledger::{self, Delta};
+use crate::core::ledger::{self, Delta, Examined};
 use crate::core::name::Name;
 use crate::core::policy::PolicyFiles;
 use crate::core::statement::Line;
 use crate::core::view::{View, ViewExt};
 use crate::edge::config::Config;
 use crate::edge::git::Repo;
-use crate::edge::log::append_remote::Append;
+use crate::edge::log::append_remote::{Append, judge_all};
 use crate::edge::log::{self, AppendError, BRANCH_NAME, Draft, Walked};
 use crate::edge::refused;
 use crate::edge::replay::{self, Opened};
 
 impl Context<'_> {
-    /// Appends a signed line, and lets `ledger` stand behind it. It is judged on the log as it stands when the line goes in,
-    /// again each time somebody else was first.
+    /// Appends signed lines by one commit, all or none, and lets `ledger` stand behind them. They are judged on the log as it
+    /// stands when they go in, again each time somebody else was first. Only one that comes alone has `files`.
     pub(in crate::cli) fn append(
         &mut self,
         ledger: &mut Ledger,
-        line: &Line,
+        lines: &[Line],
         files: Option<&PolicyFiles>,
         author: &Name,
         message: &str,
@@ -43,7 +43,11 @@ impl Context<'_> {
             now: started.unix(),
             random,
         };
-        let new = NewLine { line: line.as_str().as_bytes().to_vec(), files: files.cloned().unwrap_or_default() };
+        let new_line = |line: &Line| NewLine {
+            line: line.as_str().as_bytes().to_vec(),
+            files: files.cloned().unwrap_or_default(),
+        };
+        let new: Vec<NewLine> = lines.iter().map(new_line).collect();
         let Ledger { repo, remote, opened, pin, age, .. } = &mut *ledger;
         let (repo, pin) = (&*repo, *pin);
         let (size, root) = (opened.view.size(), opened.view.root());
@@ -60,7 +64,8 @@ impl Context<'_> {
             |delta: &Delta| demand_effect(delta).err().unwrap_or_else(|| anyhow!("the log would not take that"));
         let logged = match remote {
             None => {
-                let draft = Draft { lines: vec![new], message: message.to_owned() };
+                let examined: Vec<Examined> = new.iter().map(|new| ledger::examine(&new.line)).collect();
+                let draft = Draft { lines: new.clone(), message: message.to_owned() };
                 let judge = |walked: &Walked, known: &Opened| {
                     // If nobody was first, what is known already is the log that the line goes into. Of as many lines is not
                     // enough: whoever rewrites the branch meanwhile may have put others in their place.
@@ -69,8 +74,8 @@ impl Context<'_> {
                         false => Some(open_longer(walked.clone())?),
                     };
                     let view = longer.as_ref().map_or(&known.view, |longer| &longer.view);
-                    let delta = ledger::apply(view, &ledger::examine(line.as_str().as_bytes()), files)?;
-                    if insist.takes(&delta.verdict) { Ok((longer, delta)) } else { Err(refuse(&delta)) }
+                    let deltas = judge_all(view, &new, &examined, insist)?.map_err(|delta| refuse(&delta))?;
+                    Ok((longer, deltas))
                 };
                 append_here(repo, &context, opened, &draft, &judge).map(|()| None)
             }
@@ -79,7 +84,7 @@ impl Context<'_> {
                     let walked = log::walk(repo, tip, context.pin, &context.rules).map_err(Failure::of_walk)?;
                     open_longer(walked)
                 };
-                let (world, context, new) = (&*self.world, &context, &new);
+                let (world, context, new) = (&*self.world, &context, new.as_slice());
                 let append =
                     Append { world, repo, remote, context, new, message, insist, open: &open, refuse: &refuse };
                 append.run(opened, *age == Age::Fetched(0))
@@ -99,8 +104,8 @@ impl Context<'_> {
     }
 }
 
-/// What a line would change, and the log that it would go into, where that is longer than what is known.
-type Judged = (Option<Opened>, Delta);
+/// What the lines would change, and the log that they would go into, where that is longer than what is known.
+type Judged = (Option<Opened>, Vec<Delta>);
 
 /// Appends to the log on the local branch, where there is no remote.
 fn append_here(
@@ -115,14 +120,14 @@ fn append_here(
         judged = Some((walked.clone(), judge(walked, known)?));
         Ok(draft.clone())
     })?;
-    let (walked, (longer, delta)) =
+    let (walked, (longer, deltas)) =
         judged.ok_or_else(|| AppendError::Judge(anyhow!("a line went in that nobody judged")))?;
     if let Some(longer) = longer {
         *known = longer;
     }
     known.walked = walked;
     known.walked.take_in(&logged);
-    known.verdicts.push(delta.verdict.clone());
-    known.view.commit(delta);
+    known.verdicts.extend(deltas.iter().map(|delta| delta.verdict.clone()));
+    deltas.into_iter().for_each(|delta| known.view.commit(delta));
     Ok(())
 }

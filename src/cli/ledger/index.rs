@@ -11,8 +11,9 @@ use crate::core::history::segment::Tail;
 use crate::core::ledger::Delta;
 use crate::core::policy::{self, Policy};
 use crate::core::view::{View as _, ViewExt as _};
+use crate::edge::config::Config;
 use crate::edge::git::Repo;
-use crate::edge::index::IndexFile;
+use crate::edge::index::{IndexError, IndexFile};
 use crate::edge::log::WalkError;
 use crate::edge::replay::{Opened, Unsaved};
 use crate::edge::world::World;
@@ -20,16 +21,35 @@ use crate::edge::world::World;
 /// An index, and whether it may be changed.
 pub(in crate::cli) struct UseOfIndex {
     /// Where it stands, there or not.
-    pub(super) file: IndexFile,
+    pub(in crate::cli) file: IndexFile,
     /// Whether what this repo holds is what this machine has seen of the log.
     pub(super) writes: bool,
 }
 
 impl UseOfIndex {
     /// Returns the index of the log `genesis` in a repo; none where there is no home to keep it in.
-    pub(super) fn of(world: &World, genesis: &Hash, repo: &Repo, writes: bool) -> Option<UseOfIndex> {
-        let file = IndexFile::of(world, genesis, &repo.shown_path()).ok()?;
-        Some(UseOfIndex { file, writes })
+    ///
+    /// # Errors
+    /// The configuration can't be read.
+    pub(in crate::cli) fn of(
+        world: &World,
+        config: &Config,
+        genesis: &Hash,
+        repo: &Repo,
+        writes: bool,
+    ) -> anyhow::Result<Option<UseOfIndex>> {
+        let shared = config.shared_index()?;
+        let file = IndexFile::of(world, genesis, &repo.shown_path(), shared.as_deref()).ok();
+        Ok(file.map(|file| UseOfIndex { writes: writes && file.is_ours(), file }))
+    }
+
+    /// Returns how many lines the index has; none if there is none.
+    ///
+    /// # Errors
+    /// It can't be read, or not believed.
+    pub(in crate::cli) fn reach(&self, repo: &Repo) -> Result<Option<u64>, IndexError> {
+        let opened = self.file.open(&|line: u64, digest: &Hash, tail: &Tail| load_policy(repo, line, digest, tail))?;
+        Ok(opened.map(|(_, prefix)| prefix.tail.size))
     }
 }
 

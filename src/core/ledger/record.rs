@@ -134,8 +134,9 @@ pub struct RequestRecord {
     pub request: Request,
     /// How long it may wait, as the policy at its line said.
     pub pending_for: Duration,
-    /// The approvals with effect, in log order: of each person and key the first and, if a later one is for less time,
-    /// the shortest. The rest could change nothing, and whoever may approve may do so any number of times.
+    /// The approvals with effect, in log order: of each person, key and set of rotations in which they were on call then,
+    /// the first and, if a later one is for less time, the shortest. The rest could change nothing, and whoever may
+    /// approve may do so any number of times.
     pub approvals: Vec<ApprovalRecord>,
     /// What came of it.
     pub status: Status,
@@ -147,6 +148,12 @@ impl RequestRecord {
     /// Returns the last instant at which an approval of it counts.
     pub fn lapses_at(&self) -> Timestamp {
         self.at.after(self.pending_for)
+    }
+
+    /// Returns the moment at which somebody who approves or denies it must be among those whom a rule names: that of their
+    /// own signature, which can't be taken further back than the request nor further on than its lapse.
+    pub fn moment_of(&self, at: Timestamp) -> Timestamp {
+        at.clamp(self.at, self.lapses_at())
     }
 
     /// Tells whether it asks for this.
@@ -169,9 +176,12 @@ impl RequestRecord {
         matches!(self.status, Status::Pending) && now > self.lapses_at()
     }
 
-    /// Takes in an approval with effect.
-    pub(super) fn take_in(&mut self, approval: ApprovalRecord) {
-        let same = |other: &ApprovalRecord| other.by == approval.by && other.key == approval.key;
+    /// Takes in an approval with effect, under the policy in force at its line.
+    pub(super) fn take_in(&mut self, approval: ApprovalRecord, policy: &Policy) {
+        let turns = policy.on_call(&approval.by, approval.at);
+        let same = |other: &ApprovalRecord| {
+            other.by == approval.by && other.key == approval.key && policy.on_call(&other.by, other.at) == turns
+        };
         if self.approvals.iter().any(same) {
             let shortest = self.approvals.iter().filter(|other| same(other)).filter_map(|other| other.duration).min();
             if approval.duration.is_none_or(|length| shortest.is_some_and(|shortest| shortest <= length)) {

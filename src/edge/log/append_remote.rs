@@ -14,11 +14,10 @@ use std::time::{Duration, Instant};
 
 use super::queue::{self, Insist, Place, PushLock, Waiting};
 use super::{AppendError, Context, Draft, Logged, propose};
-use crate::core::hash::Hash;
 use crate::core::history::append::NewLine;
 use crate::core::history::object::Oid;
 use crate::core::history::segment::{MAX_APPEND_LINES, MAX_APPEND_SIZE};
-use crate::core::ledger::{self, Delta, Examined};
+use crate::core::ledger::{self, Delta, Examined, NoLog};
 use crate::core::statement::{Body, Line};
 use crate::core::time::Timestamp;
 use crate::core::view::View as _;
@@ -35,22 +34,24 @@ const MOST_PUSHES: u32 = 1000;
 const MOST_UNMOVED: u32 = 20;
 /// How many pushes may fail without an answer. A host that lets this user read and not write fails every one like that.
 const MOST_UNANSWERED: u32 = 3;
-/// How long to pause at most after a lost race, as a multiple of how long it took, and how much less after each.
-const MOST_PAUSE: u32 = 16;
+/// By how many sixteenths of the longest a pause is shorter after each lost race.
 const LESS_PAUSE: u32 = 3;
 /// How long to pause at most, however slow the network.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a round is taken to last before there was one.
 const A_ROUND: Duration = Duration::from_millis(80);
-/// How many of the last lines, signed how many seconds ago at most, tell that others are racing for the log already.
+/// How many of the last lines, signed how many seconds ago at most, tell how many others write at this moment.
 const LAST_LINES: u64 = 8;
-const OF_OTHERS: usize = 4;
-const SECONDS: i64 = 5;
+const SECONDS: i64 = 10;
+/// More writers than this make no difference.
+const MOST_WRITERS: u64 = 14;
+/// How many others there are for whoever has just come to leave them the way.
+const MANY_WRITERS: u32 = 2;
 /// How often to look whether another process has logged what waits, or lets this one: 10 minutes. After that this one
 /// pushes for itself.
 const LOOKS_AT_OTHERS: u32 = 30_000;
 
-/// One line that is to be appended to the log on a remote.
+/// What is to be appended to the log on a remote.
 pub struct Append<'a, E> {
     /// Runs git.
     pub world: &'a World,
@@ -60,38 +61,40 @@ pub struct Append<'a, E> {
     pub remote: &'a Remote,
     /// What is known beside the lines.
     pub context: &'a Context<'a>,
-    /// The signed line, and the files of the policy that it proposes.
-    pub new: &'a NewLine,
+    /// The signed lines, of which one alone may propose a policy and have files; all of them go in by one commit, in this
+    /// order.
+    pub new: &'a [NewLine],
     /// What happens by it, in plain words.
     pub message: &'a str,
-    /// What it has to be worth.
+    /// What each has to be worth.
     pub insist: Insist,
     /// Opens the log at a commit that does not simply follow what is known, and says no where it is not to be believed.
     pub open: &'a dyn Fn(Oid) -> Result<Opened, E>,
-    /// Says why a line is not worth what is insisted on.
+    /// Says why one is not worth what is insisted on.
     pub refuse: &'a dyn Fn(&Delta) -> E,
 }
 
 impl<E> Append<'_, E> {
-    /// Appends the line. `opened` is the log as this process knows it, and has the line in the end; `is_fresh` says whether
+    /// Appends the lines. `opened` is the log as this process knows it, and has them in the end; `is_fresh` says whether
     /// that was just fetched. Then the remote-tracking ref stands there too, unless that could not be noted here: what is
     /// logged is logged all the same, and this returns why.
     ///
     /// # Errors
-    /// What the caller says; and see [`AppendError`]. After [`AppendError::Unknown`] the line may be in the log.
+    /// What the caller says; and see [`AppendError`]. After [`AppendError::Unknown`] the lines may be in the log.
     pub fn run(&self, opened: &mut Opened, is_fresh: bool) -> Result<Option<GitError>, AppendError<E>> {
-        // A policy with all its files is pushed by whoever proposes it.
-        let waiting = self.new.files.is_empty().then(|| Waiting {
-            line: self.new.line.clone(),
-            message: self.message.to_owned(),
-            insist: self.insist,
-        });
+        // A policy with all its files is pushed by whoever proposes it, and so is what goes in together or not at all.
+        let waiting = match self.new {
+            [only] if only.files.is_empty() => {
+                let (line, message) = (only.line.clone(), self.message.to_owned());
+                Some(Waiting { line, message, insist: self.insist })
+            }
+            _ => None,
+        };
         // Whoever can't wait in the queue pushes for themselves.
         let place = waiting.and_then(|waiting| Place::take(self.repo, &waiting, self.context.random).ok());
         let turn = wait_for_turn(self.repo, place.as_ref());
-        let examined = ledger::examine(&self.new.line);
-        let id = examined.outcome.as_ref().ok().map(|signed| signed.get().id);
-        let mut rounds = Rounds { append: self, place, opened, examined, id };
+        let examined: Vec<Examined> = self.new.iter().map(|new| ledger::examine(&new.line)).collect();
+        let mut rounds = Rounds { append: self, place, opened, examined };
         if turn.has_waited {
             rounds.go_on_to_tracked()?;
             if rounds.is_logged() {
@@ -100,6 +103,34 @@ impl<E> Append<'_, E> {
         }
         rounds.run(is_fresh && turn.is_ours)
     }
+}
+
+/// Judges lines one after another, each as if those before it stood in the log; returns what each changes, or that of the
+/// first which is not worth what is insisted on.
+///
+/// # Errors
+/// See [`ledger::apply`].
+pub fn judge_all(
+    view: &LogView,
+    new: &[NewLine],
+    examined: &[Examined],
+    insist: Insist,
+) -> Result<Result<Vec<Delta>, Delta>, NoLog> {
+    // Copied for a second line only: most come alone.
+    let mut with_these: Option<LogView> = None;
+    let mut deltas: Vec<Delta> = Vec::new();
+    for (new, examined) in new.iter().zip(examined) {
+        if let Some(before) = deltas.last() {
+            with_these.get_or_insert_with(|| view.clone()).commit(before.clone());
+        }
+        let files = Some(&new.files).filter(|files| !files.is_empty());
+        let delta = ledger::apply(with_these.as_ref().unwrap_or(view), examined, files)?;
+        if !insist.takes(&delta.verdict) {
+            return Ok(Err(delta));
+        }
+        deltas.push(delta);
+    }
+    Ok(Ok(deltas))
 }
 
 /// When it is this process that pushes.
@@ -127,9 +158,8 @@ struct Rounds<'a, E> {
     append: &'a Append<'a, E>,
     place: Option<Place>,
     opened: &'a mut Opened,
-    examined: Examined,
-    /// The statement's id.
-    id: Option<Hash>,
+    /// One's own lines.
+    examined: Vec<Examined>,
 }
 
 /// What one commit would add.
@@ -137,7 +167,7 @@ struct Batch {
     draft: Draft,
     deltas: Vec<Delta>,
     places: Vec<Place>,
-    /// The view with all of it; none where that is one line.
+    /// The view with all of it; none where nobody else's is taken along.
     view: Option<LogView>,
 }
 
@@ -147,9 +177,10 @@ impl<E> Rounds<'_, E> {
         let (mut sent, mut unanswered): (Option<RemoteError>, u32) = (None, 0);
         let mut unmoved: Option<(Oid, u32)> = None;
         let (mut must_fetch, mut is_alone, mut races) = (!is_fresh, false, 0);
-        if is_fresh && self.others_are_at_it() {
+        let others = self.others();
+        if is_fresh && others >= MANY_WRITERS {
             (must_fetch, races) = (true, 1);
-            world.sleep(pause(context.random, races, A_ROUND));
+            world.sleep(pause(context.random, others, races, A_ROUND));
         }
         for _ in 0..MOST_PUSHES {
             let (started, clock) = (world.now(), Instant::now());
@@ -194,10 +225,10 @@ impl<E> Rounds<'_, E> {
                     }
                     unmoved = Some((tip, times));
                     races += 1;
-                    world.sleep(pause(context.random, races, clock.elapsed()));
+                    world.sleep(pause(context.random, self.others(), races, clock.elapsed()));
                 }
                 // It may be another's line that the host does not want.
-                Ok(Pushed::Refused(_)) if batch.deltas.len() > 1 => is_alone = true,
+                Ok(Pushed::Refused(_)) if batch.deltas.len() > self.append.new.len() => is_alone = true,
                 Ok(Pushed::Refused(why)) => return Err(AppendError::Refused(why)),
                 Err(error) => (sent, unanswered) = (Some(error), unanswered + 1),
             }
@@ -232,33 +263,34 @@ impl<E> Rounds<'_, E> {
         }
     }
 
-    /// Tells whether the statement stands in the log as it is known now.
+    /// Tells whether all of it stands in the log as it is known now.
     fn is_logged(&self) -> bool {
-        self.id.is_some_and(|id| self.opened.view.entry(&id).is_some())
+        let stands = |examined: &Examined| {
+            let signed = examined.outcome.as_ref();
+            signed.is_ok_and(|signed| self.opened.view.entry(&signed.get().id).is_some())
+        };
+        self.examined.iter().all(stands)
     }
 
-    /// Judges what is to go in: one's own line, and behind it what others wait with.
+    /// Judges what is to go in: one's own lines, and behind them what others wait with.
     fn batch(&self, is_alone: bool) -> Result<Batch, AppendError<E>> {
         let Append { repo, context, new, message, insist, refuse, .. } = *self.append;
-        let files = Some(&new.files).filter(|files| !files.is_empty());
-        let own = ledger::apply(&self.opened.view, &self.examined, files);
-        let own = own.map_err(|why| AppendError::Replay(ReplayError::NoLog(why)))?;
-        if !insist.takes(&own.verdict) {
-            return Err(AppendError::Judge(refuse(&own)));
-        }
-        let mut draft = Draft { lines: vec![new.clone()], message: message.to_owned() };
+        let mut deltas = judge_all(&self.opened.view, new, &self.examined, insist)
+            .map_err(|why| AppendError::Replay(ReplayError::NoLog(why)))?
+            .map_err(|delta| AppendError::Judge(refuse(&delta)))?;
+        let mut draft = Draft { lines: new.to_vec(), message: message.to_owned() };
         // Where the queue can't be read there is nothing to take along.
         let others = match is_alone {
             true => Vec::new(),
             false => queue::others(repo, self.place.as_ref()).unwrap_or_default(),
         };
         if others.is_empty() {
-            return Ok(Batch { draft, deltas: vec![own], places: Vec::new(), view: None });
+            return Ok(Batch { draft, deltas, places: Vec::new(), view: None });
         }
         let mut view = self.opened.view.clone();
-        view.commit(own.clone());
-        let (mut deltas, mut places, mut messages) = (vec![own], Vec::new(), Vec::new());
-        let mut bytes = new.line.len() + 1;
+        deltas.iter().for_each(|delta| view.commit(delta.clone()));
+        let (mut places, mut messages) = (Vec::new(), Vec::new());
+        let mut bytes: usize = new.iter().map(|new| new.line.len() + 1).sum();
         let lines: Vec<Vec<u8>> = others.iter().map(|(_, waiting)| waiting.line.clone()).collect();
         for ((place, waiting), examined) in others.into_iter().zip(examine_all(&lines)) {
             // What does not fit goes with the next; what says that it is a policy has files in the log, and none here.
@@ -284,20 +316,21 @@ impl<E> Rounds<'_, E> {
         Ok(Batch { draft, deltas, places, view: Some(view) })
     }
 
-    /// Tells whether others were writing just now: then they have lost races that they did not start sooner than this one.
-    /// Nothing depends on it but who goes first, so their clocks are believed.
-    fn others_are_at_it(&self) -> bool {
-        let Ok(own) = &self.examined.outcome else { return false };
-        let now = self.append.world.now();
-        let is_recent = |body: &Body| now.since(body.at()).num_seconds().abs() <= SECONDS;
+    /// Guesses how many others are writing at this moment: so many lines come between what somebody has seen and what they
+    /// say, as do others while they wait. Nothing depends on it but who goes first, so what they say is believed.
+    fn others(&self) -> u32 {
         let Opened { walked, .. } = &*self.opened;
-        let last = walked.segments(self.append.repo, walked.size().saturating_sub(LAST_LINES));
+        let from = walked.size().saturating_sub(LAST_LINES);
+        let now = self.append.world.now();
         // Whoever builds on it says what of it can't be read.
-        let Ok(last) = last.collect::<Result<Vec<_>, _>>() else { return false };
-        let lines = last.iter().flatten().filter_map(|line| Line::parse(line).ok());
-        let of_others =
-            lines.filter(|line| line.unverified().by() != own.get().body.by() && is_recent(line.unverified()));
-        of_others.count() >= OF_OTHERS
+        let last: Vec<_> = walked.segments(self.append.repo, from).map_while(Result::ok).collect();
+        let between = (from..).zip(last.iter().flatten()).filter_map(|(index, line)| {
+            let line = Line::parse(line).ok()?;
+            let Body::Statement(statement) = line.unverified() else { return None };
+            let is_recent = now.since(statement.at).num_seconds().abs() <= SECONDS;
+            is_recent.then(|| index.saturating_sub(statement.seen.size).min(MOST_WRITERS))
+        });
+        u32::try_from(between.sum::<u64>() / LAST_LINES).unwrap_or_default()
     }
 
     /// Notes where the log stands on the remote, and returns why that could not be noted here; the next fetch brings it.
@@ -319,11 +352,12 @@ impl<E> Rounds<'_, E> {
     }
 }
 
-/// A pause after so many lost races, of which the last took so long, so that those who lost it do not meet again. It is the
-/// shorter the more were lost: whoever has waited longest goes first, and who has just come leaves them the way.
-fn pause(random: [u8; 16], races: u32, lost: Duration) -> Duration {
+/// A pause, while so many `others` write, after so many lost races, of which the last took so long: so that those who lost
+/// it do not meet again. It is the shorter the more were lost: whoever has waited longest goes first, and who has just come
+/// leaves them the way.
+fn pause(random: [u8; 16], others: u32, races: u32, lost: Duration) -> Duration {
     let place = usize::try_from(races).unwrap_or_default() % random.len();
     let part = random.get(place).copied().unwrap_or_default();
-    let most = lost * MOST_PAUSE.saturating_sub(LESS_PAUSE * races);
-    (most * u32::from(part) / 255).min(LONGEST_PAUSE)
+    let most = lost.saturating_mul(others.saturating_add(2) * 16_u32.saturating_sub(LESS_PAUSE * races)) / 16;
+    (most.saturating_mul(u32::from(part)) / 255).min(LONGEST_PAUSE)
 }
