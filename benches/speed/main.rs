@@ -3,7 +3,7 @@
 //! ```text
 //! cargo bench                       all of it: a history of 1,000,000 lines is made once, and kept
 //! cargo bench -- --short            a minute's worth, of small histories
-//! cargo bench -- --lines 100000     the longest history has so many lines
+//! cargo bench -- --lines 100000     the longest history has so many lines, and no more than a tenth of them revoke
 //! cargo bench -- check append       only these parts
 //! cargo bench -- --program FILE     another build of the program
 //! ```
@@ -75,6 +75,7 @@ const SHORT: Sizes = Sizes {
 fn main() {
     let (mut sizes, mut wanted) = (WHOLE, Vec::new());
     let mut program = PathBuf::from(env!("CARGO_BIN_EXE_jit"));
+    let mut is_optimised = !cfg!(debug_assertions);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
@@ -84,8 +85,12 @@ fn main() {
             "--lines" | "--commits" => {
                 let number = args.next().and_then(|text| text.parse().ok()).expect("a number follows");
                 *(if arg == "--lines" { &mut sizes.lines[2] } else { &mut sizes.commits }) = number;
+                sizes.revocations[1] = sizes.revocations[1].min(sizes.lines[2] / 10);
             }
-            "--program" => program = args.next().map(PathBuf::from).expect("a path follows"),
+            "--program" => {
+                program = args.next().map(PathBuf::from).expect("a path follows");
+                is_optimised = true;
+            }
             part => wanted.push(part.to_owned()),
         }
     }
@@ -97,7 +102,9 @@ fn main() {
     program = program.canonicalize().expect("the program is there");
     let described = machine::describe(&program);
     print(&format!("{described}\nprogram: {}\nload before: {}", program.display(), machine::load()));
-    let (mut ground, mut table) = (Ground::new(program), Table::default());
+    // What is small, or not optimised, is told and no more.
+    let mut table = Table::new(sizes.lines[1] == WHOLE.lines[1] && is_optimised);
+    let mut ground = Ground::new(program);
     for (name, run) in parts::PARTS {
         if wanted.is_empty() || wanted.iter().any(|part| part == name) {
             run(&mut ground, &mut table, &sizes);
