@@ -197,10 +197,15 @@ pub fn demanded(allow: &Allow, duration: Duration) -> impl Iterator<Item = &Appr
 /// Tells whether `who`, signing by a security key or not, may fill a place in `entry` for a request of `subject`: a person
 /// it names, never the subject nor one of its owners.
 pub fn may_fill(policy: &Policy, entry: &ApprovalRule, subject: &Name, who: &Name, by_hardware_key: bool) -> bool {
+    let has_key = by_hardware_key || !entry.hardware_key;
+    has_key && may_judge(policy, subject, who) && policy.selects(&entry.from, who)
+}
+
+/// Tells whether `who` could approve or deny requests of `subject`, if a rule named them.
+pub fn may_judge(policy: &Policy, subject: &Name, who: &Name) -> bool {
     let is_person = policy.identity(who).is_some_and(|identity| identity.kind == IdentityKind::Person);
     let owns_subject = policy.identity(subject).is_some_and(|identity| identity.owners.contains(who));
-    let has_key = by_hardware_key || !entry.hardware_key;
-    has_key && is_person && who != subject && !owns_subject && policy.selects(&entry.from, who)
+    is_person && who != subject && !owns_subject
 }
 
 /// Tells whether `who` may approve or deny the request, signing by a security key or not: eligible is whoever may fill a
@@ -225,12 +230,20 @@ pub fn is_approved(policy: &Policy, allow: &Allow, ask: &Ask<'_>, people: &Appro
         };
         people.iter().enumerate().filter_map(fits).collect()
     };
-    let mut matching =
-        Matching { able: entries.iter().map(|entry| able(entry)).collect(), fills: vec![None; people.len()] };
-    entries
+    let places = entries.iter().map(|entry| (able(entry), entry.count)).collect();
+    are_filled(places, people.len())
+}
+
+/// Tells whether so many people fill all places, each person one: of each entry who is able, by index, and how many places
+/// it has.
+pub(in crate::core) fn are_filled(places: Vec<(Vec<usize>, u32)>, people: usize) -> bool {
+    let counts: Vec<u32> = places.iter().map(|(_, count)| *count).collect();
+    let able = places.into_iter().map(|(able, _)| able).collect();
+    let mut matching = Matching { able, fills: vec![None; people] };
+    counts
         .iter()
         .enumerate()
-        .all(|(index, entry)| (0..entry.count).all(|_| matching.fill(index, &mut vec![false; entries.len()])))
+        .all(|(index, count)| (0..*count).all(|_| matching.fill(index, &mut vec![false; counts.len()])))
 }
 
 /// A matching of places to people, grown one augmenting path at a time (Kuhn's algorithm). It finds a full one whenever

@@ -1,0 +1,140 @@
+//! `jit policy who-can`, `what-can` and `diff`: who can have what, and what a change of policy does to that.
+
+use insta::assert_snapshot;
+
+use crate::support::Team;
+use crate::support::shape::{Shape, assert_shape, list, object, or_null};
+
+/// Rules of every kind beside the usual ones.
+const MORE: &str = r#"
+[rule.hr]
+subjects = ["person:*"]
+resources = ["db/hr/**"]
+actions = ["read", "write"]
+duration = { max = "1h" }
+hours = [{ days = ["mon-fri"], from = "08:00", to = "18:00", tz = "Europe/Berlin" }]
+approvals = [{ from = ["person:*"], count = 2 }]
+limits = { active = 1 }
+
+[rule.no-write-at-night]
+effect = "deny"
+subjects = ["group:security"]
+resources = ["db/hr/pay/*"]
+actions = ["write"]
+hours = [{ from = "16:00", to = "06:00", tz = "Europe/Berlin" }]
+
+[rule.no-bob]
+effect = "deny"
+subjects = ["bob"]
+resources = ["db/hr/pay/**"]
+
+[rule.touched]
+subjects = ["alice"]
+resources = ["vault/root"]
+actions = ["open"]
+duration = { max = "10m" }
+require_hardware_key = true
+
+[rule.too-many]
+subjects = ["erin"]
+resources = ["vault/root"]
+actions = ["open"]
+duration = { max = "10m" }
+approvals = [{ from = ["group:dba"], count = 2 }, { from = ["bob"] }]
+"#;
+
+fn team() -> Team {
+    let team = Team::new();
+    team.write("repo/policies/more.toml", MORE);
+    team
+}
+
+fn tiers() -> Shape {
+    let approval = object(&[
+        ("from", list(Shape::Text)),
+        ("count", Shape::Number),
+        ("hardware_key", Shape::Bool),
+        ("approvers", list(Shape::Text)),
+    ]);
+    list(object(&[
+        ("over_s", or_null(Shape::Number)),
+        ("up_to_s", Shape::Number),
+        ("in_reach", Shape::Bool),
+        ("approvals", list(approval)),
+    ]))
+}
+
+#[test]
+fn who_can() {
+    let team = team();
+    team.note("tiers, and who can approve for whom");
+    team.jit("alice", "policy who-can db/prod/orders read").show();
+    team.jit("alice", "policy who-can deploy/api/prod deploy").show();
+    team.note("nobody, for want of a rule, of keys or of people");
+    team.jit("alice", "policy who-can db/prod/orders write").show();
+    team.jit("alice", "policy who-can vault/root open --folder .").show();
+    team.note("hours, and deny rules with hours; at no moment, at one, at another");
+    team.jit("alice", "policy who-can db/hr/pay/march write --folder .").show();
+    team.jit("alice", "policy who-can db/hr/pay/march write --folder . --at 2026-01-05T10:00:00+01:00").show();
+    team.jit("alice", "policy who-can db/hr/pay/march write --folder . --at 2026-01-05T16:00:00+01:00").show();
+    assert_eq!(team.jit("alice", "policy who-can db//x").run().status, 2);
+    assert_eq!(team.jit("alice", "policy who-can db/x --at noon").show().status, 2);
+    assert_snapshot!(team.transcript());
+    let way = object(&[
+        ("subject", Shape::Text),
+        ("rule", Shape::Text),
+        ("holds", or_null(Shape::Bool)),
+        ("tiers", tiers()),
+        ("conditions", list(Shape::Text)),
+    ]);
+    let bar = object(&[("subject", Shape::Text), ("rule", Shape::Text), ("because", Shape::Text)]);
+    let shape = object(&[
+        ("resource", Shape::Text),
+        ("action", Shape::Text),
+        ("at", or_null(Shape::Time)),
+        ("can", list(way)),
+        ("cannot", list(bar)),
+    ]);
+    let ran =
+        team.jit("alice", "policy who-can db/hr/pay/march write --folder . --at 2026-01-05T10:00:00Z --json").run();
+    assert_shape(&ran.json(), &shape);
+    assert_eq!(ran.json()["cannot"][0]["subject"], "bob");
+    assert_eq!(ran.json()["can"][0]["tiers"][0]["approvals"][0]["approvers"][0], "bob");
+    assert_shape(&team.jit("alice", "policy who-can db/prod/orders read --json").run().json(), &shape);
+}
+
+#[test]
+fn what_can() {
+    let team = team();
+    team.jit("alice", "policy what-can alice").show();
+    team.jit("alice", "policy what-can bob --folder .").show();
+    team.jit("alice", "policy what-can carol --folder . --at 2026-01-05T17:00:00+01:00").show();
+    team.jit("alice", "policy what-can alice --folder .").show();
+    team.note("a part is denied, and all of it");
+    team.jit("alice", "policy what-can erin").show();
+    team.write(
+        "repo/policies/never.toml",
+        "[rule.never]\neffect = \"deny\"\nsubjects = [\"erin\"]\nresources = [\"db/staging/*/**\", \"db/staging\"]\n",
+    );
+    team.jit("alice", "policy what-can erin --folder .").show();
+    team.note("nobody of that name");
+    assert_eq!(team.jit("alice", "policy what-can alise").show().status, 2);
+    assert_snapshot!(team.transcript());
+    let except = object(&[("rule", Shape::Text), ("resources", list(Shape::Text)), ("actions", list(Shape::Text))]);
+    let reach = object(&[
+        ("rule", Shape::Text),
+        ("resources", Shape::Text),
+        ("actions", list(Shape::Text)),
+        ("except", list(except)),
+        ("example", or_null(object(&[("resource", Shape::Text), ("action", Shape::Text)]))),
+        ("holds", or_null(Shape::Bool)),
+        ("tiers", tiers()),
+        ("conditions", list(Shape::Text)),
+    ]);
+    let bar = object(&[("rule", Shape::Text), ("resources", Shape::Text), ("because", Shape::Text)]);
+    let shape =
+        object(&[("subject", Shape::Text), ("at", or_null(Shape::Time)), ("can", list(reach)), ("cannot", list(bar))]);
+    for who in ["alice", "erin --folder ."] {
+        assert_shape(&team.jit("alice", &format!("policy what-can {who} --json")).run().json(), &shape);
+    }
+}
