@@ -1,5 +1,6 @@
 //! `jit policy`: for maintainers.
 
+mod diff;
 mod explain;
 mod lint;
 mod publish;
@@ -34,6 +35,7 @@ const MOST_CHANGED_LINES: usize = 400;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum PolicyCommand {
+    Diff(diff::DiffArgs),
     Explain(explain::ExplainArgs),
     Lint(lint::LintArgs),
     Publish(publish::PublishArgs),
@@ -45,6 +47,7 @@ pub(super) enum PolicyCommand {
 
 pub(super) fn run(cx: &mut Context<'_>, command: &PolicyCommand) -> anyhow::Result<Exit> {
     match command {
+        PolicyCommand::Diff(args) => diff::run(cx, args),
         PolicyCommand::Explain(args) => explain::run(cx, args),
         PolicyCommand::Lint(args) => lint::run(cx, args),
         PolicyCommand::Publish(args) => publish::run(cx, args),

@@ -9,6 +9,9 @@
 //!
 //! [`people`] is the one place that says who a selector means; [`compare`] holds two policies against each other.
 
+pub mod compare;
+mod cover;
+mod demand;
 pub mod people;
 
 use std::collections::BTreeSet;

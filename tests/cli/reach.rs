@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 
 use crate::support::Team;
+use crate::support::policy::{Files, edited, policy};
 use crate::support::shape::{Shape, assert_shape, list, object, or_null};
 
 /// Rules of every kind beside the usual ones.
@@ -136,5 +137,107 @@ fn what_can() {
         object(&[("subject", Shape::Text), ("at", or_null(Shape::Time)), ("can", list(reach)), ("cannot", list(bar))]);
     for who in ["alice", "erin --folder ."] {
         assert_shape(&team.jit("alice", &format!("policy what-can {who} --json")).run().json(), &shape);
+    }
+}
+
+/// The usual policy with more rules, some of them changed.
+fn changed(from: &str, to: &str) -> Files {
+    let mut files = policy(1);
+    files.push(("policies/more.toml".to_owned(), MORE.to_owned()));
+    let path = ["policies/all.toml", "policies/more.toml", "identities/all.toml", "jit.toml"]
+        .into_iter()
+        .find(|path| files.iter().any(|(known, text)| known == path && text.contains(from)))
+        .expect("it stands somewhere");
+    edited(files, path, from, to)
+}
+
+#[test]
+fn diff() {
+    let team = team();
+    let mut files = policy(1);
+    files.push(("policies/more.toml".to_owned(), MORE.to_owned()));
+    team.commit(&files);
+    team.note("new rules, seen from the policy in force");
+    assert_eq!(team.jit("alice", "policy diff").show().status, 0);
+    assert_eq!(team.jit("alice", "policy publish --yes").run().status, 0);
+    team.note("nothing");
+    assert_eq!(team.jit("alice", "policy diff --exit-code --fail-on-gain").show().status, 0);
+    for (why, from, to, fails) in [
+        (
+            "somebody joins the approvers",
+            "members = [\"bob\", \"carol\"]",
+            "members = [\"bob\", \"carol\", \"erin\"]",
+            true,
+        ),
+        (
+            "two have to approve instead of one",
+            "{ from = [\"group:dba\"], count = 1,",
+            "{ from = [\"group:dba\"], count = 2,",
+            false,
+        ),
+        ("longer", "max = \"4h\"", "max = \"5h\"", true),
+        ("a rule is only renamed", "[rule.staging]", "[rule.staging-all]", false),
+        (
+            "a deny rule goes",
+            "effect = \"deny\"\nsubjects = [\"bob\"]",
+            "effect = \"deny\"\nsubjects = [\"dave\"]",
+            true,
+        ),
+        ("one action less, of all", "actions = [\"*\"]", "actions = [\"read\", \"write\"]", false),
+        (
+            "at any hour",
+            "hours = [{ days = [\"mon-fri\"], from = \"08:00\", to = \"18:00\", tz = \"Europe/Berlin\" }]\napprovals",
+            "approvals",
+            true,
+        ),
+        ("another reason", "^INC-[0-9]+", "^(INC|`OPS`)-[0-9]+", true),
+        ("settings", "pending_for = \"24h\"", "pending_for = \"48h\"", false),
+    ] {
+        team.note(why);
+        team.commit(&changed(from, to));
+        team.jit("alice", "policy diff in-force..HEAD").show();
+        assert_eq!(
+            team.jit("alice", "policy diff in-force..HEAD --exit-code").run().status,
+            u8::from(why != "a rule is only renamed"),
+            "{why}"
+        );
+        assert_eq!(team.jit("alice", "policy diff --fail-on-gain").run().status, u8::from(fails), "{why}");
+    }
+    team.note("for a pull request");
+    team.jit("alice", "policy diff HEAD~8.. --format markdown").show();
+    team.jit("alice", "policy diff HEAD~1..HEAD~1 --format markdown").show();
+    team.note("what can't be compared");
+    assert_eq!(team.jit("alice", "policy diff HEAD").show().status, 2);
+    assert_eq!(team.jit("alice", "policy diff nowhere..HEAD").show().status, 5);
+    team.commit(&changed("duration = { max = \"15m\" }", "duration = { max = \"15x\" }"));
+    assert_eq!(team.jit("alice", "policy diff").show().status, 1);
+    assert_snapshot!(team.transcript());
+    let example = object(&[("resource", Shape::Text), ("action", Shape::Text), ("approved_by", list(Shape::Text))]);
+    let change = object(&[
+        ("subject", Shape::Text),
+        ("rule", Shape::Text),
+        ("resources", Shape::Text),
+        ("actions", list(Shape::Text)),
+        ("except_actions", list(Shape::Text)),
+        ("over_s", or_null(Shape::Number)),
+        ("up_to_s", Shape::Number),
+        ("approvals", list(Shape::Text)),
+        ("by_security_key", Shape::Bool),
+        ("conditions", list(Shape::Text)),
+        ("instead", list(Shape::Text)),
+        ("example", or_null(example)),
+    ]);
+    let shape = object(&[
+        ("from", Shape::Text),
+        ("to", Shape::Text),
+        ("gives", Shape::Bool),
+        ("gains", list(change.clone())),
+        ("losses", list(change.clone())),
+        ("eased", list(change.clone())),
+        ("tightened", list(change)),
+        ("notes", list(Shape::Text)),
+    ]);
+    for range in ["HEAD~8..HEAD~7", "HEAD~7..HEAD~6", "HEAD~5..HEAD~3", "HEAD~4..HEAD~2"] {
+        assert_shape(&team.jit("alice", &format!("policy diff {range} --json")).run().json(), &shape);
     }
 }
