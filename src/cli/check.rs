@@ -234,7 +234,7 @@ fn answer(
             reasons: json::reasons(&decision.reasons),
             grant: decision.grant.as_ref().map(GrantJson::from),
             valid_until: decision.valid_until.map(|time| time.to_string()),
-            policy: view.and_then(|view| view.policy_record()).map(PolicyJson::from),
+            policy: view.and_then(|view| view.policy_record()).as_deref().map(PolicyJson::from),
             log: view.and_then(json::log),
             age_s: ledger.and_then(|ledger| ledger.age.seconds()),
             checked_at: now.to_string(),

@@ -9,7 +9,7 @@ use crate::core::history::object::Oid;
 use crate::core::name::Name;
 use crate::core::reason::Code;
 use crate::core::time::{Duration, Timestamp};
-use crate::core::view::{Memory, ViewExt};
+use crate::core::view::{View, ViewExt};
 use crate::edge::git::Repo;
 use crate::edge::remote::{self, Remote};
 use crate::edge::witness;
@@ -38,12 +38,12 @@ struct Heard {
 }
 
 /// Returns the witnesses that the policy in force names.
-fn witnesses(view: &Memory) -> BTreeSet<Name> {
+fn witnesses(view: &impl View) -> BTreeSet<Name> {
     view.rules().map(|policy| policy.witnesses().clone()).unwrap_or_default()
 }
 
 /// Tells whether the age of a log is counted from checkpoints.
-pub(super) fn names_witnesses(view: &Memory) -> bool {
+pub(super) fn names_witnesses(view: &impl View) -> bool {
     !witnesses(view).is_empty()
 }
 
@@ -68,7 +68,7 @@ pub(super) fn describe_fetch(seconds: Option<u64>) -> String {
     }
 }
 
-fn listen(repo: &Repo, remote: Option<&Remote>, view: &Memory, now: Timestamp) -> anyhow::Result<Heard> {
+fn listen(repo: &Repo, remote: Option<&Remote>, view: &impl View, now: Timestamp) -> anyhow::Result<Heard> {
     let mut heard = Heard::default();
     for name in witnesses(view) {
         for found in witness::found(repo, remote, &name)? {
@@ -130,7 +130,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// A witness has seen another log; or the repository can't be read.
-    pub(super) fn age_of(&self, repo: &Repo, remote: &Remote, view: &Memory) -> anyhow::Result<Aged> {
+    pub(super) fn age_of(&self, repo: &Repo, remote: &Remote, view: &impl View) -> anyhow::Result<Aged> {
         let now = self.world.now();
         if !names_witnesses(view) {
             // A fetch that lies ahead is not known.
@@ -143,20 +143,20 @@ impl Context<'_> {
     }
 
     /// Refuses a log that a witness contradicts, by the checkpoints that are here.
-    pub(super) fn check_witnesses(&self, repo: &Repo, remote: Option<&Remote>, view: &Memory) -> anyhow::Result<()> {
+    pub(super) fn check_witnesses(&self, repo: &Repo, remote: Option<&Remote>, view: &impl View) -> anyhow::Result<()> {
         listen(repo, remote, view, self.world.now())?.check()
     }
 
     /// Fetches the checkpoints of the witnesses that the policy in force names. Tells whether one of them has seen lines
     /// that are not here.
-    pub(super) fn fetch_checkpoints(&self, repo: &Repo, remote: &Remote, view: &Memory) -> anyhow::Result<bool> {
+    pub(super) fn fetch_checkpoints(&self, repo: &Repo, remote: &Remote, view: &impl View) -> anyhow::Result<bool> {
         let names = witnesses(view);
         witness::fetch(self.world, repo, remote, &names)?;
         Ok(listen(repo, Some(remote), view, self.world.now())?.ahead.is_some())
     }
 
     /// Keeps the newest checkpoint that a log extends which is now believed.
-    pub(super) fn keep_checkpoint(&mut self, repo: &Repo, remote: &Remote, view: &Memory) -> anyhow::Result<()> {
+    pub(super) fn keep_checkpoint(&mut self, repo: &Repo, remote: &Remote, view: &impl View) -> anyhow::Result<()> {
         if let Some((seen, commit)) = listen(repo, Some(remote), view, self.world.now())?.newest {
             let mut random = [0; 16];
             self.world.random(&mut random);

@@ -2,9 +2,9 @@
 
 use super::context::Context;
 use super::exit::Failure;
-use crate::core::hash::Hash;
+use crate::core::hash::{Hash, HashError, IdPrefix};
 use crate::core::ledger::Entry;
-use crate::core::view::Memory;
+use crate::core::view::View;
 
 /// The shortest prefix.
 const SHORTEST: usize = 4;
@@ -13,7 +13,7 @@ const SHORTEST_UNSEEN: usize = 16;
 
 /// Finds the statement that `prefix` names, for a command that signs. With `--yes` or without a terminal it must be long
 /// enough that nobody can have made another one to fit.
-pub(super) fn find_to_sign(cx: &Context<'_>, view: &Memory, prefix: &str) -> anyhow::Result<(Hash, Entry)> {
+pub(super) fn find_to_sign(cx: &Context<'_>, view: &impl View, prefix: &str) -> anyhow::Result<(Hash, Entry)> {
     check_digits(prefix)?;
     let yes = cx.globals.yes;
     if prefix.len() < SHORTEST_UNSEEN && (yes || !cx.can_ask()) {
@@ -29,15 +29,15 @@ pub(super) fn find_to_sign(cx: &Context<'_>, view: &Memory, prefix: &str) -> any
 }
 
 /// Finds the statement that `prefix` names.
-pub(super) fn find(view: &Memory, prefix: &str) -> anyhow::Result<(Hash, Entry)> {
-    check_digits(prefix)?;
+pub(super) fn find(view: &impl View, prefix: &str) -> anyhow::Result<(Hash, Entry)> {
+    let digits = check_digits(prefix)?;
     let shown = super::render::safe(prefix);
     if prefix.len() < SHORTEST {
         return Err(Failure::usage(format!("`{shown}` is too short: an id needs at least {SHORTEST} digits")).into());
     }
-    let mut found = view.ids_with_prefix(prefix);
-    match (found.next(), found.next()) {
-        (Some(only), None) => Ok(only),
+    let found = view.entries_like(&digits, 2);
+    match (found.first(), found.get(1)) {
+        (Some(only), None) => Ok(*only),
         (Some((one, _)), Some((other, _))) => {
             let text = format!("`{shown}` is ambiguous: {one} and {other} start with it");
             Err(Failure::usage(text).help("type more digits").into())
@@ -50,10 +50,9 @@ pub(super) fn find(view: &Memory, prefix: &str) -> anyhow::Result<(Hash, Entry)>
 }
 
 /// Refuses what no id starts with.
-fn check_digits(prefix: &str) -> Result<(), Failure> {
-    if prefix.len() <= 64 && prefix.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
-        return Ok(());
-    }
-    let text = format!("`{}` is no id: ids are up to 64 digits, 0-9 and a-f", super::render::safe(prefix));
-    Err(Failure::usage(text).help("`jit list` shows them"))
+fn check_digits(prefix: &str) -> Result<IdPrefix, Failure> {
+    prefix.parse().map_err(|HashError| {
+        let text = format!("`{}` is no id: ids are up to 64 digits, 0-9 and a-f", super::render::safe(prefix));
+        Failure::usage(text).help("`jit list` shows them")
+    })
 }

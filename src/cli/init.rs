@@ -183,7 +183,7 @@ fn answer(cx: &mut Context<'_>, repo: &Repo, ledger: &Ledger, me: &Me, exit: Exi
         ("you", format!("{} ({})", initialised.me, initialised.key)),
         ("policy", policy_line(ledger)?),
     ]))?;
-    if view.rules().is_some_and(|policy| is_alone(policy)) {
+    if view.rules().is_some_and(|policy| is_alone(&policy)) {
         cx.print("Until you add a colleague (`jit identity add NAME KEYFILE`), what needs an approval stays pending.")?;
     }
     if let Some(remote) = repo.remote_name()? {
@@ -213,11 +213,11 @@ fn first_push(remote: &str, branch: Option<&str>) -> String {
 /// Says in a line what became of the first policy.
 fn policy_line(ledger: &Ledger) -> anyhow::Result<String> {
     let files = |index| super::policy::files_of(ledger, index).map(|files| files.iter().count());
-    match (ledger.view.policy_record(), ledger.view.proposals().next()) {
+    match (ledger.view.policy_record(), ledger.view.proposals().first()) {
         (Some(policy), _) => {
             // Who is alone can't be approved by anybody, which lint would say of every rule; that is said below, once.
             let (rules, warnings) = ledger.view.rules().map_or((0, 0), |policy| {
-                let warnings = if is_alone(policy) { 0 } else { crate::core::policy::lint(policy).len() };
+                let warnings = if is_alone(&policy) { 0 } else { crate::core::policy::lint(&policy).len() };
                 (policy.rules().len(), warnings)
             });
             let count = |number: usize, thing| render::count(number as u64, thing);

@@ -31,7 +31,7 @@ use crate::edge::config::{Config, ConfigError, Minimum, Origin, Pin};
 use crate::edge::git::Repo;
 use crate::edge::log::{self, BRANCH, WalkError};
 use crate::edge::remote::{self, Remote};
-use crate::edge::replay;
+use crate::edge::replay::{self, LogView};
 use crate::edge::world::World;
 
 /// A log, verified, held against this machine's pin, and folded.
@@ -52,7 +52,7 @@ pub(super) struct Ledger {
 #[derive(Clone)]
 pub(super) struct Opened {
     /// All that follows from it.
-    pub(super) view: Memory,
+    pub(super) view: LogView,
     /// What each line is worth.
     pub(super) verdicts: Vec<Verdict>,
     /// The void commits, oldest first.

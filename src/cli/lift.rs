@@ -35,7 +35,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LiftArgs) -> anyhow::Result<Exit>
     check_text("--reason", &args.reason)?;
     let mut ledger = cx.ledger()?;
     let (of, _) = id::find_to_sign(cx, &ledger.view, &args.id)?;
-    let lockdown = ledger.view.lockdown(&of).cloned().ok_or_else(|| {
+    let lockdown = ledger.view.lockdown(&of).ok_or_else(|| {
         Failure::denied(format!("{} is no lockdown", of.short())).help("`jit list` shows the lockdowns that hold")
     })?;
     let mut me = cx.me(&ledger)?;

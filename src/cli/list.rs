@@ -1,5 +1,7 @@
 //! `jit list`: tables of requests and grants.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::context::{Context, Me};
@@ -11,6 +13,7 @@ use super::watch::Patience;
 use crate::core::decide::{self, Answer, Decision};
 use crate::core::evaluate;
 use crate::core::ledger::RequestRecord;
+use crate::core::policy::Policy;
 use crate::core::reason::{Code, Reason};
 use crate::core::time::Timestamp;
 use crate::core::view::{View, ViewExt};
@@ -63,8 +66,8 @@ struct LockdownJson {
     reason: String,
 }
 
-struct Listed<'a> {
-    record: &'a RequestRecord,
+struct Listed {
+    record: Arc<RequestRecord>,
     decision: Decision,
     mine_to_approve: bool,
 }
@@ -109,13 +112,14 @@ fn look(cx: &mut Context<'_>, args: &ListArgs, ledger: &Ledger) -> anyhow::Resul
         }
     };
     let now = cx.world.now();
-    let mut listed: Vec<Listed<'_>> = ledger
+    let mut listed: Vec<Listed> = ledger
         .view
-        .requests()
+        .requests((!args.all).then_some(now))
+        .into_iter()
         .map(|record| Listed {
+            decision: decide::stand(&ledger.view, &record, now),
+            mine_to_approve: me.as_ref().is_some_and(|me| may_approve(ledger, &record, me)),
             record,
-            decision: decide::stand(&ledger.view, record, now),
-            mine_to_approve: me.as_ref().is_some_and(|me| may_approve(ledger, record, me)),
         })
         .filter(|listed| {
             let answer = listed.decision.answer;
@@ -154,20 +158,20 @@ fn look(cx: &mut Context<'_>, args: &ListArgs, ledger: &Ledger) -> anyhow::Resul
 fn may_approve(ledger: &Ledger, record: &RequestRecord, me: &Me) -> bool {
     let signed = record.approvals.iter().any(|approval| approval.by == me.name);
     let by_hardware_key = me.signer.public_key().is_security_key();
-    let is_eligible = |policy| evaluate::is_eligible(policy, &record.ask(), &me.name, by_hardware_key);
-    !signed && ledger.view.rules().is_some_and(|policy| is_eligible(policy))
+    let is_eligible = |policy: &Policy| evaluate::is_eligible(policy, &record.ask(), &me.name, by_hardware_key);
+    !signed && ledger.view.rules().is_some_and(|policy| is_eligible(&policy))
 }
 
-fn row(ledger: &Ledger, listed: &Listed<'_>) -> Row {
+fn row(ledger: &Ledger, listed: &Listed) -> Row {
     let needs = match listed.decision.answer {
-        Answer::Pending => super::verdict::needs(&ledger.view, listed.record),
+        Answer::Pending => super::verdict::needs(&ledger.view, &listed.record),
         Answer::Allow | Answer::Deny => Vec::new(),
     };
     Row {
-        request: RequestJson::from(listed.record),
+        request: RequestJson::from(&*listed.record),
         decision: listed.decision.answer.as_str(),
         reasons: json::reasons(&listed.decision.reasons),
-        grant: decide::granted(&ledger.view, listed.record).as_ref().map(GrantJson::from),
+        grant: decide::granted(&ledger.view, &listed.record).as_ref().map(GrantJson::from),
         needs: needs.iter().map(NeedJson::from).collect(),
         yours_to_approve: listed.mine_to_approve && listed.decision.answer == Answer::Pending,
     }
@@ -203,11 +207,11 @@ fn nothing(args: &ListArgs) -> &'static str {
     }
 }
 
-fn table(cx: &Context<'_>, listed: &[Listed<'_>], now: Timestamp) -> String {
+fn table(cx: &Context<'_>, listed: &[Listed], now: Timestamp) -> String {
     let rows: Vec<[String; 8]> = listed
         .iter()
         .map(|listed| {
-            let record = listed.record;
+            let record = &*listed.record;
             let (state, left) = state(&listed.decision, record, now);
             [
                 record.id.short(),

@@ -11,7 +11,8 @@ use crate::core::decide::{self, Answer};
 use crate::core::ledger::{RequestRecord, foresee};
 use crate::core::pattern::Pattern;
 use crate::core::statement::{Lockdown, LockdownSubject, What};
-use crate::core::view::{Memory, View, ViewExt};
+use crate::core::view::{View, ViewExt};
+use crate::edge::replay::LogView;
 
 /// End for good all that matches, and hold it back until it is lifted: shows what it ends, asks, signs, logs
 #[derive(clap::Args, Debug)]
@@ -56,15 +57,18 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LockdownArgs) -> anyhow::Result<E
     let foreseen = foresee(&ledger.view, &statement, me.signer.public_key(), None);
     statement::demand_effect(&foreseen)?;
     // A grant for later is as good as a live one, and a lockdown ends it for good.
-    let is_open = |view: &Memory, record: &RequestRecord| {
+    let is_open = |view: &LogView, record: &RequestRecord| {
         let decision = decide::stand(view, record, now);
         decision.answer != Answer::Deny || decision.is_asleep()
     };
     let mut after = ledger.view.clone();
     after.commit(foreseen);
-    let mut ended: Vec<_> =
-        ledger.view.requests().filter(|record| is_open(&ledger.view, record) && !is_open(&after, record)).collect();
-    ended.sort_by_key(|record| record.index);
+    let ended: Vec<_> = ledger
+        .view
+        .requests(Some(now))
+        .into_iter()
+        .filter(|record| is_open(&ledger.view, record) && !is_open(&after, record))
+        .collect();
     let rows = [
         ("locks down", shown.clone()),
         ("why", render::quoted(&args.reason)),

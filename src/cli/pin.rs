@@ -7,7 +7,7 @@ use crate::core::hash::Hash;
 use crate::core::history::object::Oid;
 use crate::core::ledger;
 use crate::core::reason::Code;
-use crate::core::view::{Memory, View, ViewExt};
+use crate::core::view::{View, ViewExt};
 use crate::edge::config::{Config, Minimum, Pin};
 use crate::edge::git::{GitError, Repo};
 use crate::edge::log::{self, BRANCH, Walked};
@@ -95,7 +95,7 @@ pub(super) fn parse_minimum(size: &str, root: &str) -> Option<Minimum> {
 }
 
 /// Holds a log against a prefix that it must have.
-pub(super) fn check_minimum(view: &Memory, minimum: &Minimum, whose: &str) -> anyhow::Result<()> {
+pub(super) fn check_minimum(view: &impl View, minimum: &Minimum, whose: &str) -> anyhow::Result<()> {
     if view.root_at(minimum.size) == Some(minimum.root) {
         return Ok(());
     }
@@ -105,7 +105,7 @@ pub(super) fn check_minimum(view: &Memory, minimum: &Minimum, whose: &str) -> an
         .into())
 }
 
-pub(super) fn check_pin(walked: &Walked, view: &Memory, pin: Option<Pin>) -> anyhow::Result<()> {
+pub(super) fn check_pin(walked: &Walked, view: &impl View, pin: Option<Pin>) -> anyhow::Result<()> {
     let Some(known) = pin else { return Ok(()) };
     let same_lines = view.root_at(known.size) == Some(known.root);
     if walked.holds_pin && same_lines {
@@ -124,7 +124,7 @@ pub(super) const REWRITTEN_HELP: &str =
     "somebody rewrote the branch jit/audit: restore it from a clone that has the lines, and find out who did";
 
 /// The proof of a rewritten log: both roots.
-pub(super) fn rewritten(what: &str, size: u64, known: Option<Hash>, view: &Memory) -> Failure {
+pub(super) fn rewritten(what: &str, size: u64, known: Option<Hash>, view: &impl View) -> Failure {
     let known = known.map_or_else(|| "no root".to_owned(), |root| root.to_string());
     let now = match view.root_at(size) {
         Some(root) => format!("now {root}"),

@@ -85,7 +85,7 @@ pub(super) fn check(files: &PolicyFiles) -> (Option<policy::Policy>, Vec<Diagnos
 
 /// Returns the policy in force.
 fn in_force(ledger: &Ledger) -> anyhow::Result<Arc<policy::Policy>> {
-    ledger.view.rules().cloned().ok_or_else(|| {
+    ledger.view.rules().ok_or_else(|| {
         let why = crate::core::ledger::no_rules(&ledger.view);
         Failure::untrusted(why.code, why.message).help("`jit policy status` shows what is missing").into()
     })
@@ -131,7 +131,7 @@ fn tree_of(index: u64) -> String {
 /// Describes how policy files differ from those in force; `tree` is what git calls them.
 pub(super) fn describe_difference(ledger: &Ledger, next: &PolicyFiles, tree: &str) -> anyhow::Result<String> {
     let in_force = ledger.view.policy_record();
-    let (from, known) = match in_force {
+    let (from, known) = match &in_force {
         Some(policy) => (format!("policy version {}", policy.version), files_of(ledger, policy.index)?),
         None => ("nothing".to_owned(), PolicyFiles::default()),
     };

@@ -1,5 +1,7 @@
 //! `jit request`: ask for access.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::context::Context;
@@ -149,8 +151,7 @@ fn ask(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Exit> {
     }
     let message = format!("{} asks to {} {} for {duration}", me.name, args.action, args.resource);
     let logged = statement::say(cx, &mut ledger, &mut me, statement, &message, Insist::OnRecord)?;
-    let record =
-        ledger.view.request(&logged.id).cloned().ok_or_else(|| Failure::denied("the request is not on record"))?;
+    let record = ledger.view.request(&logged.id).ok_or_else(|| Failure::denied("the request is not on record"))?;
     let (record, decision) = match args.wait {
         Some(length) => wait(cx, &mut ledger, record, length)?,
         None => {
@@ -169,9 +170,9 @@ fn ask(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Exit> {
 fn wait(
     cx: &mut Context<'_>,
     ledger: &mut Ledger,
-    mut record: RequestRecord,
+    mut record: Arc<RequestRecord>,
     length: Option<Duration>,
-) -> anyhow::Result<(RequestRecord, Decision)> {
+) -> anyhow::Result<(Arc<RequestRecord>, Decision)> {
     let patience = Patience::new(cx, length);
     let mut is_told = false;
     loop {
@@ -192,7 +193,7 @@ fn wait(
             return Ok((record, decision));
         }
         *ledger = cx.ledger()?;
-        record = ledger.view.request(&record.id).cloned().ok_or_else(|| {
+        record = ledger.view.request(&record.id).ok_or_else(|| {
             // A log that extends what was seen has it; without a pin nobody notices but us.
             Failure::untrusted(Code::LogRewritten, format!("the request {} is gone from the log", record.id))
         })?;
@@ -209,7 +210,7 @@ enum Asked<'a> {
 
 fn default_duration(ledger: &Ledger, subject: &Name, args: &RequestArgs) -> Option<Duration> {
     let policy = ledger.view.rules()?;
-    evaluate::default_duration(policy, subject, &args.resource, &args.action)
+    evaluate::default_duration(&policy, subject, &args.resource, &args.action)
 }
 
 /// Tells whether only the hour stands against a grant: it starts later, or a rule has hours, be it one that allows or one

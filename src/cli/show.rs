@@ -13,7 +13,7 @@ use crate::core::decide;
 use crate::core::hash::Hash;
 use crate::core::ledger::{Loaded, RequestRecord, Status, tally};
 use crate::core::statement::{Body, Line, What};
-use crate::core::view::{Memory, View};
+use crate::core::view::View;
 
 /// Show one statement: a request with all that came of it, or any other line of the log
 #[derive(clap::Args, Debug)]
@@ -70,7 +70,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ShowArgs) -> anyhow::Result<Exit>
             reason,
             state: state(&ledger, &id, body).map(|(word, _)| word),
             line: text.clone(),
-            request: record.map(|record| shown_request(cx, &ledger, record)),
+            request: record.map(|record| shown_request(cx, &ledger, &record)),
         };
         cx.print_json(&shown)?;
         return Ok(Exit::Done);
@@ -84,7 +84,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ShowArgs) -> anyhow::Result<Exit>
         ("verdict", describe_verdict(verdict)),
     ];
     match record {
-        Some(record) => rows.extend(request_rows(cx, &ledger, record)),
+        Some(record) => rows.extend(request_rows(cx, &ledger, &record)),
         None => {
             rows.extend(super::audit::field_rows(body));
             rows.extend(state(&ledger, &id, body).map(|(_, words)| ("state", words)));
@@ -110,7 +110,7 @@ fn state(ledger: &Ledger, id: &Hash, body: &Body) -> Option<(&'static str, Strin
             Some(line) => ("lifted", format!("lifted by line {line}")),
         }),
         What::Lift(lift) => match (ledger.view.lift(id), ledger.view.lockdown(&lift.of)?.lifted) {
-            (Some(open), _) => Some(("open", format!("waits for signatures: {}", lift_tally(&ledger.view, open)))),
+            (Some(open), _) => Some(("open", format!("waits for signatures: {}", lift_tally(&ledger.view, &open)))),
             (None, Some(line)) => Some(("closed", format!("closed: the lockdown was lifted by line {line}"))),
             (None, None) => None,
         },
@@ -123,9 +123,9 @@ fn state(ledger: &Ledger, id: &Hash, body: &Body) -> Option<(&'static str, Strin
     }
 }
 
-fn policy_state(view: &Memory, id: &Hash) -> (&'static str, String) {
+fn policy_state(view: &impl View, id: &Hash) -> (&'static str, String) {
     if let Some(proposal) = view.proposal(id) {
-        return ("proposed", format!("proposed, waits for signatures: {}", describe_tally(&tally(view, proposal))));
+        return ("proposed", format!("proposed, waits for signatures: {}", describe_tally(&tally(view, &proposal))));
     }
     match view.in_force(id) {
         None => ("dead", "dead: it can't come into force any more".to_owned()),
@@ -135,7 +135,8 @@ fn policy_state(view: &Memory, id: &Hash) -> (&'static str, String) {
             ("superseded", text)
         }
         Some((from, None)) => {
-            let fault = match view.policy_record().map(|policy| &policy.loaded) {
+            let record = view.policy_record();
+            let fault = match record.as_ref().map(|policy| &policy.loaded) {
                 Some(Loaded::Broken(why)) => format!("; it DOES NOT LOAD: {}", render::safe(why)),
                 Some(Loaded::Unsupported) => "; it DOES NOT LOAD: its format is above this program's".to_owned(),
                 Some(Loaded::Policy(_)) | None => String::new(),

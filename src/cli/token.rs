@@ -44,8 +44,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &TokenArgs) -> anyhow::Result<Exit
     }
     let ledger = cx.ledger()?;
     let (id, _) = id::find_to_sign(cx, &ledger.view, &args.id)?;
-    let record =
-        ledger.view.request(&id).cloned().ok_or_else(|| Failure::denied(format!("{} is no request", id.short())))?;
+    let record = ledger.view.request(&id).ok_or_else(|| Failure::denied(format!("{} is no request", id.short())))?;
     let mut me = cx.me(&ledger)?;
     if record.by != me.name {
         let text = format!("{} is `{}`'s, and only they can present it; you are `{}`", id.short(), record.by, me.name);

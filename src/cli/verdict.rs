@@ -135,7 +135,7 @@ fn one(
 
 /// Tells whether somebody is an owner of a service.
 fn owns(view: &impl View, owner: &Name, service: &Name) -> bool {
-    view.roster().and_then(|policy| policy.identity(service)).is_some_and(|service| service.owners.contains(owner))
+    view.roster().is_some_and(|policy| policy.identity(service).is_some_and(|service| service.owners.contains(owner)))
 }
 
 /// Describes what is about to be approved or denied: what it is called, its fields, and for a policy what changes.
@@ -149,21 +149,21 @@ fn describe(
     match kind {
         EntryKind::Request => {
             let record = ledger.view.request(of).ok_or_else(|| Failure::denied("that request is not on record"))?;
-            Ok(("request", request_rows(cx, ledger, record, say), String::new()))
+            Ok(("request", request_rows(cx, ledger, &record, say), String::new()))
         }
         EntryKind::Policy => {
             let proposal = ledger.view.proposal(of).ok_or_else(|| {
                 Failure::denied("that policy is in force already, or can't come into force any more").help(STATUS_HELP)
             })?;
-            check_date(cx, proposal)?;
+            check_date(cx, &proposal)?;
             let changes = super::policy::describe_changes(ledger, &proposal.policy)?;
-            Ok(("policy", proposal_rows(cx, ledger, proposal), format!("\n{changes}")))
+            Ok(("policy", proposal_rows(cx, ledger, &proposal), format!("\n{changes}")))
         }
         EntryKind::Lift => {
             let lift = ledger.view.lift(of).ok_or_else(|| {
                 Failure::denied("that lift has taken effect already, or never can").help(LOCKDOWNS_HELP)
             })?;
-            Ok(("lift", lift_rows(cx, ledger, lift), String::new()))
+            Ok(("lift", lift_rows(cx, ledger, &lift), String::new()))
         }
         EntryKind::Lockdown | EntryKind::Other => {
             let text = format!("{} is no request, policy or lift", of.short());
@@ -204,28 +204,37 @@ fn check_date(cx: &Context<'_>, proposal: &ProposalRecord) -> anyhow::Result<()>
     Ok(())
 }
 
+/// Says what a request is now, in a few words.
+fn state_of_request(cx: &Context<'_>, view: &impl View, record: &RequestRecord) -> String {
+    match &record.status {
+        Status::Complete(grant) => {
+            let (start, end) = (grant.start, render::both_times(cx.world, grant.end));
+            let from = if start > cx.world.now() { format!(" from {start}") } else { String::new() };
+            let request = &record.request;
+            format!("{} may {} {}{from} until {end}", record.by, request.action, request.resource)
+        }
+        Status::Denied(_) => "The request has ended.".to_owned(),
+        Status::Pending | Status::WithoutEffect(_) => {
+            format!("It still waits for approvals:\n{}", describe_needs(&needs(view, record)))
+        }
+    }
+}
+
 /// Says what the statement is now, in a few words.
 fn state_after(cx: &Context<'_>, ledger: &Ledger, of: &Hash, kind: EntryKind) -> String {
     let view = &ledger.view;
     match kind {
-        EntryKind::Request => match view.request(of).map(|record| (record, &record.status, needs(view, record))) {
-            Some((record, Status::Complete(grant), _)) => {
-                let (start, end) = (grant.start, render::both_times(cx.world, grant.end));
-                let from = if start > cx.world.now() { format!(" from {start}") } else { String::new() };
-                let request = &record.request;
-                format!("{} may {} {}{from} until {end}", record.by, request.action, request.resource)
-            }
-            Some((_, Status::Denied(_), _)) => "The request has ended.".to_owned(),
-            Some((_, _, needs)) => format!("It still waits for approvals:\n{}", describe_needs(&needs)),
+        EntryKind::Request => match view.request(of) {
+            Some(record) => state_of_request(cx, view, &record),
             None => "It is not on record.".to_owned(),
         },
         EntryKind::Policy => match view.proposal(of) {
-            Some(proposal) => format!("It still waits for signatures: {}.", describe_tally(&tally(view, proposal))),
+            Some(proposal) => format!("It still waits for signatures: {}.", describe_tally(&tally(view, &proposal))),
             None => "It is in force.".to_owned(),
         },
         EntryKind::Lift => match view.lift(of) {
             Some(lift) => {
-                format!("It still waits for signatures: {}.", lift_tally(view, lift))
+                format!("It still waits for signatures: {}.", lift_tally(view, &lift))
             }
             None => "The lockdown is lifted.".to_owned(),
         },
@@ -263,7 +272,7 @@ pub(super) fn lift_tally(view: &impl View, lift: &LiftRecord) -> String {
 pub(super) fn needs(view: &impl View, record: &RequestRecord) -> Vec<Need> {
     let Some(policy) = view.rules() else { return Vec::new() };
     let people = crate::core::ledger::approvers(view, record);
-    evaluate::needs(policy, &record.ask(), &people)
+    evaluate::needs(&policy, &record.ask(), &people)
 }
 
 /// Describes what the rules demand and who has signed, a line a rule; any one of them is enough.

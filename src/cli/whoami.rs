@@ -62,10 +62,10 @@ pub(super) fn run(cx: &mut Context<'_>, _args: &WhoamiArgs) -> anyhow::Result<Ex
         kind: if view.is_person(&me.name) { "person" } else { "service" },
         key: me.signer.public_key().fingerprint(),
         key_source: me.signer.describe(),
-        groups: policy.map(|policy| groups_of(policy, &me.name)).unwrap_or_default(),
+        groups: policy.as_deref().map(|policy| groups_of(policy, &me.name)).unwrap_or_default(),
         maintainer: view.is_maintainer(&me.name),
         revoker: view.is_revoker(&me.name),
-        may_ask_for: policy.map(|policy| may_ask(policy, &me.name)).unwrap_or_default(),
+        may_ask_for: policy.as_deref().map(|policy| may_ask(policy, &me.name)).unwrap_or_default(),
     };
     if cx.json() {
         cx.print_json(&whoami)?;

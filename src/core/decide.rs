@@ -172,10 +172,9 @@ fn decide_subject(
         return Decision::deny(unknown_subject(subject));
     }
     let judged: Vec<Decision> = view
-        .requests_of(subject)
+        .requests_for(subject, question.resource, question.action)
         .into_iter()
-        .filter(|record| record.request.resource == *question.resource && record.request.action == *question.action)
-        .map(|record| judge(view, record, question.bind, key, now))
+        .map(|record| judge(view, &record, question.bind, key, now))
         .collect();
     choose(judged).unwrap_or_else(|| {
         let text = format!("`{subject}` has not asked for `{}` on `{}`", question.action, question.resource);
@@ -264,8 +263,8 @@ fn stand_at(view: &impl View, record: &RequestRecord, key: Option<&PublicKey>, n
             merge(&mut against, [Reason::new(Code::DeniedByApprover, text)]);
             deny(against)
         }
-        Status::Pending => stand_pending(view, policy, record, now, against),
-        Status::Complete(grant) => stand_complete(view, policy, record, &Gate { grant, key, now }, against),
+        Status::Pending => stand_pending(view, &policy, record, now, against),
+        Status::Complete(grant) => stand_complete(view, &policy, record, &Gate { grant, key, now }, against),
     }
 }
 
@@ -394,8 +393,9 @@ fn changed(view: &impl View, record: &RequestRecord) -> Option<Reason> {
 /// a rule that still allows it, or else of one that did.
 pub fn granted(view: &impl View, record: &RequestRecord) -> Option<Granted> {
     let grant = record.grant()?;
+    let policy = view.rules();
     let still = |id: &&Name| {
-        let rule = view.rules().and_then(|policy| policy.rules().get(*id).map(|rule| (policy, rule)));
+        let rule = policy.as_ref().and_then(|policy| policy.rules().get(*id).map(|rule| (policy, rule)));
         rule.is_some_and(|(policy, rule)| evaluate::fit(policy, rule, &record.ask()).is_ok())
     };
     let rule = grant.rules.iter().find(still).or_else(|| grant.rules.first())?;

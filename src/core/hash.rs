@@ -45,6 +45,43 @@ impl fmt::Debug for Hash {
     }
 }
 
+/// The first digits of a hash, as people type them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdPrefix(String);
+
+impl IdPrefix {
+    /// Returns the least hash that starts with it.
+    pub fn first(&self) -> Hash {
+        self.filled_up('0')
+    }
+
+    /// Returns the greatest hash that starts with it.
+    pub fn last(&self) -> Hash {
+        self.filled_up('f')
+    }
+
+    fn filled_up(&self, digit: char) -> Hash {
+        let rest = std::iter::repeat_n(digit, 2 * 32 - self.0.len());
+        let digits: String = self.0.chars().chain(rest).collect();
+        parse_hex(digits.as_bytes()).map(Hash).expect("64 digits are a hash")
+    }
+
+    /// Tells whether `hash` starts with it.
+    pub fn is_of(&self, hash: &Hash) -> bool {
+        (self.first()..=self.last()).contains(hash)
+    }
+}
+
+impl FromStr for IdPrefix {
+    type Err = HashError;
+
+    /// Reads up to 64 lower-case hex digits.
+    fn from_str(text: &str) -> Result<IdPrefix, HashError> {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if text.len() <= 2 * 32 && text.bytes().all(is_digit) { Ok(IdPrefix(text.to_owned())) } else { Err(HashError) }
+    }
+}
+
 /// A text that is not 64 lower-case hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashError;

@@ -115,14 +115,14 @@ impl Rehearsal {
         let Some(record) = stage.view.request(&id) else {
             return judged(case, Decision::deny(Reason::new(Code::NoGrant, "it is not on record")), Vec::new());
         };
-        let mut decision = decide::stand(&stage.view, record, case.at);
+        let mut decision = decide::stand(&stage.view, &record, case.at);
         let starts_later = decision.reasons.iter().all(|reason| reason.code == Code::NotYetValid);
         if decision.answer == Answer::Deny && starts_later {
             decision.answer = Answer::Allow;
-            decision.grant = decide::granted(&stage.view, record);
+            decision.grant = decide::granted(&stage.view, &record);
         }
         let needs = match decision.answer {
-            Answer::Pending => evaluate::needs(&self.policy, &record.ask(), &approvers(&stage.view, record)),
+            Answer::Pending => evaluate::needs(&self.policy, &record.ask(), &approvers(&stage.view, &record)),
             Answer::Allow | Answer::Deny => Vec::new(),
         };
         judged(case, decision, needs)

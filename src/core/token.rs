@@ -5,6 +5,8 @@
 //! byte, none missing or more: the decision comes from the log alone. The presentation, judged as if it came next in the
 //! log, shows that the subject's key was there.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -122,7 +124,7 @@ pub(super) fn decide(
     };
     if !view.knows(&record.by) {
         // A subject that is gone is all there is to say, whoever presents and for what.
-        return judge(view, record, record.request.bind, None, now);
+        return judge(view, &record, record.request.bind, None, now);
     }
     let mut against = Vec::new();
     let mut demand = |holds: bool, code: Code, text: String| {
@@ -144,7 +146,7 @@ pub(super) fn decide(
         Code::WrongKey,
         format!("`{}` presents a grant of `{}`", statement.by, record.by),
     );
-    let mut decision = judge(view, record, question.bind, Some(token.presentation.key()), now);
+    let mut decision = judge(view, &record, question.bind, Some(token.presentation.key()), now);
     if against.is_empty() {
         decision.valid_until = decision.valid_until.map(|until| until.min(presentation.expires));
         return decision;
@@ -157,9 +159,9 @@ pub(super) fn decide(
 
 /// Finds the request that a token is about, and holds every line of it against the log's.
 fn find<'a>(
-    view: &'a impl View,
+    view: &impl View,
     token: &'a Token,
-) -> Result<(&'a RequestRecord, &'a Statement, &'a Presentation), Reason> {
+) -> Result<(Arc<RequestRecord>, &'a Statement, &'a Presentation), Reason> {
     let genesis = view.genesis().ok_or_else(|| Reason::new(Code::PolicyUnverified, "the log is empty"))?;
     let malformed = || Reason::new(Code::Malformed, "the token's last line is no presentation");
     let (statement, presentation) = token.statement().ok_or_else(malformed)?;

@@ -1,53 +1,69 @@
-//! What the fold and a decision may ask of all that is known, and the view that holds it in memory.
+//! What the fold and a decision may ask of all that is known, and the view that holds it, or the end of it, in memory.
 //!
 //! Everything is asked by key: a request by its id, a subject's requests by its name, an old root by its size. So a view
 //! may live on disk and read little.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::hash::Hash;
+use super::hash::{Hash, IdPrefix};
 use super::key::PublicKey;
 use super::ledger::{
     Change, Delta, Entry, GenesisRecord, LiftRecord, Loaded, LockdownRecord, PolicyRecord, ProposalRecord,
     RequestRecord,
 };
-use super::merkle::MemoryTree;
-use super::name::Name;
+use super::merkle::{HashReader, MissingHash, Node, root, stored_hashes};
+use super::name::{Name, Resource};
 use super::policy::{IdentityKind, Policy};
+use super::time::Timestamp;
 
 /// All that follows from a log's lines so far.
+///
+/// A view that lives on disk can fail to read. It then answers as if nothing were there and remembers the failure, and
+/// whoever made it asks for that before they believe an answer; so the fold and a decision need not speak of disks.
 pub trait View {
     /// The first line; none while the log is empty.
-    fn genesis(&self) -> Option<&GenesisRecord>;
+    fn genesis(&self) -> Option<Arc<GenesisRecord>>;
     /// The number of lines.
     fn size(&self) -> u64;
-    /// The Merkle root over the first `size` lines; none beyond the log.
-    fn root_at(&self, size: u64) -> Option<Hash>;
+    /// The hash of a complete subtree of the Merkle tree over all lines; none if there is no such subtree yet.
+    fn subtree(&self, node: Node) -> Option<Hash>;
     /// The policy that last had its threshold, whether it loads or not.
-    fn policy_record(&self) -> Option<&PolicyRecord>;
+    fn policy_record(&self) -> Option<Arc<PolicyRecord>>;
     /// The policy in force after the first `size` lines.
     fn policy_at(&self, size: u64) -> Option<Hash>;
+    /// Between which sizes of the log a policy was in force, from the first on and before the second (none: it still is);
+    /// none if it never was.
+    fn in_force(&self, policy: &Hash) -> Option<(u64, Option<u64>)>;
     /// The last policy that loads: its identities, maintainers and revokers speak, even when a later one does not load.
-    fn roster(&self) -> Option<&Arc<Policy>>;
+    fn roster(&self) -> Option<Arc<Policy>>;
     /// The highest format above this program's that ever had its threshold.
     fn format_above(&self) -> Option<u64>;
     /// A non-inert line.
     fn entry(&self, id: &Hash) -> Option<Entry>;
+    /// The non-inert lines whose ids start with this, in the order of their ids; at most `most` of them.
+    fn entries_like(&self, prefix: &IdPrefix, most: usize) -> Vec<(Hash, Entry)>;
     /// A request.
-    fn request(&self, id: &Hash) -> Option<&RequestRecord>;
+    fn request(&self, id: &Hash) -> Option<Arc<RequestRecord>>;
     /// The requests of one subject, in log order.
-    fn requests_of(&self, subject: &Name) -> Vec<&RequestRecord>;
+    fn requests_of(&self, subject: &Name) -> Vec<Arc<RequestRecord>>;
+    /// The requests of one subject to do one thing, in log order.
+    fn requests_for(&self, subject: &Name, resource: &Resource, action: &Name) -> Vec<Arc<RequestRecord>>;
+    /// The requests that nothing has ended, and that time does not end before `from` ([`RequestRecord::until`]), in log
+    /// order; all there are where `from` is none.
+    fn requests(&self, from: Option<Timestamp>) -> Vec<Arc<RequestRecord>>;
     /// An open proposal; one that is dead or in force is none.
-    fn proposal(&self, id: &Hash) -> Option<&ProposalRecord>;
+    fn proposal(&self, id: &Hash) -> Option<Arc<ProposalRecord>>;
+    /// The open proposals, in log order.
+    fn proposals(&self) -> Vec<Arc<ProposalRecord>>;
     /// A lockdown that had an effect.
-    fn lockdown(&self, id: &Hash) -> Option<&LockdownRecord>;
+    fn lockdown(&self, id: &Hash) -> Option<Arc<LockdownRecord>>;
     /// All lockdowns that had an effect, in log order, lifted ones too.
-    fn lockdowns(&self) -> Vec<&LockdownRecord>;
+    fn lockdowns(&self) -> Vec<Arc<LockdownRecord>>;
     /// An open lift.
-    fn lift(&self, id: &Hash) -> Option<&LiftRecord>;
-    /// The open lifts of a lockdown.
-    fn lifts_of(&self, lockdown: &Hash) -> Vec<&LiftRecord>;
+    fn lift(&self, id: &Hash) -> Option<Arc<LiftRecord>>;
+    /// The open lifts, in log order.
+    fn lifts(&self) -> Vec<Arc<LiftRecord>>;
 }
 
 /// Questions that every view answers alike, from the ones it must answer.
@@ -57,11 +73,21 @@ pub trait ViewExt: View {
         self.root_at(self.size())
     }
 
+    /// The Merkle root over the first `size` lines; none beyond the log.
+    fn root_at(&self, size: u64) -> Option<Hash> {
+        if size <= self.size() { root(size, self).ok() } else { None }
+    }
+
+    /// The open lifts of a lockdown.
+    fn lifts_of(&self, lockdown: &Hash) -> Vec<Arc<LiftRecord>> {
+        self.lifts().into_iter().filter(|lift| lift.of == *lockdown).collect()
+    }
+
     /// The policy by which rules are judged: the one in force, if it loads and nothing above this program's format ever
     /// came before it.
-    fn rules(&self) -> Option<&Arc<Policy>> {
+    fn rules(&self) -> Option<Arc<Policy>> {
         match (self.format_above(), &self.policy_record()?.loaded) {
-            (None, Loaded::Policy(policy)) => Some(policy),
+            (None, Loaded::Policy(policy)) => Some(Arc::clone(policy)),
             (Some(_), _) | (None, Loaded::Broken(_) | Loaded::Unsupported) => None,
         }
     }
@@ -90,10 +116,9 @@ pub trait ViewExt: View {
     fn owner_of(&self, key: &PublicKey) -> Option<Name> {
         match self.roster() {
             Some(policy) => policy.owner_of_key(key).cloned(),
-            None => self
-                .genesis()
-                .and_then(|genesis| genesis.maintainers.iter().find(|founder| founder.key == *key))
-                .map(|founder| founder.name.clone()),
+            None => self.genesis().and_then(|genesis| {
+                genesis.maintainers.iter().find(|founder| founder.key == *key).map(|founder| founder.name.clone())
+            }),
         }
     }
 
@@ -128,29 +153,52 @@ pub trait ViewExt: View {
     }
 
     /// The first lockdown that ends, or holds back, a request of `subject` for `resource` that stands at `index`.
-    fn locked_down(&self, subject: &Name, resource: &super::name::Resource, index: u64) -> Option<&LockdownRecord> {
+    fn locked_down(&self, subject: &Name, resource: &Resource, index: u64) -> Option<Arc<LockdownRecord>> {
         self.lockdowns().into_iter().find(|lockdown| lockdown.ends(subject, resource, index))
     }
 }
 
 impl<V: View + ?Sized> ViewExt for V {}
 
-/// The view in memory.
+impl<V: View + ?Sized> HashReader for V {
+    type Error = MissingHash;
+
+    fn read(&self, node: Node) -> Result<Hash, MissingHash> {
+        self.subtree(node).ok_or(MissingHash(node))
+    }
+}
+
+/// The view of the empty log.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Nothing;
+
+/// The view in memory of a whole log.
+pub type Memory = Overlay<Nothing>;
+
+/// What the lines after a verified prefix change, in memory, over a view of that prefix. Over [`Nothing`] it is the view of a
+/// whole log.
 #[derive(Clone, Debug, Default)]
-pub struct Memory {
-    genesis: Option<GenesisRecord>,
-    tree: MemoryTree,
-    policy: Option<PolicyRecord>,
+pub struct Overlay<B> {
+    base: B,
+    genesis: Option<Arc<GenesisRecord>>,
+    /// Per level the hashes of the subtrees that the new lines complete, from the first that the base does not have.
+    subtrees: Vec<Vec<Hash>>,
+    /// How many lines are new.
+    added: u64,
+    policy: Option<Arc<PolicyRecord>>,
     roster: Option<Arc<Policy>>,
     format_above: Option<u64>,
-    /// Per policy, the number of lines after which it is in force.
+    /// Per new policy, the number of lines after which it is in force.
     policies: BTreeMap<u64, Hash>,
     entries: BTreeMap<Hash, Entry>,
-    requests: BTreeMap<Hash, RequestRecord>,
-    by_subject: BTreeMap<Name, Vec<Hash>>,
-    proposals: BTreeMap<Hash, ProposalRecord>,
-    lockdowns: BTreeMap<Hash, LockdownRecord>,
-    lifts: BTreeMap<Hash, LiftRecord>,
+    requests: BTreeMap<Hash, Arc<RequestRecord>>,
+    /// The requests that are new or have another record, in log order.
+    by_subject: BTreeMap<Name, BTreeMap<u64, Hash>>,
+    proposals: BTreeMap<Hash, Arc<ProposalRecord>>,
+    lockdowns: BTreeMap<Hash, Arc<LockdownRecord>>,
+    lifts: BTreeMap<Hash, Arc<LiftRecord>>,
+    /// The lifts of the base that are open no more.
+    lifts_done: BTreeSet<Hash>,
 }
 
 impl Memory {
@@ -158,150 +206,300 @@ impl Memory {
     pub fn new() -> Memory {
         Memory::default()
     }
+}
+
+impl<B: View> Overlay<B> {
+    /// Returns what `base` says, and nothing new.
+    pub fn over(base: B) -> Overlay<B> {
+        Overlay {
+            base,
+            genesis: None,
+            subtrees: Vec::new(),
+            added: 0,
+            policy: None,
+            roster: None,
+            format_above: None,
+            policies: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            by_subject: BTreeMap::new(),
+            proposals: BTreeMap::new(),
+            lockdowns: BTreeMap::new(),
+            lifts: BTreeMap::new(),
+            lifts_done: BTreeSet::new(),
+        }
+    }
+
+    /// Returns the view of the prefix.
+    pub fn base(&self) -> &B {
+        &self.base
+    }
 
     /// Takes in what one line changed. Deltas come from [`super::ledger::apply`] on this same view.
     pub fn commit(&mut self, delta: Delta) {
-        self.tree.append(delta.leaf);
+        self.append(delta.leaf);
         for change in delta.changes {
             self.change(change);
         }
     }
 
+    fn append(&mut self, leaf: Hash) {
+        // A view that has lost what it had hashes into nothing that fits any root, which is what it should.
+        let hashes = stored_hashes(self.size(), leaf, self).unwrap_or_else(|MissingHash(_)| vec![leaf]);
+        self.subtrees.resize_with(self.subtrees.len().max(hashes.len()), Vec::new);
+        for (level, hash) in self.subtrees.iter_mut().zip(hashes) {
+            level.push(hash);
+        }
+        self.added += 1;
+    }
+
     fn change(&mut self, change: Change) {
         match change {
-            Change::Genesis(genesis) => self.genesis = Some(genesis),
+            Change::Genesis(genesis) => self.genesis = Some(Arc::new(genesis)),
             Change::Entry(id, entry) => {
                 self.entries.insert(id, entry);
             }
             Change::Request(record) => {
-                if !self.requests.contains_key(&record.id) {
-                    self.by_subject.entry(record.by.clone()).or_default().push(record.id);
-                }
-                self.requests.insert(record.id, *record);
+                self.by_subject.entry(record.by.clone()).or_default().insert(record.index, record.id);
+                self.requests.insert(record.id, Arc::from(record));
             }
             Change::Proposal(record) => {
-                self.proposals.insert(record.policy.id, *record);
+                self.proposals.insert(record.policy.id, Arc::from(record));
             }
             Change::PolicyInForce(record) => {
                 self.proposals.clear();
                 self.policies.insert(self.size(), record.id);
                 match &record.loaded {
                     Loaded::Policy(policy) => self.roster = Some(Arc::clone(policy)),
-                    Loaded::Unsupported => self.format_above = self.format_above.max(Some(record.format)),
+                    Loaded::Unsupported => self.format_above = self.format_above().max(Some(record.format)),
                     Loaded::Broken(_) => {}
                 }
-                self.policy = Some(*record);
+                self.policy = Some(Arc::from(record));
             }
             Change::Lockdown(record) => {
-                self.lockdowns.insert(record.id, *record);
+                self.lockdowns.insert(record.id, Arc::from(record));
             }
             Change::Lift(record) => {
-                self.lifts.insert(record.id, *record);
+                self.lifts.insert(record.id, Arc::from(record));
             }
             Change::LiftDone(id) => {
                 self.lifts.remove(&id);
+                self.lifts_done.insert(id);
             }
         }
     }
 
-    /// Returns between which sizes of the log a policy was in force, from the first on and before the second (none: it still
-    /// is); none if it never was.
-    pub fn in_force(&self, policy: &Hash) -> Option<(u64, Option<u64>)> {
+    /// Replaces those of the base's records that have another here, and adds the new ones; all in log order.
+    fn join<R>(
+        base: Vec<Arc<R>>,
+        own: impl Iterator<Item = Arc<R>>,
+        is_replaced: impl Fn(&R) -> bool,
+        index: impl Fn(&R) -> u64,
+    ) -> Vec<Arc<R>> {
+        let mut all: Vec<Arc<R>> = base.into_iter().filter(|record| !is_replaced(record)).chain(own).collect();
+        all.sort_by_key(|record| index(record));
+        all
+    }
+
+    fn join_requests<'a>(
+        &self,
+        base: Vec<Arc<RequestRecord>>,
+        own: impl Iterator<Item = &'a Arc<RequestRecord>>,
+    ) -> Vec<Arc<RequestRecord>> {
+        let is_replaced = |record: &RequestRecord| self.requests.contains_key(&record.id);
+        Overlay::<B>::join(base, own.cloned(), is_replaced, |record| record.index)
+    }
+
+    fn own_requests_of(&self, subject: &Name) -> impl Iterator<Item = &Arc<RequestRecord>> {
+        let ids = self.by_subject.get(subject).into_iter().flat_map(BTreeMap::values);
+        ids.filter_map(|id| self.requests.get(id))
+    }
+}
+
+impl<B: View> View for Overlay<B> {
+    fn genesis(&self) -> Option<Arc<GenesisRecord>> {
+        self.genesis.clone().or_else(|| self.base.genesis())
+    }
+
+    fn size(&self) -> u64 {
+        self.base.size() + self.added
+    }
+
+    fn subtree(&self, node: Node) -> Option<Hash> {
+        let known = self.base.size().checked_shr(node.level).unwrap_or(0);
+        let Some(place) = node.index.checked_sub(known) else { return self.base.subtree(node) };
+        let level = self.subtrees.get(usize::try_from(node.level).ok()?)?;
+        level.get(usize::try_from(place).ok()?).copied()
+    }
+
+    fn policy_record(&self) -> Option<Arc<PolicyRecord>> {
+        self.policy.clone().or_else(|| self.base.policy_record())
+    }
+
+    fn policy_at(&self, size: u64) -> Option<Hash> {
+        self.policies.range(..=size).next_back().map(|(_, id)| *id).or_else(|| self.base.policy_at(size))
+    }
+
+    fn in_force(&self, policy: &Hash) -> Option<(u64, Option<u64>)> {
+        let first = self.policies.keys().next().copied();
+        if let Some((from, to)) = self.base.in_force(policy) {
+            return Some((from, to.or(first)));
+        }
         let mut sizes = self.policies.iter().skip_while(|(_, id)| *id != policy).map(|(size, _)| *size);
         sizes.next().map(|from| (from, sizes.next()))
     }
 
-    /// Iterates over all requests, in the order of their ids.
-    pub fn requests(&self) -> impl Iterator<Item = &RequestRecord> {
-        self.requests.values()
-    }
-
-    /// Iterates over the open proposals.
-    pub fn proposals(&self) -> impl Iterator<Item = &ProposalRecord> {
-        self.proposals.values()
-    }
-
-    /// Iterates over the open lifts.
-    pub fn lifts(&self) -> impl Iterator<Item = &LiftRecord> {
-        self.lifts.values()
-    }
-
-    /// Iterates over the ids that start with `prefix`, in lower-case hex digits.
-    pub fn ids_with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (Hash, Entry)> + 'a {
-        let mut first = [0; 32];
-        for (place, digit) in prefix.bytes().take(64).enumerate() {
-            let value = char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok()).unwrap_or(0);
-            if let Some(byte) = first.get_mut(place / 2) {
-                *byte |= if place % 2 == 0 { value << 4 } else { value };
-            }
-        }
-        self.entries
-            .range(Hash(first)..)
-            .map(|(id, entry)| (*id, *entry))
-            .take_while(move |(id, _)| id.to_string().starts_with(prefix))
-    }
-}
-
-impl View for Memory {
-    fn genesis(&self) -> Option<&GenesisRecord> {
-        self.genesis.as_ref()
-    }
-
-    fn size(&self) -> u64 {
-        self.tree.size()
-    }
-
-    fn root_at(&self, size: u64) -> Option<Hash> {
-        self.tree.root_at(size)
-    }
-
-    fn policy_record(&self) -> Option<&PolicyRecord> {
-        self.policy.as_ref()
-    }
-
-    fn policy_at(&self, size: u64) -> Option<Hash> {
-        self.policies.range(..=size).next_back().map(|(_, id)| *id)
-    }
-
-    fn roster(&self) -> Option<&Arc<Policy>> {
-        self.roster.as_ref()
+    fn roster(&self) -> Option<Arc<Policy>> {
+        self.roster.clone().or_else(|| self.base.roster())
     }
 
     fn format_above(&self) -> Option<u64> {
-        self.format_above
+        self.format_above.or_else(|| self.base.format_above())
     }
 
     fn entry(&self, id: &Hash) -> Option<Entry> {
-        self.entries.get(id).copied()
+        self.entries.get(id).copied().or_else(|| self.base.entry(id))
     }
 
-    fn request(&self, id: &Hash) -> Option<&RequestRecord> {
-        self.requests.get(id)
-    }
-
-    fn requests_of(&self, subject: &Name) -> Vec<&RequestRecord> {
-        self.by_subject.get(subject).into_iter().flatten().filter_map(|id| self.requests.get(id)).collect()
-    }
-
-    fn proposal(&self, id: &Hash) -> Option<&ProposalRecord> {
-        self.proposals.get(id)
-    }
-
-    fn lockdown(&self, id: &Hash) -> Option<&LockdownRecord> {
-        self.lockdowns.get(id)
-    }
-
-    fn lockdowns(&self) -> Vec<&LockdownRecord> {
-        let mut all: Vec<_> = self.lockdowns.values().collect();
-        all.sort_by_key(|lockdown| lockdown.index);
+    fn entries_like(&self, prefix: &IdPrefix, most: usize) -> Vec<(Hash, Entry)> {
+        let own = self.entries.range(prefix.first()..).take_while(|(id, _)| prefix.is_of(id));
+        let mut all: Vec<(Hash, Entry)> = self.base.entries_like(prefix, most);
+        all.extend(own.take(most).map(|(id, entry)| (*id, *entry)));
+        all.sort_by_key(|(id, _)| *id);
+        all.truncate(most);
         all
     }
 
-    fn lift(&self, id: &Hash) -> Option<&LiftRecord> {
-        self.lifts.get(id)
+    fn request(&self, id: &Hash) -> Option<Arc<RequestRecord>> {
+        self.requests.get(id).cloned().or_else(|| self.base.request(id))
     }
 
-    fn lifts_of(&self, lockdown: &Hash) -> Vec<&LiftRecord> {
-        self.lifts.values().filter(|lift| lift.of == *lockdown).collect()
+    fn requests_of(&self, subject: &Name) -> Vec<Arc<RequestRecord>> {
+        self.join_requests(self.base.requests_of(subject), self.own_requests_of(subject))
+    }
+
+    fn requests_for(&self, subject: &Name, resource: &Resource, action: &Name) -> Vec<Arc<RequestRecord>> {
+        let own = self.own_requests_of(subject).filter(|record| record.is_for(resource, action));
+        self.join_requests(self.base.requests_for(subject, resource, action), own)
+    }
+
+    fn requests(&self, from: Option<Timestamp>) -> Vec<Arc<RequestRecord>> {
+        let own = self.requests.values().filter(|record| from.is_none_or(|from| record.until() >= Some(from)));
+        self.join_requests(self.base.requests(from), own)
+    }
+
+    fn proposal(&self, id: &Hash) -> Option<Arc<ProposalRecord>> {
+        let of_base = || if self.policies.is_empty() { self.base.proposal(id) } else { None };
+        self.proposals.get(id).cloned().or_else(of_base)
+    }
+
+    fn proposals(&self) -> Vec<Arc<ProposalRecord>> {
+        // What has come into force since has ended those of the base.
+        let base = if self.policies.is_empty() { self.base.proposals() } else { Vec::new() };
+        let is_replaced = |record: &ProposalRecord| self.proposals.contains_key(&record.policy.id);
+        Overlay::<B>::join(base, self.proposals.values().cloned(), is_replaced, |record| record.policy.index)
+    }
+
+    fn lockdown(&self, id: &Hash) -> Option<Arc<LockdownRecord>> {
+        self.lockdowns.get(id).cloned().or_else(|| self.base.lockdown(id))
+    }
+
+    fn lockdowns(&self) -> Vec<Arc<LockdownRecord>> {
+        let is_replaced = |record: &LockdownRecord| self.lockdowns.contains_key(&record.id);
+        let own = self.lockdowns.values().cloned();
+        Overlay::<B>::join(self.base.lockdowns(), own, is_replaced, |record| record.index)
+    }
+
+    fn lift(&self, id: &Hash) -> Option<Arc<LiftRecord>> {
+        let of_base = || if self.lifts_done.contains(id) { None } else { self.base.lift(id) };
+        self.lifts.get(id).cloned().or_else(of_base)
+    }
+
+    fn lifts(&self) -> Vec<Arc<LiftRecord>> {
+        let is_replaced =
+            |record: &LiftRecord| self.lifts.contains_key(&record.id) || self.lifts_done.contains(&record.id);
+        Overlay::<B>::join(self.base.lifts(), self.lifts.values().cloned(), is_replaced, |record| record.index)
+    }
+}
+
+impl View for Nothing {
+    fn genesis(&self) -> Option<Arc<GenesisRecord>> {
+        None
+    }
+
+    fn size(&self) -> u64 {
+        0
+    }
+
+    fn subtree(&self, _: Node) -> Option<Hash> {
+        None
+    }
+
+    fn policy_record(&self) -> Option<Arc<PolicyRecord>> {
+        None
+    }
+
+    fn policy_at(&self, _: u64) -> Option<Hash> {
+        None
+    }
+
+    fn in_force(&self, _: &Hash) -> Option<(u64, Option<u64>)> {
+        None
+    }
+
+    fn roster(&self) -> Option<Arc<Policy>> {
+        None
+    }
+
+    fn format_above(&self) -> Option<u64> {
+        None
+    }
+
+    fn entry(&self, _: &Hash) -> Option<Entry> {
+        None
+    }
+
+    fn entries_like(&self, _: &IdPrefix, _: usize) -> Vec<(Hash, Entry)> {
+        Vec::new()
+    }
+
+    fn request(&self, _: &Hash) -> Option<Arc<RequestRecord>> {
+        None
+    }
+
+    fn requests_of(&self, _: &Name) -> Vec<Arc<RequestRecord>> {
+        Vec::new()
+    }
+
+    fn requests_for(&self, _: &Name, _: &Resource, _: &Name) -> Vec<Arc<RequestRecord>> {
+        Vec::new()
+    }
+
+    fn requests(&self, _: Option<Timestamp>) -> Vec<Arc<RequestRecord>> {
+        Vec::new()
+    }
+
+    fn proposal(&self, _: &Hash) -> Option<Arc<ProposalRecord>> {
+        None
+    }
+
+    fn proposals(&self) -> Vec<Arc<ProposalRecord>> {
+        Vec::new()
+    }
+
+    fn lockdown(&self, _: &Hash) -> Option<Arc<LockdownRecord>> {
+        None
+    }
+
+    fn lockdowns(&self) -> Vec<Arc<LockdownRecord>> {
+        Vec::new()
+    }
+
+    fn lift(&self, _: &Hash) -> Option<Arc<LiftRecord>> {
+        None
+    }
+
+    fn lifts(&self) -> Vec<Arc<LiftRecord>> {
+        Vec::new()
     }
 }

@@ -17,11 +17,14 @@ const BATCH_SIZE: usize = 4 << 20;
 /// Fewer lines than this for each thread are not worth starting it.
 const FEW: usize = 32;
 
+/// All that follows from a log's lines.
+pub type LogView = Memory;
+
 /// A log, folded.
 #[derive(Debug)]
 pub struct Replayed {
     /// All that follows from its lines.
-    pub view: Memory,
+    pub view: LogView,
     /// What each line is worth.
     pub verdicts: Vec<Verdict>,
 }

@@ -283,10 +283,10 @@ fn nothing_moves_a_grant() {
     let Scene { mut log, org, request, .. } = scene();
     log.approve_for("carol", request, "50m");
     log.approve("dave", request);
-    let fixed = log.grant(request).clone();
+    let fixed = log.grant(request);
     assert_eq!((fixed.start, fixed.end), (log.record(request).approvals[1].at, fixed.start.after(parse("50m"))));
     let check = |log: &Log| {
-        assert_eq!(log.grant(request), &fixed, "after: {}", log.last());
+        assert_eq!(log.grant(request), fixed, "after: {}", log.last());
         assert_eq!(log.answer("bob", "db/prod/orders", "read"), "allow granted");
     };
     log.wait("10m");
@@ -576,7 +576,8 @@ fn rules_are_never_mixed() {
     assert_eq!(log.last(), "without effect: no rule that the request fits names `dave` as an approver");
     assert_eq!(log.answer("bob", "db", "access"), "pending needs-approval");
     log.approve("carol", id);
-    let rules: Vec<&str> = log.grant(id).rules.iter().map(|rule| rule.as_str()).collect();
+    let grant = log.grant(id);
+    let rules: Vec<&str> = grant.rules.iter().map(|rule| rule.as_str()).collect();
     assert_eq!(rules, ["carols"]);
     // At completion: two half-met rules are not one that is met.
     let halves = Org::new(&["alice"], 1)

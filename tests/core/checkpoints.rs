@@ -3,7 +3,7 @@
 use jit::core::checkpoint::{Distrust, Word, judge};
 use jit::core::hash::Hash;
 use jit::core::statement::{Checkpoint, What};
-use jit::core::view::{View as _, ViewExt as _};
+use jit::core::view::ViewExt as _;
 
 use crate::support::keys::{key, key2};
 use crate::support::log::{Log, t};

@@ -5,6 +5,7 @@ use crate::support::keys::{key, key2};
 use crate::support::log::Log;
 use crate::support::org::Org;
 use crate::support::table::table;
+use jit::core::view::View as _;
 
 fn org() -> Org {
     Org::new(&["alice"], 1)
@@ -246,7 +247,7 @@ fn no_policy_brings_a_request_to_life() {
     log.policy("alice", &org.clone().without("carol").allow("read", "bob", "**", "read", "30d"));
     assert_eq!(log.answer("bob", "db/y", "read"), "deny denied-by-approver");
     // A longer `max` lengthens nothing.
-    let grant = log.view().requests().find_map(|record| record.grant()).unwrap();
+    let grant = log.view().requests(None).iter().find_map(|record| record.grant().cloned()).unwrap();
     assert_eq!(grant.end, grant.start.after(crate::support::log::parse("2h")));
 }
 

@@ -454,7 +454,8 @@ fn all_rules_met_are_kept() {
     let mut log = Log::new(&["alice"], 1);
     log.policy("alice", &org);
     let id = log.request("bob", "x", "access", "1h", "");
-    let rules: Vec<&str> = log.grant(id).rules.iter().map(|rule| rule.as_str()).collect();
+    let grant = log.grant(id);
+    let rules: Vec<&str> = grant.rules.iter().map(|rule| rule.as_str()).collect();
     assert_eq!(rules, ["a", "b"]);
     let rule = |log: &Log| {
         let decision = log.gate("x", "access").decide(Shown::Subject(&parse("bob")));

@@ -2,6 +2,7 @@
 
 use crate::support::log::{Log, t};
 use crate::support::org::Org;
+use jit::core::view::View as _;
 
 fn start(limits: &str) -> (Log, Org) {
     let org = Org::new(&["alice"], 1)
@@ -39,7 +40,7 @@ fn active_counts_windows_that_overlap() {
 
     // What is revoked or locked down is left out; what merely can't be used any more is not.
     let mut log = full.clone();
-    let first = log.record(log.view().requests().map(|record| record.id).next().unwrap()).id;
+    let first = log.record(log.view().requests(None)[0].id).id;
     log.revoke("alice", first);
     assert_eq!(ask(&mut log, 10_000), "effect");
     let mut log = full.clone();
@@ -64,7 +65,8 @@ fn rate_counts_starts_that_are_near_in_either_direction() {
     // Six hours before the first, and the first is not less than that away.
     assert_eq!(ask(&mut log, 100_000 - 6 * 3_600), "effect");
     // One revoked counts all the same: it was used up.
-    let ids: Vec<_> = log.view().requests().filter(|record| record.grant().is_some()).map(|record| record.id).collect();
+    let ids: Vec<_> =
+        log.view().requests(None).iter().filter(|record| record.grant().is_some()).map(|record| record.id).collect();
     for id in ids {
         log.revoke("bob", id);
     }

@@ -219,7 +219,7 @@ fn one_proposal_wins() {
         );
     }
     assert_eq!(log.view().policy_record().unwrap().id, two);
-    assert_eq!(log.view().proposals().count(), 0);
+    assert_eq!(log.view().proposals().len(), 0);
 }
 
 /// A change of who decides needs the new deciders too.
@@ -506,7 +506,7 @@ fn a_clock_behind_the_policy_in_force() {
         (at, "allow granted"),
     ] {
         assert_eq!(log.answer_at(now, "bob", "web/prod", "access"), expected, "{now}");
-        let token = log.token(log.view().requests().next().unwrap().id);
+        let token = log.token(log.view().requests(None)[0].id);
         assert_eq!(log.gate("web/prod", "access").at(now).token(&token), expected, "{now}, by a token");
     }
     // Only the policy in force is held against the clock; no other line's date is.

@@ -187,7 +187,9 @@ impl Said {
 
 fn is_pending(log: &Log, id: &Hash) -> bool {
     let open = |record: &RequestRecord| record.status == Status::Pending && record.revoked.is_none();
-    log.view().request(id).is_some_and(open) || log.view().proposal(id).is_some() || log.view().lift(id).is_some()
+    log.view().request(id).is_some_and(|record| open(&record))
+        || log.view().proposal(id).is_some()
+        || log.view().lift(id).is_some()
 }
 
 fn is_granted(log: &Log, id: &Hash) -> bool {

@@ -8,10 +8,11 @@ use jit::core::ledger::{
 use jit::core::name::{Name, Resource};
 use jit::core::reason::Code;
 use jit::core::time::{Duration, Timestamp};
-use jit::core::view::{Memory, View as _, ViewExt as _};
+use jit::core::view::{Memory, Overlay, View, ViewExt as _};
 use proptest::prelude::*;
 
 use crate::histories::{ACTIONS, Mix, PEOPLE, RESOURCES, Said, history, run, start, take};
+use crate::support::asked::ask_all;
 use crate::support::log::{Log, parse};
 
 const ALL: Mix = Mix { policies: 3, lockdowns: 1, nonsense: 1 };
@@ -19,7 +20,7 @@ const ALL: Mix = Mix { policies: 3, lockdowns: 1, nonsense: 1 };
 const CALM: Mix = Mix { policies: 1, lockdowns: 0, nonsense: 1 };
 
 /// Every question there is, about subjects by name.
-fn answers(view: &Memory, now: Timestamp) -> Vec<Decision> {
+fn answers(view: &impl View, now: Timestamp) -> Vec<Decision> {
     let mut answers = Vec::new();
     for subject in PEOPLE {
         for resource in RESOURCES {
@@ -53,8 +54,8 @@ fn is_over(view: &Memory, record: &RequestRecord) -> bool {
 
 /// What stays of a request when another line is logged.
 fn check_step(before: &Memory, after: &Memory) -> Result<(), TestCaseError> {
-    for old in before.requests() {
-        let new = after.request(&old.id).expect("a request stays on record");
+    for old in &before.requests(None) {
+        let new = &after.request(&old.id).expect("a request stays on record");
         let fixed = |record: &RequestRecord| {
             (
                 record.index,
@@ -90,8 +91,8 @@ fn check_step(before: &Memory, after: &Memory) -> Result<(), TestCaseError> {
             }
         }
     }
-    for old in before.lockdowns() {
-        let new = after.lockdown(&old.id).expect("a lockdown stays on record");
+    for old in &before.lockdowns() {
+        let new = &after.lockdown(&old.id).expect("a lockdown stays on record");
         let fixed = |lock: &LockdownRecord| {
             (lock.index, lock.by.clone(), lock.subjects.clone(), lock.resources.clone(), lock.members_then.clone())
         };
@@ -116,7 +117,7 @@ fn check_step(before: &Memory, after: &Memory) -> Result<(), TestCaseError> {
 
 /// What is true of each grant by itself.
 fn check_grants(log: &Log) -> Result<(), TestCaseError> {
-    for record in log.view().requests() {
+    for record in &log.view().requests(None) {
         let Some(grant) = record.grant() else { continue };
         prop_assert!(grant.index >= record.index && !grant.rules.is_empty());
         let people: std::collections::BTreeSet<&Name> = grant.counted.iter().map(|approval| &approval.by).collect();
@@ -183,11 +184,11 @@ proptest! {
                 _ if log.size() == size => {}
                 Some(Verdict::Inert(_)) => {
                     prop_assert_eq!(answers(&before, now), answers(log.view(), now));
-                    prop_assert_eq!(before.requests().collect::<Vec<_>>(), log.view().requests().collect::<Vec<_>>());
+                    prop_assert_eq!(before.requests(None), log.view().requests(None));
                 }
                 Some(Verdict::WithoutEffect(_)) => {
                     // A request without effect adds its reasons, and takes nothing away.
-                    let allowed = |view| answers(view, now).iter().map(|answer| answer.grant.clone()).collect::<Vec<_>>();
+                    let allowed = |view: &Memory| answers(view, now).iter().map(|answer| answer.grant.clone()).collect::<Vec<_>>();
                     prop_assert_eq!(allowed(&before), allowed(log.view()));
                 }
                 Some(Verdict::Effect) | None => {}
@@ -207,6 +208,24 @@ proptest! {
         }
         prop_assert_eq!(view.root(), log.view().root());
         prop_assert_eq!(format!("{view:?}"), format!("{:?}", log.view()));
+    }
+
+    #[test]
+    fn what_is_new_over_a_view_of_the_rest_answers_as_the_whole(
+        steps in prop_oneof![history(ALL, 30), history(CALM, 30)],
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let log = run(&steps);
+        let cut = cut.index(log.lines().len() + 1) as u64;
+        let mut view = Overlay::over(log.refold(cut));
+        for index in cut..log.size() {
+            let delta = apply(&view, &examine(log.line(index)), log.files(index)).expect("the first line is a genesis");
+            prop_assert_eq!(Some(&delta), usize::try_from(index).ok().and_then(|index| log.deltas().get(index)));
+            view.commit(delta);
+        }
+        let (ids, people) = (log.ids(), PEOPLE.map(parse::<Name>));
+        prop_assert_eq!(ask_all(&view, &ids, &people, log.now()), ask_all(log.view(), &ids, &people, log.now()));
+        prop_assert_eq!(answers(&view, log.now()), answers(log.view(), log.now()));
     }
 
     #[test]
@@ -235,7 +254,7 @@ fn histories_are_eventful() {
     for _ in 0..200 {
         let steps = strategy.new_tree(&mut runner).expect("a history").current();
         let log = run(&steps);
-        for record in log.view().requests() {
+        for record in log.view().requests(None) {
             let word = match (&record.status, &record.revoked) {
                 (Status::Complete(grant), None) if grant.counted.len() > 1 => "granted by several",
                 (Status::Complete(grant), None) if grant.counted.is_empty() => "granted at once",

@@ -28,6 +28,7 @@
 //! **Branches.** A log is a value: `log.clone()` starts another story from the same past.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -389,14 +390,19 @@ impl Log {
         view
     }
 
+    /// The ids of all statements logged so far, those of inert lines too.
+    pub fn ids(&self) -> Vec<Hash> {
+        self.places.keys().copied().collect()
+    }
+
     /// The record of a request.
-    pub fn record(&self, id: Hash) -> &RequestRecord {
+    pub fn record(&self, id: Hash) -> Arc<RequestRecord> {
         self.view.request(&id).expect("the request is on record")
     }
 
     /// The grant that came of a request.
-    pub fn grant(&self, id: Hash) -> &Grant {
-        self.record(id).grant().expect("the request is complete")
+    pub fn grant(&self, id: Hash) -> Grant {
+        self.record(id).grant().expect("the request is complete").clone()
     }
 
     /// When a grant starts.
@@ -432,8 +438,8 @@ impl Log {
             Verdict::Effect => "effect".to_owned(),
             Verdict::WithoutEffect(why) => {
                 let id = self.places.iter().find(|(_, place)| **place == index).map(|(id, _)| id);
-                let status = id.and_then(|id| self.view.request(id)).map(|record| &record.status);
-                match status {
+                let record = id.and_then(|id| self.view.request(id));
+                match record.as_ref().map(|record| &record.status) {
                     Some(Status::WithoutEffect(reasons)) => format!("without effect: {}", codes(reasons)),
                     _ => format!("without effect: {why}"),
                 }

@@ -291,7 +291,7 @@ fn spoiled() -> Vec<Vector> {
 
 /// The root of the first lines of [`granted`]'s log.
 fn root_at(size: u64) -> Hash {
-    use jit::core::view::View as _;
+    use jit::core::view::ViewExt as _;
     granted().0.view().root_at(size).expect("the log is longer")
 }
 

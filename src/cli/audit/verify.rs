@@ -122,7 +122,7 @@ fn report(ledger: &Ledger) -> anyhow::Result<Verified> {
         size: ledger.view.size(),
         root: ledger.view.root().map(|root| root.to_string()).unwrap_or_default(),
         genesis: ledger.genesis_id().to_string(),
-        policy: ledger.view.policy_record().map(PolicyJson::from),
+        policy: ledger.view.policy_record().as_deref().map(PolicyJson::from),
         statements,
         without_effect,
         inert,

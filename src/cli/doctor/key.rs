@@ -3,13 +3,14 @@
 use super::Report;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
-use crate::core::view::{Memory, ViewExt};
+use crate::core::view::ViewExt;
 use crate::edge::git::Repo;
 use crate::edge::inspect;
 use crate::edge::keys::{self, Environment, KeyFault};
+use crate::edge::replay::LogView;
 
 /// Looks for the key as a command that signs would.
-pub(super) fn look(cx: &Context<'_>, repo: Option<&Repo>, view: Option<&Memory>, report: &mut Report) {
+pub(super) fn look(cx: &Context<'_>, repo: Option<&Repo>, view: Option<&LogView>, report: &mut Report) {
     let is_known = |key: &crate::core::key::PublicKey| view.is_some_and(|view| view.owner_of(key).is_some());
     let found = cx.signer_and_why(repo, &is_known);
     let has_key = found.is_ok();
@@ -42,7 +43,7 @@ pub(super) fn look(cx: &Context<'_>, repo: Option<&Repo>, view: Option<&Memory>,
 }
 
 /// Without a key one can't ask or approve; a gate that is told who is there needs none.
-fn missing(cx: &Context<'_>, repo: Option<&Repo>, view: Option<&Memory>, why: &anyhow::Error, report: &mut Report) {
+fn missing(cx: &Context<'_>, repo: Option<&Repo>, view: Option<&LogView>, why: &anyhow::Error, report: &mut Report) {
     let failure = Failure::from_error(why);
     let Some(KeyFault::NoneKnown(search)) = why.downcast_ref::<KeyFault>() else {
         return report.failed("key", why);

@@ -184,7 +184,7 @@ fn policy(cx: &Context<'_>, repo: &Repo, known: &Known, report: &mut Report) {
     let head = head(repo, view).filter(|head| repo.work_dir().is_some() && head.fault.is_none());
     match head {
         Some(head) if !head.in_force => {
-            let proposed = view.proposals().any(|one| head.digest == Some(one.policy.digest.to_string()));
+            let proposed = view.proposals().iter().any(|one| head.digest == Some(one.policy.digest.to_string()));
             let (text, help) = if proposed {
                 ("is proposed, and waits for maintainers", "jit policy status")
             } else {

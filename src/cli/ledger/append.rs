@@ -12,11 +12,12 @@ use crate::core::ledger::Delta;
 use crate::core::name::Name;
 use crate::core::policy::PolicyFiles;
 use crate::core::statement::Line;
-use crate::core::view::{Memory, View, ViewExt};
+use crate::core::view::{View, ViewExt};
 use crate::edge::config::Config;
 use crate::edge::log::{self, AppendError, BRANCH_NAME, Draft, Walked};
 use crate::edge::refused;
 use crate::edge::remote;
+use crate::edge::replay::LogView;
 use crate::edge::replay::{self, Replayed};
 
 impl Ledger {
@@ -42,7 +43,7 @@ impl Context<'_> {
         files: Option<&PolicyFiles>,
         author: &Name,
         message: &str,
-        judge: &mut dyn FnMut(&Memory) -> anyhow::Result<Delta>,
+        judge: &mut dyn FnMut(&LogView) -> anyhow::Result<Delta>,
     ) -> anyhow::Result<()> {
         let mut random = [0; 16];
         self.world.random(&mut random);

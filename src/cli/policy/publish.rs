@@ -83,7 +83,7 @@ pub(in crate::cli) fn publish(
     };
     pass_tests(cx, &policy, &files)?;
     let digest = files.digest();
-    let before = ledger.view.policy_record().cloned();
+    let before = ledger.view.policy_record();
     if let Some(before) = before.as_ref().filter(|before| before.digest == digest && is_loaded(before)) {
         if let Some(format) = ledger.view.format_above() {
             let text = format!(
@@ -125,7 +125,7 @@ pub(in crate::cli) fn publish(
         ("maintainers", format!("{maintainers}; threshold {}", policy.threshold())),
         ("needs", describe_threshold(&ledger.view, &policy)),
     ];
-    if let Some(other) = ledger.view.proposals().find(|other| other.policy.digest == digest) {
+    if let Some(other) = ledger.view.proposals().into_iter().find(|other| other.policy.digest == digest) {
         let id = other.policy.id;
         cx.world.warn(&format!("note: just these files are proposed already; `jit approve {id}` signs for that"));
     }

@@ -9,7 +9,7 @@ use crate::cli::verdict::describe_tally;
 use crate::core::history::object::Oid;
 use crate::core::ledger::{Loaded, PolicyRecord, Tally, no_rules, tally};
 use crate::core::time::Timestamp;
-use crate::core::view::{Memory, View, ViewExt};
+use crate::core::view::{View, ViewExt};
 use crate::edge::git::Repo;
 use crate::edge::policy_tree::read_policy_tree;
 
@@ -66,18 +66,18 @@ pub(in crate::cli) struct Head {
 
 pub(super) fn run(cx: &mut Context<'_>, args: &StatusArgs) -> anyhow::Result<Exit> {
     let ledger = cx.ledger()?;
-    let mut in_force = ledger.view.policy_record().map(|policy| describe(policy, policy.signers.iter()));
+    let mut in_force = ledger.view.policy_record().map(|policy| describe(&policy, policy.signers.iter()));
     // A policy that loads is of no use to this program either, once one of a newer format was in force.
     if let Some(policy) = in_force.as_mut().filter(|policy| policy.loads && ledger.view.rules().is_none()) {
         policy.loads = false;
         policy.fault = Some(no_rules(&ledger.view).message);
     }
-    let mut proposed: Vec<_> = ledger.view.proposals().collect();
-    proposed.sort_by_key(|proposal| proposal.policy.index);
-    let proposed: Vec<Proposed> = proposed
+    let proposed: Vec<Proposed> = ledger
+        .view
+        .proposals()
         .into_iter()
         .map(|proposal| {
-            let tally = tally(&ledger.view, proposal);
+            let tally = tally(&ledger.view, &proposal);
             Proposed {
                 policy: describe(&proposal.policy, proposal.signatures.iter().map(|(name, _)| name)),
                 signatures: tally.signed,
@@ -161,7 +161,7 @@ fn rows(cx: &Context<'_>, policy: &Policy) -> Vec<(&'static str, String)> {
 }
 
 /// Holds the policy that is checked out against the one in force; none where there is no commit.
-pub(in crate::cli) fn head(repo: &Repo, view: &Memory) -> Option<Head> {
+pub(in crate::cli) fn head(repo: &Repo, view: &impl View) -> Option<Head> {
     let commit = repo.resolve_commit("HEAD").ok()?;
     let (digest, fault) = match read_policy_tree(repo, commit) {
         Ok(files) => (Some(files.digest()), None),

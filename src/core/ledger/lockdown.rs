@@ -16,9 +16,10 @@ pub(super) fn lock(view: &impl View, at: &Placed<'_>, lockdown: &Lockdown) -> Ef
         return Err(format!("`{by}` is neither a revoker nor a maintainer"));
     }
     let mut members: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
+    let roster = view.roster();
     for subject in &lockdown.subjects {
         if let LockdownSubject::Group(group) = subject
-            && let Some(now) = view.roster().and_then(|policy| policy.groups().get(group))
+            && let Some(now) = roster.as_ref().and_then(|policy| policy.groups().get(group))
         {
             members.insert(group.clone(), now.clone());
         }
@@ -55,7 +56,7 @@ pub(super) fn approve_lift(view: &impl View, at: &Placed<'_>, approval: &Approva
     let Some(record) = view.lift(&approval.of) else {
         return Err("the lift has taken effect already, or never can".to_owned());
     };
-    sign(view, at, record.clone())
+    sign(view, at, LiftRecord::clone(&record))
 }
 
 /// Adds one signature; lifts the lockdown once the threshold of those who are maintainers now, by keys still theirs, is
@@ -82,7 +83,7 @@ fn sign(view: &impl View, at: &Placed<'_>, mut record: LiftRecord) -> Effect {
             Err(format!("`{by}` signed for it already"))
         };
     }
-    let lifted = LockdownRecord { lifted: Some(at.index), ..lockdown.clone() };
+    let lifted = LockdownRecord { lifted: Some(at.index), ..LockdownRecord::clone(&lockdown) };
     // Others who proposed the same are served; nobody is to sign for theirs any more.
     let served = view.lifts_of(&record.of).into_iter().map(|lift| lift.id).filter(|id| *id != record.id);
     let mut changes: Vec<Change> = [record.id].into_iter().chain(served).map(Change::LiftDone).collect();

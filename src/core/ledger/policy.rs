@@ -65,7 +65,7 @@ pub(super) fn approve(view: &impl View, at: &Placed<'_>, approval: &Approval) ->
     if proposal.signatures.contains(&signature) {
         return Err(format!("`{by}` signed for it already"));
     }
-    let mut record = proposal.clone();
+    let mut record = ProposalRecord::clone(&proposal);
     record.signatures.push(signature);
     Ok(settle(view, at, record))
 }
@@ -105,7 +105,7 @@ fn settle(view: &impl View, at: &Placed<'_>, mut record: ProposalRecord) -> Vec<
     let mut changes = Vec::new();
     if let Loaded::Policy(policy) = &record.policy.loaded {
         for lockdown in view.lockdowns().into_iter().filter(|lockdown| lockdown.lifted.is_none()) {
-            let mut followed: LockdownRecord = lockdown.clone();
+            let mut followed = LockdownRecord::clone(&lockdown);
             followed.follow_groups(policy.groups(), at.index);
             if followed != *lockdown {
                 changes.push(Change::Lockdown(Box::new(followed)));
@@ -173,7 +173,7 @@ fn deciders_of(policy: &Policy) -> Deciders {
 
 fn deciders_now(view: &impl View) -> Deciders {
     match (view.roster(), view.genesis()) {
-        (Some(policy), _) => deciders_of(policy),
+        (Some(policy), _) => deciders_of(&policy),
         (None, Some(genesis)) => {
             let keys = |founder: &super::super::statement::Founder| {
                 (founder.name.clone(), BTreeSet::from([founder.key.clone()]))

@@ -148,6 +148,21 @@ impl RequestRecord {
         self.at.after(self.pending_for)
     }
 
+    /// Tells whether it asks for this.
+    pub fn is_for(&self, resource: &Resource, action: &Name) -> bool {
+        self.request.resource == *resource && self.request.action == *action
+    }
+
+    /// Returns the instant after which time has ended it, if nothing ended it before: a grant's end, or the last instant at
+    /// which an approval counts; none if something has.
+    pub fn until(&self) -> Option<Timestamp> {
+        match (&self.status, &self.revoked) {
+            (Status::WithoutEffect(_) | Status::Denied(_), _) | (_, Some(_)) => None,
+            (Status::Pending, None) => Some(self.lapses_at()),
+            (Status::Complete(grant), None) => Some(grant.end),
+        }
+    }
+
     /// Tells whether it had to be complete before `now`, and is not.
     pub fn has_lapsed(&self, now: Timestamp) -> bool {
         matches!(self.status, Status::Pending) && now > self.lapses_at()

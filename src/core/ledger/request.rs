@@ -60,13 +60,13 @@ pub fn judge_new(view: &impl View, record: &mut RequestRecord) {
     let ask = record.ask();
     let mut against = Vec::new();
     against.extend(locked_reason(view, &record.by, &record.request.resource, record.index));
-    against.extend(denied_reason(policy, &ask));
-    against.extend(evaluate::misfits(policy, policy.rules_near(ask.resource), &ask));
+    against.extend(denied_reason(&policy, &ask));
+    against.extend(evaluate::misfits(&policy, policy.rules_near(ask.resource), &ask));
     if !against.is_empty() {
         record.status = Status::WithoutEffect(against);
         return;
     }
-    record.status = match completion(view, policy, record, record.index) {
+    record.status = match completion(view, &policy, record, record.index) {
         Completion::Grant(grant) => Status::Complete(grant),
         Completion::Waits => Status::Pending,
         Completion::OverLimit(reasons) => Status::WithoutEffect(reasons),
@@ -112,17 +112,17 @@ pub fn locked_reason(view: &impl View, subject: &Name, resource: &Resource, inde
 pub(super) fn approve(view: &impl View, at: &Placed<'_>, approval: &Approval) -> Effect {
     let by = &at.statement.by;
     let Some(record) = view.request(&approval.of) else { return Err("that request is not on record".to_owned()) };
-    check_open(view, record)?;
+    check_open(view, &record)?;
     let Some(policy) = view.rules() else { return Err(no_rules(view).message) };
     if *by == record.by {
         return Err(format!("`{by}` can't judge a request of their own"));
     }
-    if !evaluate::is_eligible(policy, &record.ask(), by, at.key.is_security_key()) {
-        let by_hardware_key = evaluate::is_eligible(policy, &record.ask(), by, true);
+    if !evaluate::is_eligible(&policy, &record.ask(), by, at.key.is_security_key()) {
+        let by_hardware_key = evaluate::is_eligible(&policy, &record.ask(), by, true);
         let how = if by_hardware_key { " by a key that is no security key" } else { "" };
         return Err(format!("no rule that the request fits names `{by}` as an approver{how}"));
     }
-    let mut record = record.clone();
+    let mut record = RequestRecord::clone(&record);
     let duration = match approval.verdict {
         Verdict::Deny => {
             record.status = Status::Denied(ending(at, &approval.comment));
@@ -146,7 +146,7 @@ pub(super) fn approve(view: &impl View, at: &Placed<'_>, approval: &Approval) ->
         duration,
         comment: approval.comment.clone(),
     });
-    if let Completion::Grant(grant) = completion(view, policy, &record, at.index) {
+    if let Completion::Grant(grant) = completion(view, &policy, &record, at.index) {
         record.status = Status::Complete(grant);
     }
     Ok(vec![Change::Request(Box::new(record))])
@@ -288,7 +288,7 @@ pub(crate) fn counting<'a>(view: &impl View, policy: &Policy, record: &'a Reques
 /// Returns whose approvals of a waiting request count now.
 pub fn approvers(view: &impl View, record: &RequestRecord) -> Approvers {
     let Some(policy) = view.rules() else { return Approvers::new() };
-    best_of(&counting(view, policy, record))
+    best_of(&counting(view, &policy, record))
 }
 
 /// Takes in a `revocation` line: by the subject, a counted approver, a revoker or a maintainer.
@@ -305,7 +305,7 @@ pub(super) fn revoke(view: &impl View, at: &Placed<'_>, revocation: &Revocation)
         (Status::Denied(ending), None) => return Err(format!("`{}` denied it already", ending.by)),
         (Status::Pending | Status::Complete(_), None) => {}
     }
-    let mut record = record.clone();
+    let mut record = RequestRecord::clone(&record);
     record.revoked = Some(ending(at, &revocation.reason));
     Ok(vec![Change::Request(Box::new(record))])
 }

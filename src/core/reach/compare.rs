@@ -126,11 +126,11 @@ impl fmt::Display for Deeds {
 pub fn compare(old: &Policy, new: &Policy) -> Comparison {
     let names: BTreeSet<&Name> = old.identities().keys().chain(new.identities().keys()).collect();
     let names: Vec<&Name> = names.into_iter().collect();
-    let (old, new) = (Side::new(old, &names), Side::new(new, &names));
-    let same = same_rules(&old, &new);
+    let (mut old, mut new) = (Side::new(old, &names), Side::new(new, &names));
+    find_twins(&mut old, &mut new);
     let mut regions = Regions::default();
-    let (gains, eased) = given(&names, &new, &old, &same, &mut regions);
-    let (losses, tightened) = given(&names, &old, &new, &same, &mut regions);
+    let (gains, eased) = given(&names, &new, &old, &mut regions);
+    let (losses, tightened) = given(&names, &old, &new, &mut regions);
     Comparison { gains, losses, eased, tightened, notes: notes(old.policy, new.policy) }
 }
 
@@ -146,6 +146,8 @@ struct Side<'a> {
     rules_of: Vec<Vec<usize>>,
     /// Of each rule and entry of its `approvals`, the people named who have a key; sorted.
     named: Vec<Vec<Vec<Person>>>,
+    /// Of each rule the one of the other policy that says the same, but perhaps of other subjects.
+    twins: Vec<Option<usize>>,
 }
 
 impl<'a> Side<'a> {
@@ -190,7 +192,8 @@ impl<'a> Side<'a> {
             });
             named.push(entries.collect());
         }
-        Side { policy, keys, is_person, owners, rules, rules_of, named }
+        let twins = vec![None; rules.len()];
+        Side { policy, keys, is_person, owners, rules, rules_of, named, twins }
     }
 
     fn rules_of(&self, who: Person) -> &[usize] {
@@ -232,25 +235,29 @@ fn approvals(rule: &Rule) -> &[ApprovalRule] {
     }
 }
 
-/// Returns the ids of rules that say the same in both policies, but perhaps of other subjects.
-fn same_rules<'a>(old: &Side<'a>, new: &Side<'a>) -> BTreeSet<&'a Name> {
+/// Finds the rules that say the same in both policies, but perhaps of other subjects.
+fn find_twins(old: &mut Side<'_>, new: &mut Side<'_>) {
     let numbers: HashMap<&Name, usize> = old.rules.iter().enumerate().map(|(index, rule)| (&rule.id, index)).collect();
     let same_reason = old.policy.reason_for_all() == new.policy.reason_for_all();
     let same_people = |one: &Vec<Person>, other: &Vec<Person>| {
         one == other && one.iter().all(|who| demand::keys_of(&old.keys, *who) == demand::keys_of(&new.keys, *who))
     };
-    let is_same = |rule: &Rule, index: usize| {
-        let Some(before) = numbers.get(&rule.id).copied() else { return false };
-        let Some(other) = old.rules.get(before) else { return false };
+    let twin = |(index, rule): (usize, &&Rule)| {
+        let before = numbers.get(&rule.id).copied()?;
+        let other = old.rules.get(before)?;
         let same_words = (&rule.resources, &rule.actions, &rule.hours, &rule.effect)
             == (&other.resources, &other.actions, &other.hours, &other.effect);
-        let (own, others) = (new.named.get(index), old.named.get(before));
-        let same_approvers = own.zip(others).is_some_and(|(own, others)| {
-            own.len() == others.len() && own.iter().zip(others).all(|(one, other)| same_people(one, other))
-        });
-        same_words && same_approvers && (same_reason || matches!(rule.effect, Effect::Deny))
+        let (own, others) = (new.named.get(index)?, old.named.get(before)?);
+        let same_approvers =
+            own.len() == others.len() && own.iter().zip(others).all(|(one, other)| same_people(one, other));
+        (same_words && same_approvers && (same_reason || is_deny(rule))).then_some(before)
     };
-    new.rules.iter().enumerate().filter(|(index, rule)| is_same(rule, *index)).map(|(_, rule)| &rule.id).collect()
+    new.twins = new.rules.iter().enumerate().map(twin).collect();
+    for (index, before) in new.twins.iter().enumerate() {
+        if let Some(twin) = before.and_then(|before| old.twins.get_mut(before)) {
+            *twin = Some(index);
+        }
+    }
 }
 
 /// Returns what `base` gives and `other` does not, and what both give and `base` asks less for.
@@ -258,7 +265,6 @@ fn given<'a>(
     names: &[&'a Name],
     base: &Side<'a>,
     other: &Side<'a>,
-    same: &BTreeSet<&'a Name>,
     regions: &mut Regions<'a>,
 ) -> (Vec<Change>, Vec<Change>) {
     let (mut more, mut easier) = (Vec::new(), Vec::new());
@@ -269,24 +275,33 @@ fn given<'a>(
         let is_same_person = at(&base.owners, who) == at(&other.owners, who)
             && at(&base.keys, who) == at(&other.keys, who)
             && at(&base.is_person, who) == at(&other.is_person, who);
-        let known = |rule: &Rule, side: &Side<'a>| {
-            // Rules are numbered in the order of their ids.
-            let index = side.rules.binary_search_by_key(&&rule.id, |other| &other.id);
-            same.contains(&rule.id) && index.is_ok_and(|index| side.rules_of(who).binary_search(&index).is_ok())
+        // Whether a rule of one policy is for them in the other as well.
+        let known = |index: usize, side: &Side<'a>, elsewhere: &Side<'a>| {
+            let twin = side.twins.get(index).copied().flatten();
+            twin.is_some_and(|twin| elsewhere.rules_of(who).binary_search(&twin).is_ok())
         };
+        if is_same_person
+            && base.rules_of(who).iter().all(|index| known(*index, base, other))
+            && other.rules_of(who).iter().all(|index| known(*index, other, base))
+        {
+            continue;
+        }
         let rules = |side: &Side<'a>| -> Vec<(usize, &'a Rule)> {
             side.rules_of(who).iter().filter_map(|index| Some((*index, *side.rules.get(*index)?))).collect()
         };
         let (own, theirs) = (rules(base), rules(other));
         // What `other` denies and `base` does not.
-        let denied: Vec<&'a Rule> =
-            theirs.iter().map(|(_, rule)| *rule).filter(|rule| is_deny(rule) && !known(rule, base)).collect();
+        let denied: Vec<&'a Rule> = theirs
+            .iter()
+            .filter(|(index, rule)| is_deny(rule) && !known(*index, other, base))
+            .map(|(_, rule)| *rule)
+            .collect();
         let is_touched = |rule: &Rule| rules_overlap(&denied, &rule.resources);
         let fresh: Vec<(usize, &'a Rule)> = own
             .iter()
             .copied()
             .filter(|(_, rule)| !is_deny(rule))
-            .filter(|(_, rule)| !is_same_person || !known(rule, other) || is_touched(rule))
+            .filter(|(index, rule)| !is_same_person || !known(*index, base, other) || is_touched(rule))
             .collect();
         if fresh.is_empty() {
             continue;

@@ -1,0 +1,77 @@
+//! Everything that a view can be asked, so that two can be held against each other.
+
+use jit::core::hash::{Hash, IdPrefix};
+use jit::core::ledger::{
+    Entry, GenesisRecord, LiftRecord, LockdownRecord, PolicyRecord, ProposalRecord, RequestRecord,
+};
+use jit::core::name::Name;
+use jit::core::time::Timestamp;
+use jit::core::view::{View, ViewExt as _};
+use std::sync::Arc;
+
+/// All that a view answers.
+#[derive(Debug, PartialEq)]
+pub struct Asked {
+    genesis: Option<Arc<GenesisRecord>>,
+    policy: Option<Arc<PolicyRecord>>,
+    roster: Option<String>,
+    format_above: Option<u64>,
+    requests: [Vec<Arc<RequestRecord>>; 2],
+    proposals: Vec<Arc<ProposalRecord>>,
+    lockdowns: Vec<Arc<LockdownRecord>>,
+    lifts: Vec<Arc<LiftRecord>>,
+    prefixes: Vec<(Option<Hash>, Option<Hash>)>,
+    by_id: Vec<ById>,
+    by_digits: Vec<Vec<(Hash, Entry)>>,
+    by_subject: Vec<[Vec<Arc<RequestRecord>>; 2]>,
+}
+
+#[derive(Debug, PartialEq)]
+struct ById {
+    entry: Option<Entry>,
+    in_force: Option<(u64, Option<u64>)>,
+    request: Option<Arc<RequestRecord>>,
+    proposal: Option<Arc<ProposalRecord>>,
+    lockdown: Option<Arc<LockdownRecord>>,
+    lift: Option<Arc<LiftRecord>>,
+}
+
+/// Asks a view everything, about these statements and subjects, at one instant.
+pub fn ask_all(view: &impl View, ids: &[Hash], subjects: &[Name], now: Timestamp) -> Asked {
+    let requests = view.requests(None);
+    let by_digits = |digits: &str| {
+        let prefix: IdPrefix = digits.parse().expect("hex digits");
+        view.entries_like(&prefix, 3)
+    };
+    Asked {
+        genesis: view.genesis(),
+        policy: view.policy_record(),
+        roster: view.roster().map(|policy| format!("{policy:?}")),
+        format_above: view.format_above(),
+        proposals: view.proposals(),
+        lockdowns: view.lockdowns(),
+        lifts: view.lifts(),
+        prefixes: (0..=view.size() + 1).map(|size| (view.root_at(size), view.policy_at(size))).collect(),
+        by_id: ids
+            .iter()
+            .map(|id| ById {
+                entry: view.entry(id),
+                in_force: view.in_force(id),
+                request: view.request(id),
+                proposal: view.proposal(id),
+                lockdown: view.lockdown(id),
+                lift: view.lift(id),
+            })
+            .collect(),
+        by_digits: ["", "0", "7", "f", "3c", "80"].map(by_digits).into(),
+        by_subject: subjects
+            .iter()
+            .map(|subject| {
+                let for_one =
+                    requests.iter().map(|one| view.requests_for(subject, &one.request.resource, &one.request.action));
+                [view.requests_of(subject), for_one.flatten().collect()]
+            })
+            .collect(),
+        requests: [view.requests(Some(now)), requests],
+    }
+}
