@@ -15,14 +15,18 @@ use proptest::test_runner::Config;
 mod bodies;
 #[path = "properties/histories.rs"]
 mod histories;
+#[path = "properties/index.rs"]
+mod index;
 #[path = "properties/invariants.rs"]
 mod invariants;
 #[path = "properties/model.rs"]
 mod model;
 #[path = "properties/monotone.rs"]
 mod monotone;
+#[cfg(test)]
 #[path = "properties/plain.rs"]
 mod plain;
+#[cfg(test)]
 #[path = "properties/reach.rs"]
 mod reach;
 

@@ -95,7 +95,7 @@ pub fn who_can<'a>(policy: &'a Policy, resource: &Resource, action: &Name, at: O
             let denying = denials.iter().filter(|(_, denied)| denied.contains(subject)).map(|(rule, _)| *rule);
             let denying: Vec<&Rule> = denying.collect();
             // A moment at which only the hours stop it is told by `holds`.
-            if let Some(denial) = denying.iter().find(|denial| denial.hours.is_empty()) {
+            if let Some(denial) = denying.iter().find(|denial| is_settled(policy, denial, subject, at)) {
                 all.barred.push((subject, &rule.id, Bar::Denied(&denial.id)));
             } else if let Some(bar) = no_key(policy, allow, subject) {
                 all.barred.push((subject, &rule.id, bar));
@@ -109,7 +109,7 @@ pub fn who_can<'a>(policy: &'a Policy, resource: &Resource, action: &Name, at: O
                     subject,
                     rule,
                     tiers,
-                    conditions: with_denials(conditions(policy, rule, allow), &denying, false),
+                    conditions: said_to(policy, rule, allow, subject, at, &denying, false),
                     holds: at.map(|at| rule.has_its_hour(at) && !denying.iter().any(|one| one.has_its_hour(at))),
                 });
             }
@@ -165,7 +165,7 @@ pub fn what_can<'a>(policy: &'a Policy, subject: &'a Name, at: Option<Timestamp>
             };
             let near: Vec<&Rule> = denials.iter().copied().filter(touches).collect();
             let (except, timed): (Vec<&Rule>, Vec<&Rule>) =
-                near.into_iter().partition(|denial| denial.hours.is_empty());
+                near.into_iter().partition(|denial| is_settled(policy, denial, subject, at));
             let (actions, example) = left(&rule.actions, pattern, &except);
             let Some(actions) = actions else {
                 if let Some(denial) = except.first() {
@@ -177,7 +177,7 @@ pub fn what_can<'a>(policy: &'a Policy, subject: &'a Name, at: Option<Timestamp>
                 subject,
                 rule,
                 tiers: tiers.clone(),
-                conditions: with_denials(conditions(policy, rule, allow), &timed, true),
+                conditions: said_to(policy, rule, allow, subject, at, &timed, true),
                 holds: at.map(|at| {
                     // A deny rule with hours that is about a part of it is told as a condition.
                     let all_of_it = timed.iter().copied().filter(|denial| denial.has_its_hour(at)).collect::<Vec<_>>();
@@ -287,15 +287,34 @@ fn are_enough(approvals: &[Approval<'_>]) -> bool {
     evaluate::are_filled(places.collect(), all.len())
 }
 
-/// Adds the deny rules that stop it at some hours, and what they are about where that may be a part of it.
-fn with_denials(mut conditions: Vec<String>, denials: &[&Rule], with_resources: bool) -> Vec<String> {
+/// Tells whether a deny rule that is for the subject always is, or is at the moment asked about, whatever the hour.
+fn is_settled(policy: &Policy, denial: &Rule, subject: &Name, at: Option<Timestamp>) -> bool {
+    denial.hours.is_empty() && (at.is_some() || people::turns(policy, &denial.subjects, subject).is_empty())
+}
+
+/// Says what a rule asks of a subject beside approvals, and which deny rules stop it at times; and what these are about
+/// where that may be a part of it.
+fn said_to(
+    policy: &Policy,
+    rule: &Rule,
+    allow: &Allow,
+    subject: &Name,
+    at: Option<Timestamp>,
+    denials: &[&Rule],
+    with_resources: bool,
+) -> Vec<String> {
+    let turn = |from: &[_]| people::turns_text(policy, from, subject).filter(|_| at.is_none());
+    let mut said: Vec<String> = turn(&rule.subjects).into_iter().collect();
+    said.extend(conditions(policy, rule, allow));
     for denial in denials {
-        let hours = denial.hours.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let mut times: Vec<String> = denial.hours.iter().map(ToString::to_string).collect();
+        times = Some(times.join(", ")).filter(|hours| !hours.is_empty()).into_iter().collect();
+        times.extend(turn(&denial.subjects));
         let resources = denial.resources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let what = if with_resources { format!("{resources} on ") } else { String::new() };
-        conditions.push(format!("not {what}{hours} (rule {})", denial.id));
+        said.push(format!("not {what}{} (rule {})", times.join(" "), denial.id));
     }
-    conditions
+    said
 }
 
 /// Says what a rule asks beside approvals, in words.

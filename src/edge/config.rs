@@ -35,7 +35,7 @@ use std::str::FromStr;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use self::files::Folder;
+pub(super) use self::files::Folder;
 use super::world::{World, WorldError};
 use crate::core::hash::{Hash, parse_hex};
 use crate::core::history::object::Oid;

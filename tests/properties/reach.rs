@@ -97,6 +97,7 @@ struct Question {
     reason: String,
     touched: bool,
     given: Approvers,
+    at: Timestamp,
 }
 
 fn question(scene: &Scene) -> Question {
@@ -108,8 +109,13 @@ fn question(scene: &Scene) -> Question {
         duration: minutes(asked.minutes),
         reason: asked.reason.clone(),
         touched: asked.touched,
-        given: scene.given.iter().map(|(who, touched)| (parse(who), *touched)).collect(),
+        given: scene.given.iter().map(|(who, touched)| (parse(who), vec![given(*touched, scene.at)])).collect(),
+        at: scene.at,
     }
+}
+
+fn given(by_hardware_key: bool, at: Timestamp) -> evaluate::Given {
+    evaluate::Given { by_hardware_key, at }
 }
 
 impl Question {
@@ -121,6 +127,7 @@ impl Question {
             duration: self.duration,
             reason: &self.reason,
             by_hardware_key: self.touched,
+            at: self.at,
         }
     }
 }
@@ -133,8 +140,7 @@ fn said_by_core(policy: &Policy, scene: &Scene) -> Said {
         |allow: &&(&Name, &jit::core::policy::Allow)| evaluate::is_approved(policy, allow.1, &ask, &question.given);
     let ids = |ids: &mut dyn Iterator<Item = &Name>| ids.map(ToString::to_string).collect::<BTreeSet<String>>();
     Said {
-        denying: ids(&mut evaluate::denials(policy, &question.subject, &question.resource, &question.action)
-            .map(|rule| &rule.id)),
+        denying: ids(&mut evaluate::denials(policy, &ask).map(|rule| &rule.id)),
         fitting: ids(&mut fitting.iter().map(|(id, _)| *id)),
         met: ids(&mut fitting.iter().filter(is_met).map(|(id, _)| *id)),
         at_their_hour: ids(&mut policy
@@ -407,7 +413,7 @@ proptest! {
             let said = said_plainly(&plain, &scene);
             prop_assert_eq!(&said_by_core(&policy, &scene), &said, "{:?} {:?}", &draft, &scene);
             let question = question(&scene);
-            for one in explain(&policy, &question.ask(), &question.given, scene.at) {
+            for one in explain(&policy, &question.ask(), &question.given) {
                 let id = one.rule.id.to_string();
                 let says = if one.is_deny() { said.denying.contains(&id) } else { said.met.contains(&id) };
                 prop_assert_eq!(one.is_met(), says && said.at_their_hour.contains(&id), "{} {:?} {:?}", id, &draft, &scene);

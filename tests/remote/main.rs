@@ -3,6 +3,8 @@
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "a test's own environment is the process's"))]
 
 #[cfg(test)]
+mod contention;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod freshness;

@@ -250,7 +250,9 @@ fn find_twins(old: &mut Side<'_>, new: &mut Side<'_>) {
         let (own, others) = (new.named.get(index)?, old.named.get(before)?);
         let same_approvers =
             own.len() == others.len() && own.iter().zip(others).all(|(one, other)| same_people(one, other));
-        (same_words && same_approvers && (same_reason || is_deny(rule))).then_some(before)
+        let same_turns = people::approving_turns(new.policy, approvals(rule))
+            == people::approving_turns(old.policy, approvals(other));
+        (same_words && same_approvers && same_turns && (same_reason || is_deny(rule))).then_some(before)
     };
     new.twins = new.rules.iter().enumerate().map(twin).collect();
     for (index, before) in new.twins.iter().enumerate() {
@@ -268,7 +270,7 @@ fn given<'a>(
     regions: &mut Regions<'a>,
 ) -> (Vec<Change>, Vec<Change>) {
     let (mut more, mut easier) = (Vec::new(), Vec::new());
-    for (who, _) in (0..).zip(names) {
+    for (who, name) in (0..).zip(names) {
         if !demand::keys_of(&base.keys, who).is_any() {
             continue;
         }
@@ -278,7 +280,12 @@ fn given<'a>(
         // Whether a rule of one policy is for them in the other as well.
         let known = |index: usize, side: &Side<'a>, elsewhere: &Side<'a>| {
             let twin = side.twins.get(index).copied().flatten();
-            twin.is_some_and(|twin| elsewhere.rules_of(who).binary_search(&twin).is_ok())
+            let turns = |side: &Side<'a>, index: usize| {
+                side.rules.get(index).map(|rule| people::turns(side.policy, &rule.subjects, name))
+            };
+            twin.is_some_and(|twin| {
+                elsewhere.rules_of(who).binary_search(&twin).is_ok() && turns(side, index) == turns(elsewhere, twin)
+            })
         };
         if is_same_person
             && base.rules_of(who).iter().all(|index| known(*index, base, other))
@@ -307,10 +314,9 @@ fn given<'a>(
             continue;
         }
         let (allows, theirs): (Vec<_>, Vec<_>) = theirs.into_iter().partition(|(_, rule)| !is_deny(rule));
-        let pick = |rules: &[(usize, &'a Rule)], timed: bool| -> Vec<&'a Rule> {
-            let picked =
-                rules.iter().map(|(_, rule)| *rule).filter(|rule| is_deny(rule) && rule.hours.is_empty() != timed);
-            picked.collect()
+        let pick = |side: &Side<'a>, rules: &[(usize, &'a Rule)], timed: bool| -> Vec<&'a Rule> {
+            let denying = rules.iter().map(|(_, rule)| *rule).filter(|rule| is_deny(rule));
+            denying.filter(|rule| super::is_settled(side.policy, rule, name, None) != timed).collect()
         };
         let person = About {
             names,
@@ -318,10 +324,10 @@ fn given<'a>(
             base,
             other,
             allows,
-            base_denials: pick(&own, false),
-            base_timed: pick(&own, true),
-            denials: pick(&theirs, false),
-            timed: pick(&theirs, true),
+            base_denials: pick(base, &own, false),
+            base_timed: pick(base, &own, true),
+            denials: pick(other, &theirs, false),
+            timed: pick(other, &theirs, true),
         };
         for (index, rule) in fresh {
             let Effect::Allow(allow) = &rule.effect else { continue };
@@ -463,10 +469,7 @@ impl<'a> About<'a, '_> {
             let rules_of = |meets: &[usize], kind: Kind| -> Vec<&'a Rule> {
                 let met = meets.iter().filter_map(|index| long_enough.get(*index));
                 met.filter(|(_, rule, _)| rule.actions.matches(action))
-                    .filter(|(_, rule, allow)| {
-                        kind == Kind::More
-                            || asks_no_more((self.other.policy, rule, allow), (self.base.policy, one.rule, one.allow))
-                    })
+                    .filter(|(_, rule, allow)| kind == Kind::More || self.asks_no_more((rule, allow), one))
                     .map(|(_, rule, _)| *rule)
                     .collect()
             };
@@ -510,11 +513,45 @@ impl<'a> About<'a, '_> {
         found
     }
 
+    fn name(&self) -> Name {
+        at(self.names, self.who).map_or_else(Name::access, |name| (*name).clone())
+    }
+
+    fn said(&self, side: &Side<'a>, rule: &Rule, allow: &Allow, denials: &[&Rule]) -> Vec<String> {
+        super::said_to(side.policy, rule, allow, &self.name(), None, denials, false)
+    }
+
+    /// Tells whether `other` asks by a rule, beside approvals and keys, no more than `base` does by one: of the same
+    /// reason, at the same hours, and of nobody to be on call where they need not be.
+    fn asks_no_more(&self, (rule, allow): (&Rule, &Allow), one: &One<'a>) -> bool {
+        let name = self.name();
+        let turns = |side: &Side<'a>, rule: &Rule| {
+            let mut turns = people::turns(side.policy, &rule.subjects, &name);
+            turns.extend(people::approving_turns(side.policy, approvals(rule)));
+            turns
+        };
+        let own = turns(self.base, one.rule);
+        turns(self.other, rule).iter().all(|(rotation, turn)| own.get(rotation) == Some(turn))
+            && asks_no_more((self.other.policy, rule, allow), (self.base.policy, one.rule, one.allow))
+    }
+
+    /// Tells whether a deny rule of `base` stops them whenever one of `other` does.
+    fn is_as_long(&self, own: &Rule, rule: &Rule) -> bool {
+        let name = self.name();
+        let own_turns = people::turns(self.base.policy, &own.subjects, &name);
+        let turns = people::turns(self.other.policy, &rule.subjects, &name);
+        let same_turns = own_turns.is_empty()
+            || (!turns.is_empty() && turns.iter().all(|(rotation, turn)| own_turns.get(rotation) == Some(turn)));
+        let same_hours = own.hours.is_empty()
+            || (!rule.hours.is_empty() && rule.hours.iter().all(|hours| own.hours.contains(hours)));
+        same_turns && same_hours
+    }
+
     /// Describes what the rule gives.
     fn change(&self, one: &One<'a>, by_security_key: bool, actions: Deeds, up_to: Duration) -> Change {
         let applying = one.allow.approvals.iter().filter(|entry| entry.applies_to(up_to));
         Change {
-            subject: at(self.names, self.who).map_or_else(Name::access, |name| (*name).clone()),
+            subject: self.name(),
             rule: one.rule.id.clone(),
             resources: one.pattern.clone(),
             actions,
@@ -522,7 +559,7 @@ impl<'a> About<'a, '_> {
             up_to,
             approvals: applying.map(|entry| ApprovalRule { longer_than: None, ..entry.clone() }.to_string()).collect(),
             by_security_key,
-            conditions: super::conditions(self.base.policy, one.rule, one.allow),
+            conditions: self.said(self.base, one.rule, one.allow, &[]),
             instead: Vec::new(),
             example: None,
         }
@@ -544,12 +581,10 @@ impl<'a> About<'a, '_> {
             })
         };
         let about = |rules: &[&'a Rule]| rules.iter().copied().filter(|rule| is_about(rule)).collect::<Vec<_>>();
-        let conditions = super::conditions(self.base.policy, one.rule, one.allow);
-        change.conditions = super::with_denials(conditions, &about(base_timed), false);
+        change.conditions = self.said(self.base, one.rule, one.allow, &about(base_timed));
         let theirs =
             others.iter().filter(|(_, rule, allow)| allow.max >= up_to && is_about(rule)).map(|(_, rule, allow)| {
-                let asked = super::conditions(self.other.policy, rule, allow);
-                let asked = super::with_denials(asked, &about(timed), false);
+                let asked = self.said(self.other, rule, allow, &about(timed));
                 if asked.is_empty() { "nothing".to_owned() } else { asked.join("; ") }
             });
         let theirs: BTreeSet<String> = theirs.collect();
@@ -584,8 +619,7 @@ impl<'a> About<'a, '_> {
         if kind == Kind::Easier {
             for rule in timed.iter().filter(|rule| rule.actions.matches(action)) {
                 // Those of `base` that deny it at all the same hours.
-                let as_long =
-                    base_timed.iter().copied().filter(|own| rule.hours.iter().all(|hours| own.hours.contains(hours)));
+                let as_long = base_timed.iter().copied().filter(|own| self.is_as_long(own, rule));
                 let outside = [denied.clone(), near(&as_long.collect::<Vec<_>>())].concat();
                 for pattern in near(&[rule]) {
                     let taken = regions.example(&[one.pattern, pattern], &outside)?;
@@ -655,6 +689,11 @@ fn limits_no_more(one: &Limits, other: &Limits) -> bool {
 /// Says what else has changed.
 fn notes(old: &Policy, new: &Policy) -> Vec<String> {
     let mut notes = Vec::new();
+    let rotations = |policy: &Policy, id: &Name| policy.rotations().get(id).cloned();
+    let ids: BTreeSet<&Name> = old.rotations().keys().chain(new.rotations().keys()).collect();
+    for id in ids.into_iter().filter(|id| rotations(old, id) != rotations(new, id)) {
+        notes.push(format!("rotation {id}: other people, or at other times"));
+    }
     let mut changed = |what: &str, old: String, new: String| {
         if old != new {
             notes.push(format!("{what}: {new}, was {old}"));

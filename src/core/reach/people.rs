@@ -1,20 +1,46 @@
 //! Who is meant, and what keys they have: the one place through which reach and comparison ask a policy for people.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::core::evaluate;
 use crate::core::name::Name;
-use crate::core::policy::{Actions, Allow, ApprovalRule, Policy, Selector};
+use crate::core::policy::{Actions, Allow, ApprovalRule, Policy, Rotation, Selector};
 use crate::core::time::{Duration, Timestamp};
 
 /// Tells whether one of `from` means `who`, at a moment or at some.
-pub(super) fn is_meant(policy: &Policy, from: &[Selector], who: &Name, _at: Option<Timestamp>) -> bool {
-    policy.selects(from, who)
+pub(super) fn is_meant(policy: &Policy, from: &[Selector], who: &Name, at: Option<Timestamp>) -> bool {
+    match at {
+        Some(at) => policy.selects(from, who, at),
+        None => policy.could_select(from, who),
+    }
 }
 
 /// Returns everybody whom one of `from` means, at a moment or at some.
-pub(super) fn meant<'a>(policy: &'a Policy, from: &'a [Selector], _at: Option<Timestamp>) -> BTreeSet<&'a Name> {
-    from.iter().flat_map(|selector| policy.selected(selector)).collect()
+pub(super) fn meant<'a>(policy: &'a Policy, from: &'a [Selector], at: Option<Timestamp>) -> BTreeSet<&'a Name> {
+    let all = from.iter().flat_map(|selector| policy.selected(selector));
+    all.filter(|who| at.is_none_or(|at| policy.selects(from, who, at))).collect()
+}
+
+/// Returns the rotations by which alone `from` means somebody, so that it does only while they are on call.
+pub(super) fn turns<'a>(policy: &'a Policy, from: &[Selector], who: &Name) -> BTreeMap<String, &'a Rotation> {
+    // Most lists name none.
+    if from.iter().all(|selector| policy.rotation_of(selector).is_none()) || policy.always_selects(from, who) {
+        return BTreeMap::new();
+    }
+    let rotations = from.iter().filter_map(|selector| Some((selector.to_string(), policy.rotation_of(selector)?)));
+    rotations.filter(|(_, rotation)| rotation.people().contains(who)).collect()
+}
+
+/// Returns the rotations out of which somebody may have to approve.
+pub(super) fn approving_turns<'a>(policy: &'a Policy, entries: &[ApprovalRule]) -> BTreeMap<String, &'a Rotation> {
+    let from = entries.iter().flat_map(|entry| &entry.from);
+    from.filter_map(|selector| Some((selector.to_string(), policy.rotation_of(selector)?))).collect()
+}
+
+/// Says that it is only while they are on call, if that is so.
+pub(super) fn turns_text(policy: &Policy, from: &[Selector], who: &Name) -> Option<String> {
+    let turns: Vec<String> = turns(policy, from, who).into_keys().collect();
+    (!turns.is_empty()).then(|| format!("while on call ({})", turns.join(", ")))
 }
 
 /// Tells whether `who` may approve or deny requests of `subject`, if a rule names them: a person, neither the subject nor

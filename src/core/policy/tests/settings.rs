@@ -138,7 +138,7 @@ fn settings_that_do_not_load() {
         ("[\"alice\", \"bob\"]", "\"alice\"", &["@:3:15: `maintainers` must be a list, this is a text"]),
         ("\"bob\"]", "1979-05-27]", &["@:3:25: each entry of `maintainers` must be a text in quotes, this is a date"]),
         ("\"bob\"", "\"alice\"", &["@:3:25: `alice` is twice in `maintainers`"]),
-        ("\"bob\"", "\"group:dba\"", &["@:3:25: maintainers are people by name, never groups"]),
+        ("\"bob\"", "\"group:dba\"", &["@:3:25: maintainers are people by name, never groups or rotations"]),
         ("\"bob\"", "\"ci\"", &["@:3:25: `ci` is a service, and a maintainer must be a person"]),
         ("\"bob\"", "\"bab\"", &["@:3:25: there is no identity `bab` | did you mean `bob`?"]),
         ("\"bob\"", "\"dba\"", &["@:3:25: there is no identity `dba` | `dba` is a group: write `group:dba`"]),
@@ -179,7 +179,7 @@ fn settings_that_do_not_load() {
         (
             "format",
             "check = { witnesses = [\"group:dba\"] }\nformat",
-            &["@:1:24: witnesses are services by name, never groups"],
+            &["@:1:24: witnesses are services by name, never groups or rotations"],
         ),
         ("format", "check = { witnesses = [\"ci\", \"ci\"] }\nformat", &["@:1:30: `ci` is twice in `witnesses`"]),
         (
