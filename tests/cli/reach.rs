@@ -241,3 +241,44 @@ fn diff() {
         assert_shape(&team.jit("alice", &format!("policy diff {range} --json")).run().json(), &shape);
     }
 }
+
+const ON_CALL: &str = r#"
+[rotation.primary]
+members = ["alice", "bob"]
+start = "2026-01-05"
+handoff = "09:00"
+tz = "Europe/Berlin"
+period = "7d"
+"#;
+
+const BY_TURNS: &str = r#"
+[rule.pager]
+subjects = ["rotation:primary"]
+resources = ["pager/*"]
+actions = ["access"]
+duration = { max = "1h" }
+approvals = [{ from = ["rotation:primary", "carol"] }]
+"#;
+
+#[test]
+fn whoever_is_on_call() {
+    let team = Team::new();
+    let mut files = policy(1);
+    files.push(("identities/turns.toml".to_owned(), ON_CALL.to_owned()));
+    files.push(("policies/turns.toml".to_owned(), BY_TURNS.to_owned()));
+    team.commit(&files);
+    team.note("at any time, and in alice's turn");
+    team.jit("alice", "policy who-can pager/x --folder .").show();
+    team.jit("alice", "policy who-can pager/x --folder . --at 2026-01-06T12:00:00Z").show();
+    let files =
+        edited(files, "policies/turns.toml", "subjects = [\"rotation:primary\"]", "subjects = [\"alice\", \"bob\"]");
+    team.commit(&files);
+    team.note("at any time, no longer in their turns alone");
+    assert_eq!(team.jit("alice", "policy diff HEAD~1..HEAD --fail-on-gain").show().status, 1);
+    assert_eq!(team.jit("alice", "policy diff HEAD..HEAD~1 --fail-on-gain").run().status, 0);
+    let files = edited(files, "identities/turns.toml", "period = \"7d\"", "period = \"14d\"");
+    team.commit(&files);
+    team.note("others approve at the same time");
+    assert_eq!(team.jit("alice", "policy diff HEAD~1..HEAD --fail-on-gain").show().status, 1);
+    assert_snapshot!(team.transcript());
+}

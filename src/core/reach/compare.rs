@@ -526,13 +526,15 @@ impl<'a> About<'a, '_> {
     fn asks_no_more(&self, (rule, allow): (&Rule, &Allow), one: &One<'a>) -> bool {
         let name = self.name();
         let turns = |side: &Side<'a>, rule: &Rule| {
-            let mut turns = people::turns(side.policy, &rule.subjects, &name);
-            turns.extend(people::approving_turns(side.policy, approvals(rule)));
-            turns
+            [people::turns(side.policy, &rule.subjects, &name), people::approving_turns(side.policy, approvals(rule))]
         };
         let own = turns(self.base, one.rule);
-        turns(self.other, rule).iter().all(|(rotation, turn)| own.get(rotation) == Some(turn))
-            && asks_no_more((self.other.policy, rule, allow), (self.base.policy, one.rule, one.allow))
+        let theirs = turns(self.other, rule);
+        let same_turns = theirs
+            .iter()
+            .zip(&own)
+            .all(|(theirs, own)| theirs.iter().all(|(rotation, turn)| own.get(rotation) == Some(turn)));
+        same_turns && asks_no_more((self.other.policy, rule, allow), (self.base.policy, one.rule, one.allow))
     }
 
     /// Tells whether a deny rule of `base` stops them whenever one of `other` does.
