@@ -376,7 +376,7 @@ impl Context<'_> {
             (None, None) => return Err(no_log_here(config)?),
         };
         let index = match (whole, genesis) {
-            (false, Some(genesis)) => UseOfIndex::of(self.world, &genesis, &repo, moves_pin),
+            (false, Some(genesis)) => UseOfIndex::of(self.world, config, &genesis, &repo, moves_pin)?,
             (true, _) | (_, None) => None,
         };
         let expected = Expected { genesis, pin, minimums, index };

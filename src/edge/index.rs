@@ -9,7 +9,9 @@
 //! is rolled back, and whoever may only read can. A reader holds its lock until it is dropped, so what it reads is of one
 //! moment; a writer waits a moment for readers to end, and else leaves it to whoever comes next.
 //!
-//! An index is believed if nobody but this user or root can have written it, it is of this program's form and of the log
+//! It stands in this user's state folder; or in one that `/etc/jit` names, whose owner keeps it and everybody reads it.
+//!
+//! An index is believed if nobody but who keeps it or root can have written it, it is of this program's form and of the log
 //! that is asked for, and its hashes make up the root it names. Where reading fails later on, [`View::failure`] says so, and
 //! no decision is made from it.
 
@@ -18,6 +20,7 @@ mod tables;
 use std::cell::RefCell;
 use std::fmt;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -55,6 +58,9 @@ pub type LoadPolicy<'a> = &'a dyn Fn(u64, &Hash, &Tail) -> Result<Arc<Policy>, S
 pub struct IndexFile {
     folder: Folder,
     name: String,
+    /// Who may read it.
+    mode: u32,
+    is_ours: bool,
 }
 
 /// Up to where an index reaches.
@@ -73,15 +79,27 @@ pub struct Prefix {
 }
 
 impl IndexFile {
-    /// Returns the place of the index of the log `genesis` in the repo at `repo`.
+    /// Returns the place of the index of the log `genesis` in the repo at `repo`: in the folder `shared`, if there is one,
+    /// which its owner keeps for all; else in this user's state.
     ///
     /// # Errors
     /// There is no home folder.
-    pub fn of(world: &World, genesis: &Hash, repo: &Path) -> Result<IndexFile, WorldError> {
-        let folder = Folder::new(world.state_dir()?.join(FOLDER), world.uid());
+    pub fn of(world: &World, genesis: &Hash, repo: &Path, shared: Option<&Path>) -> Result<IndexFile, WorldError> {
         // Two clones of one log need not stand at the same place of it.
         let place = Hash::of(repo.as_os_str().as_encoded_bytes());
-        Ok(IndexFile { folder, name: format!("{genesis}-{}.db", place.short()) })
+        let name = format!("{genesis}-{}.db", place.short());
+        if let Some((shared, found)) = shared.and_then(|folder| fs::metadata(folder).ok().map(|found| (folder, found)))
+        {
+            let folder = Folder::new(shared.to_owned(), found.uid());
+            return Ok(IndexFile { folder, name, mode: 0o644, is_ours: found.uid() == world.uid() });
+        }
+        let folder = Folder::new(world.state_dir()?.join(FOLDER), world.uid());
+        Ok(IndexFile { folder, name, mode: 0o600, is_ours: true })
+    }
+
+    /// Tells whether this user keeps it.
+    pub fn is_ours(&self) -> bool {
+        self.is_ours
     }
 
     /// Returns its path.
@@ -115,7 +133,7 @@ impl IndexFile {
         self.folder.make().map_err(IndexError::Folder)?;
         // Of several who build at once each has a file of its own, and the last is as good as the first.
         let path = self.folder.place(&format!("{}.{}.new", self.name, std::process::id()));
-        let builder = Builder { db: Some(tables::create(&path)?), size: 0, path, place: self.path() };
+        let builder = Builder { db: Some(tables::create(&path, self.mode)?), size: 0, path, place: self.path() };
         Ok(builder)
     }
 

@@ -65,7 +65,7 @@ proptest! {
     ) {
         let folder = tempfile::tempdir().expect("a folder");
         let log = run(&steps);
-        let file = IndexFile::of(&world(folder.path()), &log.genesis(), Path::new("/repo")).expect("a folder");
+        let file = IndexFile::of(&world(folder.path()), &log.genesis(), Path::new("/repo"), None).expect("a folder");
         let (ids, people, now) = (log.ids(), PEOPLE.map(parse::<Name>), log.now());
         let mut size = 1 + first.index(log.deltas().len()) as u64;
         build(&file, &log, size);

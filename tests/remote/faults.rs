@@ -230,6 +230,21 @@ fn whoever_is_first_between_two_steps_is_first() {
         said.exits(0);
         assert!(lab.reasons().ends_with(&[theirs, mine]), "{:?}", lab.reasons());
     }
+    // Two at once stay together, behind whoever was first; and where their answer is lost, they are there once.
+    for at in 1..=count {
+        let (theirs, mine) = (format!("INC-0003 theirs at {at}"), format!("INC-0004 mine at {at}"));
+        let two = |reason: &str, fault| {
+            let args = ["request", "db/staging/a", "db/staging/b", "read", "--reason", reason];
+            broken.jit(at, fault, &args).0
+        };
+        first(&theirs);
+        two(&mine, "somebody-first").exits(0);
+        assert!(lab.reasons().ends_with(&[theirs, mine.clone(), mine]), "{:?}", lab.reasons());
+        let lost = format!("INC-0005 lost at {at}");
+        let said = two(&lost, "answer-lost");
+        let times = lab.reasons().iter().filter(|logged| **logged == lost).count();
+        assert!(times == 2 || (times == 0 && said.status == Some(5)), "{lost}: {times} times, {said:?}");
+    }
     lab.jit("bob", &["audit", "verify", "--strict"]).exits(0);
 }
 

@@ -52,7 +52,7 @@ pub(super) fn look(cx: &mut Context<'_>, config: &Config, repo: &Repo, report: &
     trust(cx, config, repo, &known, report);
     policy(cx, repo, &known, report);
     age(cx, config, repo, remote.as_ref(), &known, report);
-    index(cx.world, repo, &known, report);
+    index(cx.world, config, repo, &known, report);
     Some(known)
 }
 
@@ -199,8 +199,9 @@ fn policy(cx: &Context<'_>, repo: &Repo, known: &Known, report: &mut Report) {
 }
 
 /// Says whether commands can be quick: whether this machine has an index of the log that can be read and kept.
-fn index(world: &World, repo: &Repo, known: &Known, report: &mut Report) {
-    let Some(kept) = known.expected.genesis.and_then(|id| UseOfIndex::of(world, &id, repo, false)) else { return };
+fn index(world: &World, config: &Config, repo: &Repo, known: &Known, report: &mut Report) {
+    let Some(id) = known.expected.genesis else { return };
+    let Some(kept) = report.take("index", UseOfIndex::of(world, config, &id, repo, false)).flatten() else { return };
     let place = shown(&kept.file.path());
     match kept.reach(repo) {
         Ok(Some(size)) if size <= known.opened.view.size() => {

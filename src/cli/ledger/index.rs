@@ -11,6 +11,7 @@ use crate::core::history::segment::Tail;
 use crate::core::ledger::Delta;
 use crate::core::policy::{self, Policy};
 use crate::core::view::{View as _, ViewExt as _};
+use crate::edge::config::Config;
 use crate::edge::git::Repo;
 use crate::edge::index::{IndexError, IndexFile};
 use crate::edge::log::WalkError;
@@ -27,9 +28,19 @@ pub(in crate::cli) struct UseOfIndex {
 
 impl UseOfIndex {
     /// Returns the index of the log `genesis` in a repo; none where there is no home to keep it in.
-    pub(in crate::cli) fn of(world: &World, genesis: &Hash, repo: &Repo, writes: bool) -> Option<UseOfIndex> {
-        let file = IndexFile::of(world, genesis, &repo.shown_path()).ok()?;
-        Some(UseOfIndex { file, writes })
+    ///
+    /// # Errors
+    /// The configuration can't be read.
+    pub(in crate::cli) fn of(
+        world: &World,
+        config: &Config,
+        genesis: &Hash,
+        repo: &Repo,
+        writes: bool,
+    ) -> anyhow::Result<Option<UseOfIndex>> {
+        let shared = config.shared_index()?;
+        let file = IndexFile::of(world, genesis, &repo.shown_path(), shared.as_deref()).ok();
+        Ok(file.map(|file| UseOfIndex { writes: writes && file.is_ours(), file }))
     }
 
     /// Returns how many lines the index has; none if there is none.

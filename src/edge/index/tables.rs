@@ -1,5 +1,7 @@
 //! The tables of an index, and how what a line changes is written to them.
 
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -51,10 +53,10 @@ const ROSTER: &str = "roster";
 const FORMAT_ABOVE: &str = "format above";
 
 /// Makes the file of a new index. Nothing has to last before it is finished.
-pub(super) fn create(path: &Path) -> Result<Connection, IndexError> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let made = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    made.map_err(IndexError::Write)?;
+pub(super) fn create(path: &Path, mode: u32) -> Result<Connection, IndexError> {
+    let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    // Whatever the umask says: those who may read it are to.
+    made.and_then(|file| file.set_permissions(Permissions::from_mode(mode))).map_err(IndexError::Write)?;
     let db = Connection::open(path)?;
     db.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
     db.execute_batch("BEGIN")?;
@@ -66,7 +68,7 @@ pub(super) fn create(path: &Path) -> Result<Connection, IndexError> {
 /// Ends the writing of a new index: it is on the disk.
 pub(super) fn finish(db: &Connection, path: &Path) -> Result<(), IndexError> {
     db.execute_batch("COMMIT")?;
-    std::fs::File::open(path).and_then(|file| file.sync_all()).map_err(IndexError::Write)
+    File::open(path).and_then(|file| file.sync_all()).map_err(IndexError::Write)
 }
 
 /// What an index says of itself.

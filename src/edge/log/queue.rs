@@ -261,7 +261,7 @@ mod tests {
     use super::*;
 
     fn waiting(line: &str) -> Waiting {
-        let insist = if line.len() % 2 == 0 { Insist::OnEffect } else { Insist::OnRecord };
+        let insist = if line.len().is_multiple_of(2) { Insist::OnEffect } else { Insist::OnRecord };
         Waiting { line: line.as_bytes().to_vec(), message: format!("bob says {line}"), insist }
     }
 
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(left_behind(&repo).unwrap(), [] as [PathBuf; 0]);
         let places: Vec<Place> =
             (0..4).map(|at| Place::take(&repo, &waiting(&"x".repeat(at)), [9 - at as u8; 16]).unwrap()).collect();
-        let first = SystemTime::now();
+        let first = SystemTime::UNIX_EPOCH;
         for (late, place) in places.iter().rev().enumerate() {
             place.file.set_modified(first + std::time::Duration::from_secs(late as u64)).unwrap();
         }
@@ -299,7 +299,7 @@ mod tests {
         assert_eq!(fs::metadata(&queue).unwrap().permissions().mode() & 0o777, 0o700);
         let dead = queue.join("dead");
         fs::write(&dead, waiting("dead").encode()).unwrap();
-        assert_eq!(left_behind(&repo).unwrap(), [dead.clone()]);
+        assert_eq!(left_behind(&repo).unwrap(), std::slice::from_ref(&dead));
         let seen: Vec<_> = others(&repo, Some(&places[1])).unwrap();
         assert_eq!(seen.iter().map(|(_, waiting)| waiting.line.len()).collect::<Vec<_>>(), [3, 2, 0]);
         assert!(!dead.exists());
