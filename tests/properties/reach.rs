@@ -446,7 +446,7 @@ proptest! {
                 let has_hour = has_its_hour(&plain.rules[way.rule.id.as_str()], at.unix());
                 prop_assert_eq!(way.holds, Some(has_hour && !is_denied));
             }
-            for (subject, _) in policy.identities() {
+            for subject in policy.identities().keys() {
                 let of = what_can(&policy, subject, None);
                 let about = of.reaches.iter().filter(|one| {
                     let is_excepted = |rule: &&jit::core::policy::Rule| {
