@@ -1,7 +1,8 @@
 //! What holds in every history: random lines, good and bad, folded as they come.
 //!
 //! [`histories`] says what people might say and in which order, hostile lines included; [`invariants`] what no line may
-//! ever undo; [`model`] is a second, smaller opinion on requests and approvals, from the design's words alone.
+//! ever undo; [`model`] is a second, smaller opinion on requests and approvals, from the design's words alone. [`plain`] is one on what policies mean, which [`reach`]
+//! holds against evaluation, explanations, tests, who-can, what-can and diff.
 //!
 //! `PROPTEST_CASES` (256) makes all of them search longer.
 
@@ -22,6 +23,12 @@ mod invariants;
 mod model;
 #[path = "properties/monotone.rs"]
 mod monotone;
+#[cfg(test)]
+#[path = "properties/plain.rs"]
+mod plain;
+#[cfg(test)]
+#[path = "properties/reach.rs"]
+mod reach;
 #[path = "properties/scale.rs"]
 mod scale;
 

@@ -1,13 +1,20 @@
 //! `jit policy`: for maintainers.
 
+mod diff;
 mod explain;
 mod lint;
 mod publish;
+mod reach;
 mod status;
 mod test;
+mod what_can;
+mod who_can;
 
 pub(super) use publish::publish;
 pub(super) use status::head;
+
+use std::path::Path;
+use std::sync::Arc;
 
 use clap::Subcommand;
 use similar::{ChangeTag, TextDiff};
@@ -19,28 +26,35 @@ use super::render;
 use crate::core::history::policy_folder::read_policy;
 use crate::core::ledger::PolicyRecord;
 use crate::core::policy::{self, Diagnostic, PolicyFiles, Severity};
-use crate::core::view::View;
+use crate::core::view::{View, ViewExt as _};
 use crate::edge::log::BRANCH;
+use crate::edge::policy_tree;
 
 /// How many lines of changes are shown before the rest is only counted.
 const MOST_CHANGED_LINES: usize = 400;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum PolicyCommand {
+    Diff(diff::DiffArgs),
     Explain(explain::ExplainArgs),
     Lint(lint::LintArgs),
     Publish(publish::PublishArgs),
     Status(status::StatusArgs),
     Test(test::TestArgs),
+    WhatCan(what_can::WhatCanArgs),
+    WhoCan(who_can::WhoCanArgs),
 }
 
 pub(super) fn run(cx: &mut Context<'_>, command: &PolicyCommand) -> anyhow::Result<Exit> {
     match command {
+        PolicyCommand::Diff(args) => diff::run(cx, args),
         PolicyCommand::Explain(args) => explain::run(cx, args),
         PolicyCommand::Lint(args) => lint::run(cx, args),
         PolicyCommand::Publish(args) => publish::run(cx, args),
         PolicyCommand::Status(args) => status::run(cx, args),
         PolicyCommand::Test(args) => test::run(cx, args),
+        PolicyCommand::WhatCan(args) => what_can::run(cx, args),
+        PolicyCommand::WhoCan(args) => who_can::run(cx, args),
     }
 }
 
@@ -67,6 +81,23 @@ pub(super) fn check(files: &PolicyFiles) -> (Option<policy::Policy>, Vec<Diagnos
         }
         Err(errors) => (None, errors),
     }
+}
+
+/// Returns the policy in force.
+fn in_force(ledger: &Ledger) -> anyhow::Result<Arc<policy::Policy>> {
+    ledger.view.rules().ok_or_else(|| {
+        let why = crate::core::ledger::no_rules(&ledger.view);
+        Failure::untrusted(why.code, why.message).help("`jit policy status` shows what is missing").into()
+    })
+}
+
+/// Returns the policy of a folder, published or not.
+fn of_folder(cx: &Context<'_>, folder: &Path) -> anyhow::Result<Arc<policy::Policy>> {
+    let files = policy_tree::read_folder(&lint::folder(cx, Some(folder))?)?;
+    let policy = policy::load(&files).map_err(|_| {
+        Failure::denied("the policy in that folder does not load").help("`jit policy lint DIR` says why")
+    })?;
+    Ok(Arc::new(policy))
 }
 
 /// Shows one finding with its line.

@@ -7,7 +7,8 @@ use super::exit::Exit;
 use super::render;
 use crate::core::decide;
 use crate::core::name::Name;
-use crate::core::policy::{Actions, Allow, Effect, Limits, Policy, Rotation, Rule, Selector};
+use crate::core::policy::{Actions, Effect, Policy, Rotation, Rule, Selector};
+use crate::core::reach;
 use crate::core::time::{Duration, Timestamp};
 use crate::core::view::ViewExt;
 
@@ -178,22 +179,8 @@ fn may_ask(policy: &Policy, name: &Name, now: Timestamp) -> Vec<MayAsk> {
                     text: entry.to_string(),
                 })
                 .collect(),
-            conditions: conditions(policy, rule, allow),
+            conditions: reach::conditions(policy, rule, allow),
         }),
     })
     .collect()
-}
-
-/// Says what a rule wants beside approvals.
-fn conditions(policy: &Policy, rule: &Rule, allow: &Allow) -> Vec<String> {
-    let mut conditions: Vec<String> =
-        policy.reason_for_all().into_iter().chain(&allow.reason).map(|reason| format!("reason: {reason}")).collect();
-    if allow.require_hardware_key {
-        conditions.push("a security key".to_owned());
-    }
-    conditions.extend(rule.hours.iter().map(ToString::to_string));
-    if allow.limits != Limits::default() {
-        conditions.push(allow.limits.to_string());
-    }
-    conditions
 }

@@ -278,12 +278,20 @@ pub fn is_approved(policy: &Policy, allow: &Allow, ask: &Ask<'_>, people: &Appro
         };
         people.iter().enumerate().filter_map(fits).collect()
     };
-    let mut matching =
-        Matching { able: entries.iter().map(|entry| able(entry)).collect(), fills: vec![None; people.len()] };
-    entries
+    let places = entries.iter().map(|entry| (able(entry), entry.count)).collect();
+    are_filled(places, people.len())
+}
+
+/// Tells whether so many people fill all places, each person one: of each entry who is able, by index, and how many places
+/// it has.
+pub(in crate::core) fn are_filled(places: Vec<(Vec<usize>, u32)>, people: usize) -> bool {
+    let counts: Vec<u32> = places.iter().map(|(_, count)| *count).collect();
+    let able = places.into_iter().map(|(able, _)| able).collect();
+    let mut matching = Matching { able, fills: vec![None; people] };
+    counts
         .iter()
         .enumerate()
-        .all(|(index, entry)| (0..entry.count).all(|_| matching.fill(index, &mut vec![false; entries.len()])))
+        .all(|(index, count)| (0..*count).all(|_| matching.fill(index, &mut vec![false; counts.len()])))
 }
 
 /// A matching of places to people, grown one augmenting path at a time (Kuhn's algorithm). It finds a full one whenever

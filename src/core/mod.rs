@@ -13,6 +13,7 @@ pub mod merkle;
 pub mod name;
 pub mod pattern;
 pub mod policy;
+pub mod reach;
 pub mod reason;
 pub mod refusal;
 pub mod region;

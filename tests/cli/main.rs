@@ -37,6 +37,8 @@ mod lockdown;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]
+mod reach;
+#[cfg(test)]
 mod request;
 #[cfg(test)]
 mod revoke;

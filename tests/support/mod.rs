@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of what is shared")]
 
 pub mod asked;
+#[cfg(test)]
+pub mod draft;
 pub mod history;
 pub mod keys;
 pub mod log;

@@ -14,8 +14,6 @@ use crate::core::explain::{Explained, explain};
 use crate::core::name::{Name, Resource};
 use crate::core::policy::{Effect, Limits, Policy};
 use crate::core::time::Duration;
-use crate::core::view::ViewExt as _;
-use crate::edge::policy_tree;
 
 /// Show every rule that is about a resource, and which of its conditions a request would meet
 #[derive(clap::Args, Debug)]
@@ -138,19 +136,12 @@ fn policy_and_subject(cx: &mut Context<'_>, args: &ExplainArgs) -> anyhow::Resul
             Some(subject) => subject.clone(),
             None => cx.me(&ledger)?.name,
         };
-        let policy = ledger.view.rules().ok_or_else(|| {
-            let why = crate::core::ledger::no_rules(&ledger.view);
-            Failure::untrusted(why.code, why.message).help("`jit policy status` shows what is missing")
-        })?;
+        let policy = super::in_force(&ledger)?;
         return Ok((policy, subject));
     };
-    let files = policy_tree::read_folder(&super::lint::folder(cx, Some(folder))?)?;
-    let (policy, _) = super::check(&files);
-    let policy = policy.ok_or_else(|| {
-        Failure::denied("the policy in that folder does not load").help("`jit policy lint DIR` says why")
-    })?;
+    let policy = super::of_folder(cx, folder)?;
     let subject = args.subject.clone().ok_or_else(|| Failure::usage("name who asks: --subject NAME"))?;
-    Ok((Arc::new(policy), subject))
+    Ok((policy, subject))
 }
 
 fn effect(one: &Explained<'_>) -> &'static str {

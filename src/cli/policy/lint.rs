@@ -89,17 +89,22 @@ fn no_policy_file(path: &str) -> Diagnostic {
 
 /// The work tree around the current folder, even where there is no log yet.
 fn work_tree(cx: &Context<'_>) -> anyhow::Result<PathBuf> {
-    let repo = match Repo::discover(cx.world.cwd()) {
-        Ok(Some(repo))
-            if !cx.names_repo() && repo.work_dir().is_some_and(|folder| folder.join("jit.toml").exists()) =>
-        {
-            repo
-        }
-        _ => cx.repo()?,
-    };
+    let repo = repo_around(cx)?;
     let folder = repo.work_dir().ok_or_else(|| {
         Failure::usage(format!("`{}` has no work tree", shown(&repo.shown_path())))
             .help("name a folder with jit.toml: jit policy lint DIR")
     })?;
     Ok(folder.to_owned())
+}
+
+/// The repo around the current folder, even where there is no log yet.
+pub(super) fn repo_around(cx: &Context<'_>) -> anyhow::Result<Repo> {
+    match Repo::discover(cx.world.cwd()) {
+        Ok(Some(repo))
+            if !cx.names_repo() && repo.work_dir().is_some_and(|folder| folder.join("jit.toml").exists()) =>
+        {
+            Ok(repo)
+        }
+        _ => cx.repo(),
+    }
 }

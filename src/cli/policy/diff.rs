@@ -1,0 +1,299 @@
+//! `jit policy diff`: who gains and who loses from one policy to another.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::reach::names;
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::render;
+use crate::core::name::Name;
+use crate::core::policy::{self, Policy};
+use crate::core::reach::compare::{Change, Comparison, Deeds, compare};
+use crate::core::time::Duration;
+use crate::edge::policy_tree::read_policy_tree;
+
+/// What stands for the policy in force.
+const IN_FORCE: &str = "in-force";
+
+/// Show who gains and who loses between two policies, over all resources there could be
+///
+/// Deny rules, durations, approvals, groups and keys are counted. What changes in reasons, hours and limits is shown beside.
+#[derive(clap::Args, Debug)]
+pub(in crate::cli) struct DiffArgs {
+    /// From one commit to another; `in-force` is the policy in force
+    #[arg(value_name = "A..B", default_value = "in-force..HEAD")]
+    range: String,
+    /// How to write it; with --json it is JSON
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// Exit with 1 if anything differs
+    #[arg(long)]
+    exit_code: bool,
+    /// Exit with 1 if somebody gains anything, conditions are eased, or one can't be sure
+    #[arg(long)]
+    fail_on_gain: bool,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    /// For a terminal
+    Table,
+    /// For a pull request
+    Markdown,
+}
+
+#[derive(Serialize)]
+struct DiffJson {
+    from: String,
+    to: String,
+    /// Whether --fail-on-gain fails.
+    gives: bool,
+    gains: Vec<ChangeJson>,
+    losses: Vec<ChangeJson>,
+    eased: Vec<ChangeJson>,
+    tightened: Vec<ChangeJson>,
+    notes: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ChangeJson {
+    subject: String,
+    rule: String,
+    resources: String,
+    /// `*` alone is any.
+    actions: Vec<String>,
+    except_actions: Vec<String>,
+    over_s: Option<u32>,
+    up_to_s: u32,
+    approvals: Vec<String>,
+    by_security_key: bool,
+    conditions: Vec<String>,
+    instead: Vec<String>,
+    /// None if patterns or approvals are too intricate to be sure.
+    example: Option<ExampleJson>,
+}
+
+#[derive(Serialize)]
+struct ExampleJson {
+    resource: String,
+    action: String,
+    approved_by: Vec<String>,
+}
+
+pub(super) fn run(cx: &mut Context<'_>, args: &DiffArgs) -> anyhow::Result<Exit> {
+    let Some((from, to)) = args.range.split_once("..") else {
+        let failure = Failure::usage(format!("`{}` names one policy, not two", render::safe(&args.range)));
+        return Err(failure.help("write it as A..B, such as in-force..HEAD or main..HEAD").into());
+    };
+    let from = if from.is_empty() { IN_FORCE } else { from };
+    let to = if to.is_empty() { "HEAD" } else { to };
+    let (old, new) = (read(cx, from)?, read(cx, to)?);
+    let found = compare(&old, &new);
+    let is_same = found.is_empty() && found.notes.is_empty();
+    if cx.json() {
+        let json = |changes: &[Change]| changes.iter().map(to_json).collect();
+        cx.print_json(&DiffJson {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            gives: found.gives(),
+            gains: json(&found.gains),
+            losses: json(&found.losses),
+            eased: json(&found.eased),
+            tightened: json(&found.tightened),
+            notes: found.notes.clone(),
+        })?;
+    } else {
+        let text = match args.format {
+            Format::Table => in_tables(&found, from, to),
+            Format::Markdown => in_markdown(&found, from, to),
+        };
+        cx.print(&text)?;
+    }
+    let fails = (args.exit_code && !is_same) || (args.fail_on_gain && found.gives());
+    Ok(if fails { Exit::Denied } else { Exit::Done })
+}
+
+/// Returns the policy in force, or that of a commit.
+fn read(cx: &mut Context<'_>, name: &str) -> anyhow::Result<Arc<Policy>> {
+    if name == IN_FORCE {
+        return super::in_force(&cx.ledger()?);
+    }
+    let repo = super::lint::repo_around(cx)?;
+    let files = read_policy_tree(&repo, repo.resolve_commit(name)?)?;
+    match policy::load(&files) {
+        Ok(policy) => Ok(Arc::new(policy)),
+        Err(findings) => {
+            for finding in &findings {
+                let text = super::render_finding(&files, finding);
+                cx.world.warn(&text);
+            }
+            Err(Failure::denied(format!("the policy of `{}` does not load", render::safe(name))).into())
+        }
+    }
+}
+
+fn to_json(change: &Change) -> ChangeJson {
+    let list = |names: &mut dyn Iterator<Item = &Name>| names.map(Name::to_string).collect::<Vec<_>>();
+    let (actions, except_actions) = match &change.actions {
+        Deeds::These(actions) => (list(&mut actions.iter()), Vec::new()),
+        Deeds::AllBut(actions) => (vec!["*".to_owned()], list(&mut actions.iter())),
+    };
+    ChangeJson {
+        subject: change.subject.to_string(),
+        rule: change.rule.to_string(),
+        resources: change.resources.to_string(),
+        actions,
+        except_actions,
+        over_s: change.over.map(Duration::as_secs),
+        up_to_s: change.up_to.as_secs(),
+        approvals: change.approvals.clone(),
+        by_security_key: change.by_security_key,
+        conditions: change.conditions.clone(),
+        instead: change.instead.clone(),
+        example: change.example.as_ref().map(|example| ExampleJson {
+            resource: example.resource.to_string(),
+            action: example.action.to_string(),
+            approved_by: list(&mut example.approved_by.iter()),
+        }),
+    }
+}
+
+/// A part of the answer: its title, the titles of its last two columns, and its rows.
+struct Section {
+    title: String,
+    header: [&'static str; 8],
+    rows: Vec<[String; 8]>,
+}
+
+/// Puts the changes of several people that are the same into one row.
+fn sections(found: &Comparison) -> Vec<Section> {
+    let of = |title: &str, changes: &[Change], names: [&'static str; 2]| {
+        let [asked, last] = names;
+        let header = ["WHO", "RESOURCES", "ACTIONS", "FOR", "APPROVALS", "RULE", asked, last];
+        Section { title: format!("{title} ({})", people(changes)), header, rows: rows(changes, last) }
+    };
+    let example = "FOR EXAMPLE";
+    let all = [
+        of("Gains", &found.gains, ["CONDITIONS", example]),
+        of("Losses", &found.losses, ["CONDITIONS", example]),
+        of("The same access, asking less or other things", &found.eased, ["ASKED", "ASKED BEFORE"]),
+        of("The same access, asking more or other things", &found.tightened, ["ASKED BEFORE", "ASKED"]),
+    ];
+    all.into_iter().filter(|section| !section.rows.is_empty()).collect()
+}
+
+/// Counts whom it is about.
+fn people(changes: &[Change]) -> String {
+    let mut who: Vec<&Name> = changes.iter().map(|change| &change.subject).collect();
+    who.sort_unstable();
+    who.dedup();
+    render::count(who.len() as u64, "subject")
+}
+
+fn rows(changes: &[Change], last: &str) -> Vec<[String; 8]> {
+    let mut together: BTreeMap<[String; 6], (Vec<&Name>, String)> = BTreeMap::new();
+    let mut order: Vec<[String; 6]> = Vec::new();
+    for change in changes {
+        let span = match change.over {
+            Some(over) => format!("over {over}, up to {}", change.up_to),
+            None => format!("up to {}", change.up_to),
+        };
+        let example = match &change.example {
+            None => "not sure: too intricate to tell".to_owned(),
+            Some(_) if last != "FOR EXAMPLE" => or("nothing", change.instead.join("; or ")),
+            Some(example) => {
+                let by: Vec<String> = example.approved_by.iter().map(Name::to_string).collect();
+                let by = if by.is_empty() { String::new() } else { format!(", approved by {}", by.join(", ")) };
+                format!("{} {}{by}", example.action, example.resource)
+            }
+        };
+        let key = [
+            change.resources.to_string(),
+            change.actions.to_string(),
+            span,
+            or("none", change.approvals.join("; ")),
+            change.rule.to_string(),
+            or("nothing", change.conditions.join("; ")),
+        ];
+        let (who, _) = together.entry(key.clone()).or_insert_with(|| {
+            order.push(key);
+            (Vec::new(), example)
+        });
+        who.push(&change.subject);
+    }
+    let row = |key: [String; 6]| {
+        let (who, example) = together.remove(&key)?;
+        let [resources, actions, span, approvals, rule, conditions] = key;
+        Some([names(who.into_iter()), resources, actions, span, approvals, rule, conditions, example])
+    };
+    order.into_iter().filter_map(row).collect()
+}
+
+fn or(instead: &str, text: String) -> String {
+    if text.is_empty() { instead.to_owned() } else { text }
+}
+
+/// Says that nothing differs.
+fn nothing(from: &str, to: &str) -> String {
+    format!("Nobody gains or loses anything from {} to {}.", render::safe(from), render::safe(to))
+}
+
+fn in_tables(found: &Comparison, from: &str, to: &str) -> String {
+    let mut parts = Vec::new();
+    if found.is_empty() {
+        parts.push(nothing(from, to));
+    }
+    for section in sections(found) {
+        parts.push(format!("{}:\n{}", section.title, render::table(section.header, &section.rows)));
+    }
+    if !found.notes.is_empty() {
+        let notes: Vec<String> = found.notes.iter().map(|note| format!("  {}", render::safe(note))).collect();
+        parts.push(format!("Also changed:\n{}", notes.join("\n")));
+    }
+    parts.join("\n\n")
+}
+
+fn in_markdown(found: &Comparison, from: &str, to: &str) -> String {
+    let mut parts = vec![format!("### Who gains and who loses, from {} to {}", code(from), code(to))];
+    if found.is_empty() {
+        parts.push("Nobody gains or loses anything.".to_owned());
+    }
+    for section in sections(found) {
+        let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
+        let title = |name: &&str| {
+            let (first, rest) = name.split_at(1);
+            format!("{first}{}", rest.to_lowercase())
+        };
+        let mut lines = vec![
+            line(section.header.iter().map(title).collect()),
+            line(section.header.iter().map(|_| "---".to_owned()).collect()),
+        ];
+        lines.extend(section.rows.iter().map(|row| line(row.iter().map(|cell| code(cell)).collect())));
+        parts.push(format!("#### {}\n\n{}", section.title, lines.join("\n")));
+    }
+    if !found.notes.is_empty() {
+        let notes: Vec<String> = found.notes.iter().map(|note| format!("- {}", code(note))).collect();
+        parts.push(format!("#### Also changed\n\n{}", notes.join("\n")));
+    }
+    parts.join("\n\n")
+}
+
+/// Writes text so that Markdown shows it as it is, in a table, too.
+fn code(text: &str) -> String {
+    let text = render::safe(text);
+    if !text.contains(['`', '|', '\\']) {
+        return format!("`{text}`");
+    }
+    // What ends a cell or a run of code is read differently here and there, unless it is written by its number.
+    let escaped: String = text.chars().map(escaped).collect();
+    format!("<code>{escaped}</code>")
+}
+
+fn escaped(c: char) -> String {
+    let is_plain = !c.is_ascii_punctuation() || matches!(c, '+' | '-' | ',' | '^' | '(' | ')');
+    if !is_plain { format!("&#{};", u32::from(c)) } else { c.to_string() }
+}
