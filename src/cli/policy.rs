@@ -3,6 +3,7 @@
 mod explain;
 mod lint;
 mod publish;
+mod sarif;
 mod status;
 mod test;
 

@@ -225,12 +225,18 @@ pub fn is_approved(policy: &Policy, allow: &Allow, ask: &Ask<'_>, people: &Appro
         };
         people.iter().enumerate().filter_map(fits).collect()
     };
-    let mut matching =
-        Matching { able: entries.iter().map(|entry| able(entry)).collect(), fills: vec![None; people.len()] };
-    entries
-        .iter()
-        .enumerate()
-        .all(|(index, entry)| (0..entry.count).all(|_| matching.fill(index, &mut vec![false; entries.len()])))
+    let able: Vec<Vec<usize>> = entries.iter().map(|entry| able(entry)).collect();
+    let counts: Vec<u32> = entries.iter().map(|entry| entry.count).collect();
+    can_fill(able, &counts, people.len())
+}
+
+/// Tells whether each entry can have its count of people to itself, out of so many people; `able` says, per entry, which of
+/// them (by number) may fill a place in it.
+pub(in crate::core) fn can_fill(able: Vec<Vec<usize>>, counts: &[u32], people: usize) -> bool {
+    let entries = able.len();
+    let mut matching = Matching { able, fills: vec![None; people] };
+    let mut counts = counts.iter().enumerate();
+    counts.all(|(index, count)| (0..*count).all(|_| matching.fill(index, &mut vec![false; entries])))
 }
 
 /// A matching of places to people, grown one augmenting path at a time (Kuhn's algorithm). It finds a full one whenever

@@ -45,7 +45,7 @@ mod syntax;
 mod tests;
 
 pub use cases::{Assertion, Case, Claim, Earlier, GivenApproval, Place, Tests, read_tests};
-pub use diagnostic::{Diagnostic, Kind, Severity, Span, escape, render};
+pub use diagnostic::{Check, Diagnostic, Kind, Severity, Span, escape, render};
 pub use files::{FOLDERS, FilesError, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, SETTINGS, is_policy_path};
 pub(crate) use files::{digest_of, is_policy_file, is_policy_folder};
 pub use findings::{did_you_mean, nearest};
