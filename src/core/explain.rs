@@ -92,7 +92,14 @@ pub fn explain<'a>(policy: &'a Policy, ask: &Ask<'_>, people: &Approvers, now: T
         .collect()
 }
 
-fn conditions(policy: &Policy, rule: &Rule, ask: &Ask<'_>, people: &Approvers, now: Timestamp) -> Vec<Asked> {
+/// Asks each condition of one rule.
+pub(in crate::core) fn conditions(
+    policy: &Policy,
+    rule: &Rule,
+    ask: &Ask<'_>,
+    people: &Approvers,
+    now: Timestamp,
+) -> Vec<Asked> {
     let mut asked = vec![
         Asked {
             condition: Condition::Subject,

@@ -334,6 +334,31 @@ fn tests_of_a_policy() {
 }
 
 #[test]
+fn coverage_of_a_policy_by_its_tests() {
+    let team = Team::new();
+    team.write("repo/tests/orders.toml", TESTS);
+    team.jit("alice", "policy test --coverage").show();
+    team.note("less than is wanted; enough");
+    assert_eq!(team.jit("alice", "policy test --fail-under 100").show().status, 1);
+    assert_eq!(team.jit("alice", "policy test --fail-under 5 --junit ../report.xml").run().status, 0);
+    assert_eq!(team.jit("alice", "policy test --fail-under 101").run().status, 2);
+    assert_eq!(team.jit("alice", "policy test --junit nowhere/report.xml").run().status, 5);
+    team.note("the report for CI hosts");
+    team.write("repo/tests/orders.toml", &TESTS.replace("expect = \"pending\"", "expect = \"deny\""));
+    assert_eq!(team.jit("alice", "policy test --junit ../report.xml").run().status, 1);
+    let report = fs::read_to_string(team.repo().join("../report.xml")).unwrap();
+    let rule = object(&[
+        ("rule", Shape::Text),
+        ("covered", Shape::Number),
+        ("of", Shape::Number),
+        ("missing", list(Shape::Text)),
+    ]);
+    let ran = team.jit("alice", "policy test --coverage --json").run();
+    assert_shape(&ran.json()["coverage"], &object(&[("percent", Shape::Number), ("rules", list(rule))]));
+    assert_snapshot!(format!("{}{report}", team.transcript()));
+}
+
+#[test]
 fn explanations() {
     let team = Team::new();
     team.jit("alice", "policy explain db/prod/orders read --for 2h --reason 'INC-1234 orders are stuck'").show();
