@@ -4,9 +4,11 @@ mod explain;
 mod lint;
 mod publish;
 mod sarif;
+mod schema;
 mod status;
 mod test;
 
+pub(super) use explain::describe as describe_rule;
 pub(super) use publish::publish;
 pub(super) use status::head;
 
@@ -31,6 +33,7 @@ pub(super) enum PolicyCommand {
     Explain(explain::ExplainArgs),
     Lint(lint::LintArgs),
     Publish(publish::PublishArgs),
+    Schema(schema::SchemaArgs),
     Status(status::StatusArgs),
     Test(test::TestArgs),
 }
@@ -40,6 +43,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &PolicyCommand) -> anyhow::Resu
         PolicyCommand::Explain(args) => explain::run(cx, args),
         PolicyCommand::Lint(args) => lint::run(cx, args),
         PolicyCommand::Publish(args) => publish::run(cx, args),
+        PolicyCommand::Schema(args) => schema::run(cx, args),
         PolicyCommand::Status(args) => status::run(cx, args),
         PolicyCommand::Test(args) => test::run(cx, args),
     }

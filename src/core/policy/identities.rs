@@ -13,8 +13,9 @@ use super::load::{Draft, report_twice};
 use super::model::{IdentityKind, Selector};
 use super::syntax::{Declared, Reader, Section, Value, What};
 
-const IDENTITY: Section = Section { name: "identity", what: "an identity", keys: &["kind", "keys", "owners"] };
-const GROUP: Section = Section { name: "group", what: "a group", keys: &["members"] };
+pub(super) const IDENTITY: Section =
+    Section { name: "identity", what: "an identity", keys: &["kind", "keys", "owners"] };
+pub(super) const GROUP: Section = Section { name: "group", what: "a group", keys: &["members"] };
 
 /// An identity as it is written; its owners may not exist, and the kind is none where it could not be read.
 pub(super) struct DraftIdentity {

@@ -39,6 +39,7 @@ mod lint;
 mod load;
 mod model;
 mod rules;
+mod schema;
 mod settings;
 mod syntax;
 #[cfg(test)]
@@ -56,6 +57,7 @@ pub use model::{
     Actions, Allow, ApprovalRule, Effect, Identity, IdentityKind, Limits, Policy, Rate, ReasonRefusal, ReasonRule,
     Rule, Selector,
 };
+pub use schema::Schema;
 
 /// The format of policies that this program knows.
 pub const FORMAT: u64 = 1;

@@ -6,6 +6,7 @@ mod hours;
 mod identities;
 mod lint;
 mod rules;
+mod schema;
 mod settings;
 
 use std::collections::BTreeMap;
