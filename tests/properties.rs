@@ -14,6 +14,8 @@ use proptest::test_runner::Config;
 mod bodies;
 #[path = "properties/histories.rs"]
 mod histories;
+#[path = "properties/index.rs"]
+mod index;
 #[path = "properties/invariants.rs"]
 mod invariants;
 #[path = "properties/model.rs"]

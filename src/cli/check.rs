@@ -13,7 +13,7 @@ use super::render::{self, Role};
 use super::statement;
 use super::text::check_text;
 use crate::core::decide::{self, Answer, Decision, Question, Shown};
-use crate::core::evaluate::{self, Approvers, Ask};
+use crate::core::evaluate::{self, Approvers, Ask, Given};
 use crate::core::explain::explain as core_explain;
 use crate::core::key::{KeyError, PublicKey};
 use crate::core::ledger::{RequestRecord, approvers};
@@ -160,9 +160,10 @@ fn explain(
             let record =
                 view.requests_for(subject, &args.resource, &args.action).into_iter().max_by_key(|record| record.index);
             let people = record.as_ref().map(|record| who_approved(view, record)).unwrap_or_default();
-            let usual = || evaluate::default_duration(&policy, subject, &args.resource, &args.action);
+            let usual = || evaluate::default_duration(&policy, subject, &args.resource, &args.action, now);
             let ask = match &record {
-                Some(record) => record.ask(),
+                // Whom a rule is for, and its hours, are asked at the check.
+                Some(record) => Ask { at: now, ..record.ask() },
                 None => Ask {
                     subject,
                     resource: &args.resource,
@@ -170,6 +171,7 @@ fn explain(
                     duration: usual().unwrap_or(Duration::MAX),
                     reason: "",
                     by_hardware_key: false,
+                    at: now,
                 },
             };
             let of = match &record {
@@ -177,7 +179,7 @@ fn explain(
                 None => "no request: a reason, a security key and approvals are missing".to_owned(),
             };
             texts.push(format!("{subject}, {} on {}, by {of}:", args.action, args.resource));
-            let explained = core_explain(&policy, &ask, &people, now);
+            let explained = core_explain(&policy, &ask, &people);
             if explained.is_empty() {
                 texts.push(format!("No rule is about `{}`, so nobody may have it.", args.resource));
             }
@@ -198,7 +200,14 @@ fn explain(
 /// Returns whose approvals a request has: those that a grant counted, and of one that waits those that count now.
 fn who_approved(view: &impl View, record: &RequestRecord) -> Approvers {
     match record.grant() {
-        Some(grant) => grant.counted.iter().map(|one| (one.by.clone(), one.key.is_security_key())).collect(),
+        Some(grant) => {
+            let mut people = Approvers::new();
+            for one in &grant.counted {
+                let given = Given { by_hardware_key: one.key.is_security_key(), at: one.at };
+                people.entry(one.by.clone()).or_default().push(given);
+            }
+            people
+        }
         None => approvers(view, record),
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::context::{Context, shown};
 use super::exit::{Exit, Failure};
 use super::freshness::names_witnesses;
-use super::ledger::{Expected, Opened, Unfetched};
+use super::ledger::{Expected, Unfetched};
 use super::pin::{GenesisOption, check_minimum};
 use super::render;
 use crate::core::hash::Hash;
@@ -19,6 +19,7 @@ use crate::edge::config::{Config, Origin, Pin};
 use crate::edge::git::Repo;
 use crate::edge::log;
 use crate::edge::remote;
+use crate::edge::replay::Opened;
 
 /// Clone a policy repo, verify its whole log, and trust it on this machine
 ///
@@ -124,8 +125,12 @@ fn adopt(
         let text = format!("the log there is {genesis}, not the {} that was named", named.id);
         return Err(Failure::untrusted(Code::UnknownGenesis, text).into());
     }
-    let expected =
-        Expected { genesis: Some(genesis), pin: config.pin(&genesis)?, minimums: config.minimums(&genesis)? };
+    let expected = Expected {
+        genesis: Some(genesis),
+        pin: config.pin(&genesis)?,
+        minimums: config.minimums(&genesis)?,
+        index: None,
+    };
     let opened = expected.open_at(cx.world, &repo, tip)?;
     let heard = cx.hear_witnesses(&repo, &remote, (tip, opened), &expected);
     let (tip, opened) = heard.map_err(Unfetched::into_error)?;
@@ -155,7 +160,7 @@ fn adopt(
     remote::accept(&repo, &remote, tip, random)?;
     cx.keep_checkpoint(&repo, &remote, &opened.view)?;
     remote::stamp(&repo, started)?;
-    let pin = Pin { commit: opened.last_valid_commit, size: opened.view.size(), root };
+    let pin = Pin { commit: opened.walked.last_valid_commit, size: opened.view.size(), root };
     let extends = |known: &Pin| opened.view.root_at(known.size) == Some(known.root);
     config.trust(&genesis, &repo.shown_path(), Origin::Clone, started, pin, extends)?;
     let most = opened.view.rules().map_or(0, |policy| u64::from(policy.max_age().as_secs()));

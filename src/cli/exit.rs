@@ -172,6 +172,7 @@ impl Failure {
         match error {
             AppendError::Judge(error) => error,
             AppendError::Walk(error) => Failure::of_walk(error),
+            AppendError::Replay(error) => error.into(),
             AppendError::Git(error) => error.into(),
             other => Failure { help: other.help(), ..Failure::unavailable(other.to_string()) }.into(),
         }

@@ -3,8 +3,10 @@
 
 mod append;
 mod fetch;
+mod index;
 
 pub(super) use fetch::{Unfetched, check_clock};
+pub(super) use index::UseOfIndex;
 
 use std::path::PathBuf;
 
@@ -20,8 +22,7 @@ use super::pin::{
 use crate::core::hash::Hash;
 use crate::core::history::chain::Rules;
 use crate::core::history::object::Oid;
-use crate::core::history::segment::{SEGMENT_LINES, Tail, read_segment_at, segment_starts};
-use crate::core::history::void::Void;
+use crate::core::history::segment::{SEGMENT_LINES, read_segment_at, segment_starts};
 use crate::core::ledger::{self, Verdict};
 use crate::core::reason::Code;
 use crate::core::statement::policy_digest;
@@ -31,7 +32,7 @@ use crate::edge::config::{Config, ConfigError, Minimum, Origin, Pin};
 use crate::edge::git::Repo;
 use crate::edge::log::{self, BRANCH, WalkError};
 use crate::edge::remote::{self, Remote};
-use crate::edge::replay::{self, LogView};
+use crate::edge::replay::{self, Opened};
 use crate::edge::world::World;
 
 /// A log, verified, held against this machine's pin, and folded.
@@ -46,21 +47,6 @@ pub(super) struct Ledger {
     moves_pin: bool,
     /// How old what is known is.
     pub(super) age: Age,
-}
-
-/// What follows from a log up to one commit.
-#[derive(Clone)]
-pub(super) struct Opened {
-    /// All that follows from it.
-    pub(super) view: LogView,
-    /// What each line is worth.
-    pub(super) verdicts: Vec<Verdict>,
-    /// The void commits, oldest first.
-    pub(super) voids: Vec<(Oid, Void)>,
-    /// The commit that added the last line.
-    pub(super) last_valid_commit: Oid,
-    /// Where it ends.
-    pub(super) tail: Tail,
 }
 
 impl std::ops::Deref for Ledger {
@@ -124,11 +110,18 @@ pub(super) struct Expected {
     pub(super) pin: Option<Pin>,
     /// Prefixes that it must have.
     pub(super) minimums: Vec<Minimum>,
+    /// The index that it may be read from.
+    pub(super) index: Option<UseOfIndex>,
 }
 
 impl Expected {
     /// Walks and folds the log up to a commit, and holds it against what it has to be. Says how far it is.
     pub(super) fn open_at(&self, world: &World, repo: &Repo, tip: Oid) -> anyhow::Result<Opened> {
+        if let Some(index) = &self.index
+            && let Some(opened) = self.open_indexed(index, repo, tip)
+        {
+            return Ok(opened);
+        }
         let progress = world.progress();
         let pin = self.pin.map(|pin| pin.commit);
         let reading = |objects| progress.tell(format_args!("reading the log: {objects} objects"));
@@ -137,25 +130,34 @@ impl Expected {
             let percent = lines.saturating_mul(100) / of.max(1);
             progress.tell(format_args!("verifying the log: {percent}% ({lines}/{of} lines)"));
         };
-        let replayed = replay::replay(repo, &walked, &verifying)?;
+        // An index that can't be written is no reason not to answer.
+        let mut builder = self.index.as_ref().filter(|index| index.writes).and_then(|index| index.file.build().ok());
+        let replayed = replay::replay_keeping(repo, &walked, &verifying, &mut |delta| {
+            builder = builder.take().and_then(|mut builder| builder.add(delta).is_ok().then_some(builder));
+        })?;
         progress.end();
-        check_pin(&walked, &replayed.view, self.pin)?;
-        let id = replayed.view.genesis().map(|genesis| genesis.id);
+        let opened = Opened { walked, view: replayed.view, verdicts: replayed.verdicts, unsaved: None };
+        self.check(&opened)?;
+        if let (Some(builder), Some(prefix), Some(root)) = (builder, opened.prefix(pin), opened.view.root()) {
+            let _ = builder.finish(&prefix, root);
+        }
+        Ok(opened)
+    }
+
+    /// Holds a log against what it has to be.
+    fn check(&self, opened: &Opened) -> anyhow::Result<()> {
+        let view = &opened.view;
+        check_pin(&opened.walked, view, self.pin)?;
+        let id = view.genesis().map(|genesis| genesis.id);
         if id != self.genesis {
             let name = |id: Option<Hash>| id.map_or_else(|| "no log".to_owned(), |id| format!("log {id}"));
             let text = format!("the branch jit/audit holds {}, where {} was", name(id), name(self.genesis));
             return Err(Failure::untrusted(Code::LogRewritten, text).into());
         }
         for minimum in &self.minimums {
-            check_minimum(&replayed.view, minimum, "the one that this machine has seen")?;
+            check_minimum(view, minimum, "the one that this machine has seen")?;
         }
-        Ok(Opened {
-            view: replayed.view,
-            verdicts: replayed.verdicts,
-            voids: walked.voids,
-            last_valid_commit: walked.last_valid_commit,
-            tail: walked.tail,
-        })
+        Ok(())
     }
 }
 
@@ -176,14 +178,14 @@ impl Ledger {
         String::from_utf8(line).map_err(|_| anyhow!("line {index} is no text"))
     }
 
-    /// Hands over each line, without its LF, with its number and what it is worth. The lines are read a segment at a
-    /// time: a log may be larger than what fits into memory.
+    /// Hands over each line of a log that was opened whole, without its LF, with its number and what it is worth. The lines
+    /// are read a segment at a time: a log may be larger than what fits into memory.
     pub(super) fn each_line(
         &self,
         mut take: impl FnMut(u64, &[u8], &Verdict) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let mut verdicts = (0..).zip(&self.verdicts);
-        for start in segment_starts(self.tail.size) {
+        for start in segment_starts(self.walked.tail.size) {
             for (line, (index, verdict)) in self.read_segment(start)?.iter().zip(&mut verdicts) {
                 take(index, line, verdict)?;
             }
@@ -192,13 +194,18 @@ impl Ledger {
     }
 
     fn read_segment(&self, line: u64) -> anyhow::Result<Vec<Vec<u8>>> {
-        read_segment_at(&self.repo, &self.tail, line).map_err(|why| Failure::of_walk(WalkError::Tree(why)))
+        read_segment_at(&self.repo, &self.walked.tail, line).map_err(|why| Failure::of_walk(WalkError::Tree(why)))
     }
 
-    /// Returns what a line is worth.
-    pub(super) fn verdict(&self, index: u64) -> anyhow::Result<&Verdict> {
-        let verdict = usize::try_from(index).ok().and_then(|index| self.verdicts.get(index));
-        verdict.ok_or_else(|| anyhow!("the log has no line {index}"))
+    /// Returns what a non-inert line is worth.
+    pub(super) fn verdict(&self, id: &Hash, index: u64) -> anyhow::Result<Verdict> {
+        let base = self.view.base();
+        let known = index.checked_sub(base.size()).and_then(|place| usize::try_from(place).ok());
+        let verdict = match known {
+            Some(place) => self.verdicts.get(place).cloned(),
+            None => base.verdict(id),
+        };
+        verdict.ok_or_else(|| anyhow!("nobody knows what line {index} is worth"))
     }
 
     /// Returns the remote that it is a copy of.
@@ -266,11 +273,20 @@ impl Context<'_> {
         }
     }
 
-    /// Opens, verifies and folds the log, for commands that are no gates.
+    /// Opens the log, verifies and folds what is new since the index, for commands that are no gates.
     pub(super) fn ledger(&mut self) -> anyhow::Result<Ledger> {
+        self.open_now(false)
+    }
+
+    /// Opens the log, verifies and folds all of it from the first line, for who believes no index or asks for each line.
+    pub(super) fn whole_ledger(&mut self) -> anyhow::Result<Ledger> {
+        self.open_now(true)
+    }
+
+    fn open_now(&mut self, whole: bool) -> anyhow::Result<Ledger> {
         let repo = self.repo()?;
         let config = Config::open(self.world);
-        self.open(repo, &config, &Fresh::Now, |genesis, _| Ok(config.trusts(&genesis)?))
+        self.open(repo, &config, (&Fresh::Now, whole), |genesis, _| Ok(config.trusts(&genesis)?))
     }
 
     /// Opens, verifies and folds the log for a gate: only one whose genesis this machine trusts, or that is named.
@@ -284,7 +300,7 @@ impl Context<'_> {
         let named = named.as_deref().map(GenesisOption::parse).transpose()?;
         let repo = self.gate_repo(&config, named.as_ref())?;
         let fresh = Fresh::Within(max_age);
-        let ledger = self.open(repo, &config, &fresh, |id, repo| match &named {
+        let ledger = self.open(repo, &config, (&fresh, false), |id, repo| match &named {
             Some(named) if named.id == id => Ok(config.trusts(&id)?),
             Some(named) => Err(Failure::untrusted(
                 Code::UnknownGenesis,
@@ -323,12 +339,13 @@ impl Context<'_> {
         }
     }
 
-    /// Opens a repo's log. `accept` says whether this machine trusts it, or refuses it.
+    /// Opens a repo's log, the `whole` of it from the first line or what is new since the index. `accept` says whether this
+    /// machine trusts it, or refuses it.
     fn open(
         &mut self,
         repo: Repo,
         config: &Config,
-        fresh: &Fresh,
+        (fresh, whole): (&Fresh, bool),
         accept: impl FnOnce(Hash, &Repo) -> anyhow::Result<bool>,
     ) -> anyhow::Result<Ledger> {
         let remote = remote::find(&repo)?;
@@ -358,7 +375,11 @@ impl Context<'_> {
             (None, Some(pin)) => (pin.commit, true),
             (None, None) => return Err(no_log_here(config)?),
         };
-        let expected = Expected { genesis, pin, minimums };
+        let index = match (whole, genesis) {
+            (false, Some(genesis)) => UseOfIndex::of(self.world, config, &genesis, &repo, moves_pin)?,
+            (true, _) | (_, None) => None,
+        };
+        let expected = Expected { genesis, pin, minimums, index };
         let remote = remote.filter(|_| is_remote || was_fetched);
         let (opened, age) = match &remote {
             // A repo without a remote is its own truth, unless it was cloned: then nobody knows what it lacks.
@@ -380,7 +401,7 @@ impl Context<'_> {
     /// Moves this machine's pin on, where it follows this repo. A gate that can't write still answers.
     fn advance_pin(&mut self, config: &Config, ledger: &Ledger) -> anyhow::Result<()> {
         let (Some(root), true) = (ledger.view.root(), ledger.moves_pin) else { return Ok(()) };
-        let to = Pin { commit: ledger.last_valid_commit, size: ledger.view.size(), root };
+        let to = Pin { commit: ledger.walked.last_valid_commit, size: ledger.view.size(), root };
         let extends = |pin: &Pin| ledger.view.root_at(pin.size) == Some(pin.root);
         match config.advance_pin(&ledger.genesis_id(), to, extends) {
             Ok(()) => Ok(()),

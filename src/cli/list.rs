@@ -11,7 +11,7 @@ use super::ledger::Ledger;
 use super::render;
 use super::watch::Patience;
 use crate::core::decide::{self, Answer, Decision};
-use crate::core::evaluate;
+use crate::core::evaluate::{self, Given};
 use crate::core::ledger::RequestRecord;
 use crate::core::policy::Policy;
 use crate::core::reason::{Code, Reason};
@@ -118,7 +118,7 @@ fn look(cx: &mut Context<'_>, args: &ListArgs, ledger: &Ledger) -> anyhow::Resul
         .into_iter()
         .map(|record| Listed {
             decision: decide::stand(&ledger.view, &record, now),
-            mine_to_approve: me.as_ref().is_some_and(|me| may_approve(ledger, &record, me)),
+            mine_to_approve: me.as_ref().is_some_and(|me| may_approve(ledger, &record, me, now)),
             record,
         })
         .filter(|listed| {
@@ -155,10 +155,11 @@ fn look(cx: &mut Context<'_>, args: &ListArgs, ledger: &Ledger) -> anyhow::Resul
 }
 
 /// Tells whether somebody may approve it who has not done so, by the key in use.
-fn may_approve(ledger: &Ledger, record: &RequestRecord, me: &Me) -> bool {
+fn may_approve(ledger: &Ledger, record: &RequestRecord, me: &Me, now: Timestamp) -> bool {
     let signed = record.approvals.iter().any(|approval| approval.by == me.name);
     let by_hardware_key = me.signer.public_key().is_security_key();
-    let is_eligible = |policy: &Policy| evaluate::is_eligible(policy, &record.ask(), &me.name, by_hardware_key);
+    let given = Given { by_hardware_key, at: record.moment_of(now) };
+    let is_eligible = |policy: &Policy| evaluate::is_eligible(policy, &record.ask(), &me.name, given);
     !signed && ledger.view.rules().is_some_and(|policy| is_eligible(&policy))
 }
 

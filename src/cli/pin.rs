@@ -31,7 +31,7 @@ pub(super) fn first_id(repo: &Repo) -> Option<Hash> {
     // The first parents tell quickly, unless one of a merge is no log at all: then the whole walk does.
     let line = match log::first_line(repo, tip).ok().flatten().filter(|line| is_genesis(line)) {
         Some(line) => line,
-        None => log::walk(repo, tip, None, &rules()).ok()?.segments(repo).next()?.ok()?.into_iter().next()?,
+        None => log::walk(repo, tip, None, &rules()).ok()?.segments(repo, 0).next()?.ok()?.into_iter().next()?,
     };
     let outcome = ledger::examine(&line).outcome;
     outcome.ok().map(|signed| signed.get().id)

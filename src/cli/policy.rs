@@ -87,7 +87,7 @@ pub(super) fn errors_in(findings: &[Diagnostic]) -> usize {
 
 /// Reads the files of a policy line from the log's own tree.
 pub(super) fn files_of(ledger: &Ledger, index: u64) -> anyhow::Result<PolicyFiles> {
-    let files = read_policy(&ledger.repo, &ledger.tail, index)
+    let files = read_policy(&ledger.repo, &ledger.walked.tail, index)
         .map_err(|_| Failure::unavailable(format!("the policy files of line {index} can't be read")))?;
     Ok(files.unwrap_or_default())
 }

@@ -1,10 +1,11 @@
 //! `jit request`: ask for access.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::context::Context;
+use super::context::{Context, Me};
 use super::exit::{Exit, Failure};
 use super::json::{self, GrantJson, NeedJson, ReasonJson, RequestJson};
 use super::ledger::Ledger;
@@ -14,11 +15,11 @@ use super::text::{check_text, parse_time};
 use super::watch::Patience;
 use crate::core::decide::{self, Answer, Decision, Granted};
 use crate::core::evaluate;
-use crate::core::ledger::{Change, RequestRecord, foresee};
-use crate::core::name::{Name, Resource};
+use crate::core::ledger::{Change, RequestRecord, foresee, no_rules};
+use crate::core::name::{Name, NameError, Resource, ResourceError};
 use crate::core::reason::{Code, Reason};
-use crate::core::statement::{Bind, Request, What};
-use crate::core::time::Duration;
+use crate::core::statement::{Bind, Request, Statement, What};
+use crate::core::time::{Duration, Timestamp};
 use crate::core::view::{View, ViewExt};
 
 /// Ask for access: signs a request, logs it, and shows the grant or what it waits for
@@ -26,9 +27,10 @@ use crate::core::view::{View, ViewExt};
 pub(super) struct RequestArgs {
     /// What to access, such as db/prod/orders
     resource: Resource,
-    /// What to do to it
-    #[arg(default_value = "access")]
-    action: Name,
+    /// What to do to it; `access` if it is not said. What has a `/` is one more resource: several of either are as many
+    /// requests, signed one by one and logged all at once or not at all
+    #[arg(value_name = "ACTION|RESOURCE")]
+    more: Vec<Word>,
     /// For how long, such as 30m, 1h30m or 2d [default: the shortest default of the rules that match]
     #[arg(long = "for", value_name = "D")]
     duration: Option<Duration>,
@@ -52,6 +54,78 @@ pub(super) struct RequestArgs {
     dry_run: bool,
 }
 
+/// The most requests that are made at once: somebody has to read what came of each.
+const MOST_AT_ONCE: usize = 32;
+
+/// A word after the first resource. An action has no `/`, and what has one is a resource; so one of a single segment is
+/// asked for first, or by itself.
+#[derive(Clone, Debug)]
+enum Word {
+    Action(Name),
+    Resource(Resource),
+}
+
+impl FromStr for Word {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Word, String> {
+        match text.contains('/') {
+            true => text.parse().map(Word::Resource).map_err(|why: ResourceError| why.to_string()),
+            false => text.parse().map(Word::Action).map_err(|why: NameError| why.to_string()),
+        }
+    }
+}
+
+/// What one request is for.
+struct Wanted {
+    resource: Resource,
+    action: Name,
+}
+
+impl RequestArgs {
+    /// Returns what is asked for: each action on each resource, in the order in which they are named.
+    fn wanted(&self) -> anyhow::Result<Vec<Wanted>> {
+        let (mut resources, mut actions) = (vec![&self.resource], Vec::new());
+        for word in &self.more {
+            match word {
+                Word::Action(action) => actions.push(action),
+                Word::Resource(resource) => resources.push(resource),
+            }
+        }
+        let usual: Name = USUAL_ACTION.parse()?;
+        if actions.is_empty() {
+            actions.push(&usual);
+        }
+        let count = resources.len().saturating_mul(actions.len());
+        if count > MOST_AT_ONCE {
+            let text = format!("these are {count} requests, and at most {MOST_AT_ONCE} are made at once");
+            return Err(Failure::usage(text).help("ask in several steps").into());
+        }
+        let pairs: Vec<(&Resource, &Name)> =
+            resources.iter().flat_map(|resource| actions.iter().map(|action| (*resource, *action))).collect();
+        let again = pairs.iter().enumerate().find(|(at, pair)| pairs.iter().take(*at).any(|before| before == *pair));
+        if let Some((_, (resource, action))) = again {
+            return Err(Failure::usage(format!("to {action} {resource} is asked for twice")).into());
+        }
+        if self.token && count > 1 {
+            let text = format!("--token prints one token, and these are {count} requests");
+            return Err(Failure::usage(text).help("ask without it; `jit token ID` makes the token of each").into());
+        }
+        let wanted =
+            pairs.into_iter().map(|(resource, action)| Wanted { resource: resource.clone(), action: action.clone() });
+        Ok(wanted.collect())
+    }
+
+    /// Tells whether these are several requests.
+    fn are_several(&self) -> bool {
+        let actions = self.more.iter().filter(|word| matches!(word, Word::Action(_))).count();
+        actions > 1 || actions < self.more.len()
+    }
+}
+
+/// What a request asks to do if it does not say.
+const USUAL_ACTION: &str = "access";
+
 #[derive(Serialize)]
 struct RequestAnswer {
     decision: &'static str,
@@ -65,6 +139,17 @@ struct RequestAnswer {
     token: Option<Option<String>>,
 }
 
+/// What came of several requests.
+#[derive(Serialize)]
+struct SeveralAnswers {
+    /// The worst there is among them.
+    decision: &'static str,
+    /// What came of each, in the order in which they were named; none where none could be put together.
+    requests: Vec<RequestAnswer>,
+    /// What went wrong with all of them.
+    reasons: Vec<ReasonJson>,
+}
+
 pub(super) fn run(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Exit> {
     let failure = match ask(cx, args) {
         Err(error) if cx.json() => Failure::from_error(&error),
@@ -72,98 +157,158 @@ pub(super) fn run(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Ex
     };
     // Programs get one shape, whatever went wrong.
     let Some(decision) = failure.decision() else { return Err(failure.into()) };
-    cx.print_json(&RequestAnswer {
-        decision: decision.answer.as_str(),
-        grant: None,
-        request: None,
-        needs: Vec::new(),
-        reasons: json::reasons(&decision.reasons),
-        token: args.token.then_some(None),
-    })?;
+    let (word, reasons) = (decision.answer.as_str(), json::reasons(&decision.reasons));
+    if args.are_several() {
+        cx.print_json(&SeveralAnswers { decision: word, requests: Vec::new(), reasons })?;
+    } else {
+        cx.print_json(&RequestAnswer {
+            decision: word,
+            grant: None,
+            request: None,
+            needs: Vec::new(),
+            reasons,
+            token: args.token.then_some(None),
+        })?;
+    }
     render::failure_in_words(cx, &failure);
     Ok(failure.exit)
 }
 
 fn ask(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Exit> {
     check_text("--reason", &args.reason)?;
+    let wanted = args.wanted()?;
     let mut ledger = cx.ledger()?;
     let mut me = cx.me(&ledger)?;
     let now = cx.world.now();
     let not_before = args.not_before.as_deref().map(|text| parse_time(text, now)).transpose()?;
-    let unsigned = |duration: Option<Duration>| RequestJson {
-        id: None,
-        index: None,
-        subject: me.name.to_string(),
-        key: me.signer.public_key().fingerprint(),
-        at: now.to_string(),
-        policy: ledger.view.policy_record().map(|policy| policy.id.to_string()),
-        resource: args.resource.to_string(),
-        action: args.action.to_string(),
-        duration_s: duration.map(Duration::as_secs),
-        not_before: not_before.map(|time| time.to_string()),
-        bind: args.bind.map(|bind| bind.to_string()),
-        reason: args.reason.clone(),
-        lapses_at: None,
-        approvals: Vec::new(),
-        revoked: None,
+    let policy = ledger.view.policy_at(ledger.view.size());
+    let obstacle = decide::obstacle(&ledger.view, now);
+    let durations: Vec<Option<Duration>> = match &obstacle {
+        Some(_) => vec![args.duration; wanted.len()],
+        None => {
+            wanted.iter().map(|one| args.duration.or_else(|| default_duration(&ledger, &me.name, one, now))).collect()
+        }
     };
-    if let Some(obstacle) = decide::obstacle(&ledger.view, now) {
-        return answer(
-            cx,
-            args,
-            &ledger,
-            Asked::Not(Box::new(unsigned(args.duration))),
-            Decision::deny(obstacle),
-            None,
-        );
+    if obstacle.is_some() || durations.contains(&None) {
+        // Not one is signed if one can't be.
+        let unsigned = |one: &Wanted, duration: Option<Duration>| RequestJson {
+            id: None,
+            index: None,
+            subject: me.name.to_string(),
+            key: me.signer.public_key().fingerprint(),
+            at: now.to_string(),
+            policy: ledger.view.policy_record().map(|policy| policy.id.to_string()),
+            resource: one.resource.to_string(),
+            action: one.action.to_string(),
+            duration_s: duration.map(Duration::as_secs),
+            not_before: not_before.map(|time| time.to_string()),
+            bind: args.bind.map(|bind| bind.to_string()),
+            reason: args.reason.clone(),
+            lapses_at: None,
+            approvals: Vec::new(),
+            revoked: None,
+        };
+        let refused = wanted.iter().zip(durations).map(|(one, duration)| {
+            let reason = match (&obstacle, duration) {
+                (Some(obstacle), _) => obstacle.clone(),
+                (None, None) => no_rule(&ledger, &me.name, one, now),
+                (None, Some(_)) => {
+                    let text =
+                        format!("to {} {} is not asked for, since not all of these can be", one.action, one.resource);
+                    Reason::new(Code::NoGrant, text)
+                }
+            };
+            Outcome {
+                asked: Asked::Not(Box::new(unsigned(one, duration))),
+                decision: Decision::deny(reason),
+                token: None,
+            }
+        });
+        let refused = refused.collect();
+        return answer(cx, args, &ledger, refused);
     }
-    let Some(duration) = args.duration.or_else(|| default_duration(&ledger, &me.name, args)) else {
-        let text = format!("no rule lets `{}` do `{}` on `{}`", me.name, args.action, args.resource);
-        let decision = Decision::deny(Reason::new(Code::NoMatchingRule, text));
-        return answer(cx, args, &ledger, Asked::Not(Box::new(unsigned(None))), decision, None);
-    };
-    let policy = ledger.view.policy_at(ledger.view.size()).ok_or_else(|| {
+    let policy = policy.ok_or_else(|| {
         Failure::untrusted(Code::PolicyUnverified, "no policy is in force yet")
             .help("`jit policy status` shows what is missing")
     })?;
-    let request = Request {
-        policy,
-        resource: args.resource.clone(),
-        action: args.action.clone(),
-        duration,
-        not_before,
-        bind: args.bind,
-        reason: args.reason.clone(),
-    };
-    let statement = statement::compose(cx, &ledger, &me, now, What::Request(request))?;
-    let foreseen = foresee(&ledger.view, &statement, me.signer.public_key(), None);
+    let mut statements = Vec::new();
+    for (one, duration) in wanted.iter().zip(durations.into_iter().flatten()) {
+        let request = Request {
+            policy,
+            resource: one.resource.clone(),
+            action: one.action.clone(),
+            duration,
+            not_before,
+            bind: args.bind,
+            reason: args.reason.clone(),
+        };
+        statements.push(statement::compose(cx, &ledger, &me, now, What::Request(request))?);
+    }
     if args.dry_run {
+        let foreseen = foresee_all(&ledger, &me, &statements)?;
+        let judged = foreseen.into_iter().map(|record| {
+            let decision = decide::stand(&ledger.view, &record, now);
+            Outcome { asked: Asked::For(record), decision, token: None }
+        });
+        let judged = judged.collect();
+        return answer(cx, args, &ledger, judged);
+    }
+    let message = describe(&me.name, &statements);
+    let logged = statement::say_all(cx, &mut ledger, &mut me, statements, &message, Insist::OnRecord)?;
+    let patience = args.wait.map(|length| Patience::new(cx, length));
+    let mut outcomes = Vec::new();
+    for said in logged {
+        let record = ledger.view.request(&said.id).ok_or_else(|| Failure::denied("the request is not on record"))?;
+        let (record, decision) = match &patience {
+            Some(patience) => wait(cx, &mut ledger, record, patience)?,
+            None => {
+                let decision = decide::stand(&ledger.view, &record, cx.world.now());
+                (record, decision)
+            }
+        };
+        let token = match (args.token, decision.answer) {
+            (true, Answer::Allow) => Some(super::token::make(cx, &ledger, &mut me, &record, None, None)?),
+            _ => None,
+        };
+        outcomes.push(Outcome { asked: Asked::For(record), decision, token });
+    }
+    answer(cx, args, &ledger, outcomes)
+}
+
+/// Says in one line what is asked for.
+fn describe(who: &Name, statements: &[Statement]) -> String {
+    let requests = statements.iter().filter_map(|statement| match &statement.what {
+        What::Request(request) => Some(format!("{} {} for {}", request.action, request.resource, request.duration)),
+        _ => None,
+    });
+    let requests: Vec<String> = requests.collect();
+    match requests.split_first() {
+        Some((first, [])) => format!("{who} asks to {first}"),
+        Some((first, rest)) => {
+            format!("{who} asks to {first}, and for {} more\n\n- {}", rest.len(), requests.join("\n- "))
+        }
+        None => format!("{who} asks"),
+    }
+}
+
+/// Returns what would come of each, if they were logged one after another.
+fn foresee_all(ledger: &Ledger, me: &Me, statements: &[Statement]) -> anyhow::Result<Vec<Arc<RequestRecord>>> {
+    let mut view = ledger.view.clone();
+    let mut records = Vec::new();
+    for statement in statements {
+        let foreseen = foresee(&view, statement, me.signer.public_key(), None);
         let record = foreseen.changes.iter().find_map(|change| match change {
-            Change::Request(record) => Some(record.as_ref()),
+            Change::Request(record) => Some(Arc::new(record.as_ref().clone())),
             _ => None,
         });
         let Some(record) = record else {
             statement::demand_effect(&foreseen)?;
             return Err(Failure::denied("the log would not take that").into());
         };
-        let decision = decide::stand(&ledger.view, record, now);
-        return answer(cx, args, &ledger, Asked::For(record), decision, None);
+        records.push(record);
+        view.commit(foreseen);
     }
-    let message = format!("{} asks to {} {} for {duration}", me.name, args.action, args.resource);
-    let logged = statement::say(cx, &mut ledger, &mut me, statement, &message, Insist::OnRecord)?;
-    let record = ledger.view.request(&logged.id).ok_or_else(|| Failure::denied("the request is not on record"))?;
-    let (record, decision) = match args.wait {
-        Some(length) => wait(cx, &mut ledger, record, length)?,
-        None => {
-            let decision = decide::stand(&ledger.view, &record, cx.world.now());
-            (record, decision)
-        }
-    };
-    let token = match (args.token, decision.answer) {
-        (true, Answer::Allow) => Some(super::token::make(cx, &ledger, &mut me, &record, None, None)?),
-        _ => None,
-    };
-    answer(cx, args, &ledger, Asked::For(&record), decision, token)
+    Ok(records)
 }
 
 /// Looks again and again until a request is pending no more, or time is over.
@@ -171,9 +316,8 @@ fn wait(
     cx: &mut Context<'_>,
     ledger: &mut Ledger,
     mut record: Arc<RequestRecord>,
-    length: Option<Duration>,
+    patience: &Patience,
 ) -> anyhow::Result<(Arc<RequestRecord>, Decision)> {
-    let patience = Patience::new(cx, length);
     let mut is_told = false;
     loop {
         let decision = decide::stand(&ledger.view, &record, cx.world.now());
@@ -201,16 +345,30 @@ fn wait(
 }
 
 /// What was asked for.
-enum Asked<'a> {
+enum Asked {
     /// A request that is logged, or with `--dry-run` would be.
-    For(&'a RequestRecord),
+    For(Arc<RequestRecord>),
     /// Nothing that could have been signed.
     Not(Box<RequestJson>),
 }
 
-fn default_duration(ledger: &Ledger, subject: &Name, args: &RequestArgs) -> Option<Duration> {
+/// What came of one request.
+struct Outcome {
+    asked: Asked,
+    decision: Decision,
+    token: Option<String>,
+}
+
+fn default_duration(ledger: &Ledger, subject: &Name, wanted: &Wanted, at: Timestamp) -> Option<Duration> {
     let policy = ledger.view.rules()?;
-    evaluate::default_duration(&policy, subject, &args.resource, &args.action)
+    evaluate::default_duration(&policy, subject, &wanted.resource, &wanted.action, at)
+}
+
+fn no_rule(ledger: &Ledger, subject: &Name, wanted: &Wanted, at: Timestamp) -> Reason {
+    match ledger.view.rules() {
+        Some(policy) => evaluate::no_matching_rule(&policy, subject, &wanted.resource, &wanted.action, at),
+        None => no_rules(&ledger.view),
+    }
 }
 
 /// Tells whether only the hour stands against a grant: it starts later, or a rule has hours, be it one that allows or one
@@ -220,17 +378,67 @@ fn is_only_not_now(decision: &Decision) -> bool {
     decision.answer == Answer::Deny && decision.reasons.iter().all(is_hour)
 }
 
-/// Shows what came of a request, or would.
-fn answer(
-    cx: &mut Context<'_>,
-    args: &RequestArgs,
-    ledger: &Ledger,
-    asked: Asked<'_>,
-    decision: Decision,
-    token: Option<String>,
-) -> anyhow::Result<Exit> {
+/// What came of one request, to be shown.
+struct Shown {
+    answer: Answer,
+    exit: Exit,
+    json: RequestAnswer,
+    /// What it is and how it stands.
+    text: String,
+    /// What to add in the end, once for all.
+    last: Vec<String>,
+}
+
+/// Shows what came of all that was asked for, or would.
+fn answer(cx: &mut Context<'_>, args: &RequestArgs, ledger: &Ledger, outcomes: Vec<Outcome>) -> anyhow::Result<Exit> {
+    let tokens: Vec<String> = outcomes.iter().filter_map(|outcome| outcome.token.clone()).collect();
+    let mut shown: Vec<Shown> = outcomes.into_iter().map(|outcome| show(cx, args, ledger, outcome)).collect();
+    // What can't be had or trusted wins over a no, and that over what waits.
+    let rank = |exit: Exit| match exit {
+        Exit::Done => 0,
+        Exit::Pending => 1,
+        Exit::Denied => 2,
+        _ => 3,
+    };
+    let exit = shown.iter().map(|one| one.exit).max_by_key(|exit| rank(*exit)).unwrap_or(Exit::Denied);
+    if cx.json() {
+        match (shown.pop(), shown.is_empty()) {
+            (Some(only), true) => cx.print_json(&only.json)?,
+            (last, _) => {
+                shown.extend(last);
+                let decision = shown.iter().map(|one| one.answer).min().unwrap_or(Answer::Deny).as_str();
+                let requests = shown.into_iter().map(|one| one.json).collect();
+                cx.print_json(&SeveralAnswers { decision, requests, reasons: Vec::new() })?;
+            }
+        }
+        return Ok(exit);
+    }
+    let mut last: Vec<String> = Vec::new();
+    for line in shown.iter().flat_map(|one| &one.last) {
+        if !last.contains(line) {
+            last.push(line.clone());
+        }
+    }
+    let between = if last.is_empty() || shown.len() == 1 { "\n" } else { "\n\n" };
+    let texts: Vec<String> = shown.into_iter().map(|one| one.text).collect();
+    let text = [texts.join("\n\n"), last.join("\n")].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>();
+    let text = text.join(between);
+    if args.token {
+        cx.world.say(&text);
+        for token in tokens {
+            cx.print(&token)?;
+        }
+    } else {
+        cx.print(&text)?;
+    }
+    Ok(exit)
+}
+
+/// Says what came of a request, or would.
+fn show(cx: &Context<'_>, args: &RequestArgs, ledger: &Ledger, outcome: Outcome) -> Shown {
+    let Outcome { asked, decision, token } = outcome;
     let record = match &asked {
-        Asked::For(record) => Some(*record),
+        Asked::For(record) => Some(record.as_ref()),
         Asked::Not(_) => None,
     };
     // What a gate would not honour at this hour is granted all the same.
@@ -242,24 +450,6 @@ fn answer(
     };
     let grant = record.and_then(|record| decide::granted(&ledger.view, record));
     let exit = Exit::of(answer, if not_now { &[] } else { &decision.reasons });
-    if cx.json() {
-        let request = match asked {
-            Asked::For(record) if args.dry_run => RequestJson::unsigned(record),
-            Asked::For(record) => RequestJson::from(record),
-            Asked::Not(request) => *request,
-        };
-        let grant_json = if args.dry_run { GrantJson::unsigned } else { |grant: &Granted| GrantJson::from(grant) };
-        cx.print_json(&RequestAnswer {
-            decision: answer.as_str(),
-            grant: grant.as_ref().map(grant_json).filter(|_| answer == Answer::Allow),
-            request: Some(request),
-            needs: needs.iter().map(NeedJson::from).collect(),
-            reasons: json::reasons(&decision.reasons),
-            token: args.token.then_some(token),
-        })?;
-        return Ok(exit);
-    }
-    let talk = args.token;
     let mut lines = Vec::new();
     let would = if args.dry_run { "Would be " } else { "" };
     let coloured = cx.coloured();
@@ -293,7 +483,12 @@ fn answer(
         }
         (Answer::Deny, _) | (_, None) => {
             let word = render::paint(coloured, Role::Bad, if args.dry_run { "denied" } else { "Denied" });
-            lines.push(format!("{would}{word}:"));
+            let what = match (&asked, args.are_several()) {
+                (_, false) => String::new(),
+                (Asked::For(record), true) => format!(" to {} {}", record.request.action, record.request.resource),
+                (Asked::Not(request), true) => format!(" to {} {}", request.action, request.resource),
+            };
+            lines.push(format!("{would}{word}{what}:"));
             lines.push(super::verdict::describe_reasons(&decision.reasons));
         }
     }
@@ -304,9 +499,10 @@ fn answer(
         lines.push("A gate does not honour it at this hour:".to_owned());
         lines.push(super::verdict::describe_reasons(&other_hours));
     }
+    let mut last = Vec::new();
     match (answer, record) {
         (_, Some(record)) if !args.dry_run => lines.push(format!("id {}", record.id)),
-        (Answer::Deny, None) if !args.dry_run => lines.push("Nothing was logged.".to_owned()),
+        (Answer::Deny, None) if !args.dry_run => last.push("Nothing was logged.".to_owned()),
         _ => {}
     }
     let next = decision.reasons.iter().find_map(|reason| match reason.code {
@@ -314,15 +510,21 @@ fn answer(
         Code::PolicyUnverified => Some("`jit policy status` shows what is missing."),
         _ => None,
     });
-    lines.extend(next.filter(|_| answer == Answer::Deny).map(str::to_owned));
+    last.extend(next.filter(|_| answer == Answer::Deny).map(str::to_owned));
+    let request = match asked {
+        Asked::For(record) if args.dry_run => RequestJson::unsigned(&record),
+        Asked::For(record) => RequestJson::from(record.as_ref()),
+        Asked::Not(request) => *request,
+    };
+    let grant_json = if args.dry_run { GrantJson::unsigned } else { |grant: &Granted| GrantJson::from(grant) };
+    let json = RequestAnswer {
+        decision: answer.as_str(),
+        grant: grant.as_ref().map(grant_json).filter(|_| answer == Answer::Allow),
+        request: Some(request),
+        needs: needs.iter().map(NeedJson::from).collect(),
+        reasons: json::reasons(&decision.reasons),
+        token: args.token.then_some(token),
+    };
     let text = lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
-    if talk {
-        cx.world.say(&text);
-        if let Some(token) = token {
-            cx.print(&token)?;
-        }
-    } else {
-        cx.print(&text)?;
-    }
-    Ok(exit)
+    Shown { answer, exit, json, text, last }
 }

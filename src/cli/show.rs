@@ -56,10 +56,10 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ShowArgs) -> anyhow::Result<Exit>
     let text = ledger.line(entry.index)?;
     let line = Line::parse(text.as_bytes()).map_err(|why| Failure::denied(why.to_string()))?;
     let body = line.unverified();
-    let verdict = ledger.verdict(entry.index)?;
+    let verdict = ledger.verdict(&id, entry.index)?;
     let record = ledger.view.request(&id);
     if cx.json() {
-        let (verdict, reason) = verdict_fields(verdict);
+        let (verdict, reason) = verdict_fields(&verdict);
         let shown = Shown {
             id: id.to_string(),
             index: entry.index,
@@ -81,7 +81,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ShowArgs) -> anyhow::Result<Exit>
         ("type", body.kind().to_owned()),
         ("by", format!("{} ({})", body.by(), line.signature().key().fingerprint())),
         ("at", render::both_times(cx.world, body.at())),
-        ("verdict", describe_verdict(verdict)),
+        ("verdict", describe_verdict(&verdict)),
     ];
     match record {
         Some(record) => rows.extend(request_rows(cx, &ledger, &record)),

@@ -6,12 +6,13 @@ use super::context::{Context, Me};
 use super::exit::Failure;
 use super::ledger::Ledger;
 use crate::core::hash::Hash;
-use crate::core::ledger::{self, Delta, Verdict};
+use crate::core::ledger::{Delta, Verdict};
 use crate::core::policy::PolicyFiles;
 use crate::core::reason::Code;
 use crate::core::statement::{Body, Line, Seen, Statement, What, encode};
 use crate::core::time::Timestamp;
 use crate::core::view::{View, ViewExt};
+pub(super) use crate::edge::log::queue::Insist;
 
 /// Composes what `me` says at `at`, vouching for the log as it stands in `ledger`.
 pub(super) fn compose(
@@ -52,16 +53,8 @@ pub(super) struct Logged {
     pub(super) id: Hash,
 }
 
-/// What to do when a line that was foreseen to have an effect has none any more, because somebody else was first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Insist {
-    /// Say so, and log nothing.
-    OnEffect,
-    /// Log it all the same: each request is on record.
-    OnRecord,
-}
-
-/// Signs a statement and logs it; `ledger` then stands behind it. `message` says in plain words what happened.
+/// Signs a statement and logs it; `ledger` then stands behind it. `message` says in plain words what happened. What is no
+/// longer worth what is insisted on, because somebody else was first, is not logged.
 pub(super) fn say(
     cx: &mut Context<'_>,
     ledger: &mut Ledger,
@@ -84,15 +77,21 @@ pub(super) fn say_with_files(
     insist: Insist,
 ) -> anyhow::Result<Logged> {
     let line = sign(cx, me, &Body::Statement(statement))?;
-    let examined = ledger::examine(line.as_str().as_bytes());
-    cx.append(ledger, &line, files, &me.name, message, &mut |view| {
-        let delta = ledger::apply(view, &examined, files)?;
-        match &delta.verdict {
-            Verdict::Inert(_) => demand_effect(&delta)?,
-            Verdict::WithoutEffect(_) if insist == Insist::OnEffect => demand_effect(&delta)?,
-            Verdict::WithoutEffect(_) | Verdict::Effect => {}
-        }
-        Ok(delta)
-    })?;
+    cx.append(ledger, std::slice::from_ref(&line), files, &me.name, message, insist)?;
     Ok(Logged { id: line.id() })
+}
+
+/// As [`say`], for several statements, which are all logged at once or not at all. The key is asked for each.
+pub(super) fn say_all(
+    cx: &mut Context<'_>,
+    ledger: &mut Ledger,
+    me: &mut Me,
+    statements: Vec<Statement>,
+    message: &str,
+    insist: Insist,
+) -> anyhow::Result<Vec<Logged>> {
+    let signed = statements.into_iter().map(|statement| sign(cx, me, &Body::Statement(statement)));
+    let lines = signed.collect::<anyhow::Result<Vec<Line>>>()?;
+    cx.append(ledger, &lines, None, &me.name, message, insist)?;
+    Ok(lines.iter().map(|line| Logged { id: line.id() }).collect())
 }

@@ -7,8 +7,8 @@ use super::exit::Exit;
 use super::render;
 use crate::core::decide;
 use crate::core::name::Name;
-use crate::core::policy::{Actions, Allow, Effect, Limits, Policy, Rule, Selector};
-use crate::core::time::Duration;
+use crate::core::policy::{Actions, Allow, Effect, Limits, Policy, Rotation, Rule, Selector};
+use crate::core::time::{Duration, Timestamp};
 use crate::core::view::ViewExt;
 
 /// Show the identity behind your key, its groups, and what it may ask for
@@ -22,9 +22,22 @@ struct Whoami {
     key: String,
     key_source: String,
     groups: Vec<String>,
+    /// The rotations that one has turns in.
+    rotations: Vec<TurnJson>,
     maintainer: bool,
     revoker: bool,
     may_ask_for: Vec<MayAsk>,
+}
+
+#[derive(Serialize)]
+struct TurnJson {
+    rotation: String,
+    /// Whether that is you, now.
+    on_call: bool,
+    /// When that changes; none if it does not within a year.
+    until: Option<String>,
+    #[serde(skip)]
+    text: String,
 }
 
 #[derive(Serialize)]
@@ -56,15 +69,17 @@ pub(super) fn run(cx: &mut Context<'_>, _args: &WhoamiArgs) -> anyhow::Result<Ex
     let me = cx.me(&ledger)?;
     let view = &ledger.view;
     let policy = view.rules();
+    let now = cx.world.now();
     let whoami = Whoami {
         name: me.name.to_string(),
         kind: if view.is_person(&me.name) { "person" } else { "service" },
         key: me.signer.public_key().fingerprint(),
         key_source: me.signer.describe(),
         groups: policy.as_deref().map(|policy| groups_of(policy, &me.name)).unwrap_or_default(),
+        rotations: policy.as_deref().map(|policy| rotations_of(cx, policy, &me.name, now)).unwrap_or_default(),
         maintainer: view.is_maintainer(&me.name),
-        revoker: view.is_revoker(&me.name),
-        may_ask_for: policy.as_deref().map(|policy| may_ask(policy, &me.name)).unwrap_or_default(),
+        revoker: view.is_revoker(&me.name, now),
+        may_ask_for: policy.as_deref().map(|policy| may_ask(policy, &me.name, now)).unwrap_or_default(),
     };
     if cx.json() {
         cx.print_json(&whoami)?;
@@ -77,14 +92,15 @@ pub(super) fn run(cx: &mut Context<'_>, _args: &WhoamiArgs) -> anyhow::Result<Ex
     if whoami.revoker {
         roles.push("revoker");
     }
-    let rows = [
+    let mut rows = vec![
         ("name", format!("{} ({})", whoami.name, whoami.kind)),
         ("key", format!("{} ({})", whoami.key, whoami.key_source)),
         ("groups", or_none(&whoami.groups.join(", "))),
         ("roles", or_none(&roles.join(", "))),
     ];
+    rows.extend(whoami.rotations.iter().map(|turn| ("on call", turn.text.clone())));
     cx.print(&render::details(&rows))?;
-    if let Some(obstacle) = decide::obstacle(view, cx.world.now()) {
+    if let Some(obstacle) = decide::obstacle(view, now) {
         cx.print(&format!("Nothing can be asked for now: {}", obstacle.message))?;
         return Ok(Exit::Done);
     }
@@ -121,8 +137,26 @@ fn groups_of(policy: &Policy, name: &Name) -> Vec<String> {
     policy.groups().iter().filter(|(_, members)| members.contains(name)).map(|(group, _)| group.to_string()).collect()
 }
 
-fn may_ask(policy: &Policy, name: &Name) -> Vec<MayAsk> {
-    let mine = policy.rules().values().filter(|rule| policy.selects(&rule.subjects, name));
+/// Returns the rotations in which somebody has turns, and when theirs begin or end.
+fn rotations_of(cx: &Context<'_>, policy: &Policy, name: &Name, now: Timestamp) -> Vec<TurnJson> {
+    let theirs = policy.rotations().iter().filter(|(_, rotation)| rotation.people().contains(name));
+    let turn = |(id, _): (&Name, &Rotation)| {
+        let on_call = policy.selects(&[Selector::Rotation(id.clone())], name, now);
+        let until = policy.next_turn(&[Selector::Rotation(id.clone())], name, now, now.after(Duration::MAX));
+        let when = until.map(|until| render::both_times(cx.world, until));
+        let text = match (on_call, when) {
+            (true, Some(when)) => format!("{id}, until {when}"),
+            (true, None) => id.to_string(),
+            (false, Some(when)) => format!("not now: {id} from {when}"),
+            (false, None) => format!("not now: {id}"),
+        };
+        TurnJson { rotation: id.to_string(), on_call, until: until.map(|until| until.to_string()), text }
+    };
+    theirs.map(turn).collect()
+}
+
+fn may_ask(policy: &Policy, name: &Name, now: Timestamp) -> Vec<MayAsk> {
+    let mine = policy.rules().values().filter(|rule| policy.selects(&rule.subjects, name, now));
     mine.filter_map(|rule: &Rule| match &rule.effect {
         Effect::Deny => None,
         Effect::Allow(allow) => Some(MayAsk {

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::decide::Answer;
-use super::evaluate::{Approvers, Ask, default_duration};
+use super::evaluate::{Approvers, Ask, Given, default_duration};
 use super::explain::{self, Asked, Condition};
 use super::name::Name;
 use super::pattern::Pattern;
@@ -177,7 +177,7 @@ fn shown(policy: &Policy, rule: &Rule, case: &Case, played: &Played) -> Vec<Goal
     if !is_about && !rule.actions.matches(&case.action) {
         return Vec::new();
     }
-    let usual = || default_duration(policy, &case.subject, &case.resource, &case.action);
+    let usual = || default_duration(policy, &case.subject, &case.resource, &case.action, case.at);
     let own = match &rule.effect {
         Effect::Allow(allow) => allow.default,
         Effect::Deny => Duration::MAX,
@@ -189,12 +189,14 @@ fn shown(policy: &Policy, rule: &Rule, case: &Case, played: &Played) -> Vec<Goal
         duration: case.duration.or_else(usual).unwrap_or(own),
         reason: &case.reason,
         by_hardware_key: case.by_hardware_key,
+        at: case.at,
     };
     let mut people = Approvers::new();
     for given in &case.approved_by {
-        *people.entry(given.name.clone()).or_default() |= given.by_hardware_key;
+        let approval = Given { by_hardware_key: given.by_hardware_key, at: case.at };
+        people.entry(given.name.clone()).or_default().push(approval);
     }
-    let asked = explain::conditions(policy, rule, &ask, &people, case.at);
+    let asked = explain::conditions(policy, rule, &ask, &people);
     let is_denied = played.decision.reasons.iter().any(|reason| reason.code == Code::DeniedByRule);
     let unmet: Vec<&Asked> = asked.iter().filter(|asked| !asked.is_met).collect();
     match (&unmet[..], &rule.effect) {

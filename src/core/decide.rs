@@ -129,11 +129,13 @@ pub struct Granted {
 ///
 /// Where no rule can be asked at all (no policy in force, one that does not load, a clock behind the policy), the answer
 /// is no with that reason alone.
+///
+/// Of a view that could not be read the answer is no: what it did not show may be what speaks against it.
 pub fn decide(view: &impl View, question: &Question<'_>, now: Timestamp) -> Decision {
     if let Some(reason) = obstacle(view, now) {
         return Decision::deny(reason);
     }
-    match question.shown {
+    let decision = match question.shown {
         Shown::Token { text, audience } => match Token::parse(text) {
             Ok(token) => token::decide(view, &token, question, audience, now),
             Err(reason) => Decision::deny(reason),
@@ -146,11 +148,23 @@ pub fn decide(view: &impl View, question: &Question<'_>, now: Timestamp) -> Deci
                 Decision::deny(Reason::new(Code::UnknownSubject, text))
             }
         },
+    };
+    unless_failed(view, decision)
+}
+
+/// Returns a decision, unless the view that it was made from could not be read.
+fn unless_failed(view: &impl View, decision: Decision) -> Decision {
+    match view.failure() {
+        None => decision,
+        Some(why) => Decision::deny(Reason::new(Code::Unavailable, why)),
     }
 }
 
 /// Says why nothing can be decided here and now: no usable policy, or a clock behind the policy in force.
 pub fn obstacle(view: &impl View, now: Timestamp) -> Option<Reason> {
+    if let Some(why) = view.failure() {
+        return Some(Reason::new(Code::Unavailable, why));
+    }
     if view.rules().is_none() {
         return Some(no_rules(view));
     }
@@ -229,7 +243,7 @@ pub fn judge(
 
 /// Judges how one request stands at `now`, whatever a gate may want it bound to.
 pub fn stand(view: &impl View, record: &RequestRecord, now: Timestamp) -> Decision {
-    stand_at(view, record, None, now)
+    unless_failed(view, stand_at(view, record, None, now))
 }
 
 fn stand_at(view: &impl View, record: &RequestRecord, key: Option<&PublicKey>, now: Timestamp) -> Decision {
@@ -279,12 +293,12 @@ fn stand_pending(
     now: Timestamp,
     mut against: Vec<Reason>,
 ) -> Decision {
-    let ask = record.ask();
+    let ask = record.ask_at(now);
     if record.has_lapsed(now) {
         let text = format!("it was not approved by {}", record.lapses_at());
         merge(&mut against, [Reason::new(Code::Lapsed, text)]);
     }
-    let by_policy: Vec<Reason> = denied_now(policy, &ask, now)
+    let by_policy: Vec<Reason> = denied_now(policy, &ask)
         .into_iter()
         .chain(evaluate::misfits(policy, policy.rules_near(ask.resource), &ask))
         .collect();
@@ -315,11 +329,11 @@ fn stand_complete(
     gate: &Gate<'_>,
     mut against: Vec<Reason>,
 ) -> Decision {
-    let (ask, grant, now) = (record.ask(), gate.grant, gate.now);
+    let (ask, grant, now) = (record.ask_at(gate.now), gate.grant, gate.now);
     let rules = grant.rules.iter().filter_map(|id| policy.rules().get(id));
     let fitting: Vec<(&Rule, &Allow)> =
         rules.clone().filter_map(|rule| evaluate::fit(policy, rule, &ask).ok().map(|allow| (rule, allow))).collect();
-    let mut by_policy: Vec<Reason> = denied_now(policy, &ask, now).into_iter().collect();
+    let mut by_policy: Vec<Reason> = denied_now(policy, &ask).into_iter().collect();
     if fitting.is_empty() {
         by_policy.extend(evaluate::misfits(policy, rules, &ask));
     }
@@ -363,7 +377,7 @@ fn untouched_key(rule: &Rule) -> Reason {
 }
 
 /// Returns until when a grant that is allowed at `now` stays so, if nothing new is logged: the earliest of its end, of the
-/// end of the hours of all rules that allow it, and of the start of those of a deny rule that matches.
+/// time for which the rules that allow it have their hour and are for the subject, and of the start of that of a deny rule.
 fn holds_until(
     policy: &Policy,
     record: &RequestRecord,
@@ -371,14 +385,40 @@ fn holds_until(
     now: Timestamp,
     end: Timestamp,
 ) -> Timestamp {
-    let ask = record.ask();
-    let mut until = end;
-    if allowing.iter().all(|(rule, _)| !rule.hours.is_empty()) {
-        let hours: Vec<Hours> = allowing.iter().flat_map(|(rule, _)| rule.hours.iter().cloned()).collect();
-        until = next_change(&hours, now, until).unwrap_or(until);
+    let subject = &record.by;
+    let mut reached = now;
+    while reached < end {
+        let holding = allowing.iter().map(|(rule, _)| *rule).filter(|rule| holds(policy, rule, subject, reached));
+        let further = holding.map(|rule| next_flip(policy, rule, subject, reached, end).unwrap_or(end)).max();
+        match further {
+            Some(further) => reached = further,
+            None => break,
+        }
     }
-    let denials = evaluate::denials(policy, ask.subject, ask.resource, ask.action);
-    denials.fold(until, |until, rule| next_change(&rule.hours, now, until).unwrap_or(until))
+    let ask = record.ask_at(now);
+    let denials = evaluate::denials_of_anybody(policy, &ask);
+    denials.fold(reached, |until, rule| next_flip(policy, rule, subject, now, until).unwrap_or(until))
+}
+
+/// Tells whether a rule is for the subject at `now`, and has its hour.
+fn holds(policy: &Policy, rule: &Rule, subject: &Name, now: Timestamp) -> bool {
+    policy.selects(&rule.subjects, subject, now) && rule.has_its_hour(now)
+}
+
+/// Returns the first instant after `now` and before `limit` at which [`holds`] says something else than at `now`.
+fn next_flip(policy: &Policy, rule: &Rule, subject: &Name, now: Timestamp, limit: Timestamp) -> Option<Timestamp> {
+    if !policy.could_select(&rule.subjects, subject) {
+        return None;
+    }
+    let held = holds(policy, rule, subject, now);
+    let mut at = now;
+    loop {
+        let turn = policy.next_turn(&rule.subjects, subject, at, limit);
+        at = next_change(&rule.hours, at, turn.unwrap_or(limit)).or(turn)?;
+        if holds(policy, rule, subject, at) != held {
+            return Some(at);
+        }
+    }
 }
 
 /// Says that the policy in force is another than the one at the request or its completion, if it is.

@@ -27,10 +27,21 @@ pub struct Ask<'a> {
     pub reason: &'a str,
     /// Whether the request is signed by a security key.
     pub by_hardware_key: bool,
+    /// The moment at which the rules are asked whom they are for (UTC).
+    pub at: Timestamp,
 }
 
-/// Who has approved a request, and whether by a security key: of each person the best that there is.
-pub type Approvers = BTreeMap<Name, bool>;
+/// What of an approval the rules look at, beside who gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Given {
+    /// Whether it is signed by a security key.
+    pub by_hardware_key: bool,
+    /// When it was signed (UTC): the moment at which its author must be among those whom a rule names.
+    pub at: Timestamp,
+}
+
+/// Who has approved a request, and all their approvals; at least one each.
+pub type Approvers = BTreeMap<Name, Vec<Given>>;
 
 /// What a subject already holds by one rule: the grants that its limits count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,11 +125,21 @@ impl Misfit {
     }
 }
 
-/// Tells whether a rule is for this subject, resource and action.
-pub fn addresses(policy: &Policy, rule: &Rule, subject: &Name, resource: &Resource, action: &Name) -> bool {
-    rule.actions.matches(action)
-        && rule.resources.iter().any(|pattern| pattern.matches(resource))
-        && policy.selects(&rule.subjects, subject)
+/// Tells whether a rule is for this subject, resource and action, at a moment.
+pub fn addresses(
+    policy: &Policy,
+    rule: &Rule,
+    subject: &Name,
+    resource: &Resource,
+    action: &Name,
+    at: Timestamp,
+) -> bool {
+    is_about(rule, resource, action) && policy.selects(&rule.subjects, subject, at)
+}
+
+/// Tells whether a rule is for this resource and action, whoever asks.
+pub fn is_about(rule: &Rule, resource: &Resource, action: &Name) -> bool {
+    rule.actions.matches(action) && rule.resources.iter().any(|pattern| pattern.matches(resource))
 }
 
 /// Returns the rule's allow side if the request fits it.
@@ -127,7 +148,7 @@ pub fn addresses(policy: &Policy, rule: &Rule, subject: &Name, resource: &Resour
 /// All that does not fit; where the rule is not for this subject, resource or action, that alone.
 pub fn fit<'a>(policy: &Policy, rule: &'a Rule, ask: &Ask<'_>) -> Result<&'a Allow, Vec<Misfit>> {
     let Effect::Allow(allow) = &rule.effect else { return Err(vec![Misfit::NotAddressed]) };
-    if !addresses(policy, rule, ask.subject, ask.resource, ask.action) {
+    if !addresses(policy, rule, ask.subject, ask.resource, ask.action, ask.at) {
         return Err(vec![Misfit::NotAddressed]);
     }
     let too_long = (ask.duration > allow.max).then_some(Misfit::TooLong { max: allow.max });
@@ -158,30 +179,52 @@ pub fn misfits<'a>(policy: &Policy, rules: impl IntoIterator<Item = &'a Rule>, a
         super::reason::merge(&mut reasons, misfits.into_iter().filter_map(|misfit| misfit.to_reason(&rule.id, ask)));
     }
     if reasons.is_empty() {
-        let text = format!("no rule lets `{}` do `{}` on `{}`", ask.subject, ask.action, ask.resource);
-        reasons.push(Reason::new(Code::NoMatchingRule, text));
+        reasons.push(no_matching_rule(policy, ask.subject, ask.resource, ask.action, ask.at));
     }
     reasons
 }
 
-/// Iterates over the deny rules that are for this subject, resource and action, by id, whatever their hours.
-pub fn denials<'a>(
-    policy: &'a Policy,
+/// Says that no rule is for this subject, resource and action; and who is on call, where one is for the subject whenever
+/// that is they.
+pub fn no_matching_rule(policy: &Policy, subject: &Name, resource: &Resource, action: &Name, at: Timestamp) -> Reason {
+    let mut text = format!("no rule lets `{subject}` do `{action}` on `{resource}`");
+    let by_turns = |rule: &&Rule| {
+        matches!(rule.effect, Effect::Allow(_))
+            && is_about(rule, resource, action)
+            && policy.could_select(&rule.subjects, subject)
+            && !policy.selects(&rule.subjects, subject, at)
+    };
+    if let Some(rule) = policy.rules_near(resource).find(by_turns) {
+        let turns = policy.turns(&rule.subjects, at);
+        text.push_str(&format!(" at {at}: rule `{}` is for who is on call: {turns}", rule.id));
+    }
+    Reason::new(Code::NoMatchingRule, text)
+}
+
+/// Iterates over the deny rules that are for the subject, resource and action, by id, whatever their hours.
+pub fn denials<'a>(policy: &'a Policy, ask: &Ask<'_>) -> impl Iterator<Item = &'a Rule> {
+    denials_of_anybody(policy, ask).filter(|rule| policy.selects(&rule.subjects, ask.subject, ask.at))
+}
+
+/// Iterates over the deny rules that are for the resource and action, by id, whoever they are for.
+pub fn denials_of_anybody<'a>(policy: &'a Policy, ask: &Ask<'_>) -> impl Iterator<Item = &'a Rule> {
+    policy
+        .rules_near(ask.resource)
+        .filter(|rule| matches!(rule.effect, Effect::Deny) && is_about(rule, ask.resource, ask.action))
+}
+
+/// Returns the shortest `default` of the allow rules that are for this subject, resource and action at a moment: what a
+/// request without a duration asks for.
+pub fn default_duration(
+    policy: &Policy,
     subject: &Name,
     resource: &Resource,
     action: &Name,
-) -> impl Iterator<Item = &'a Rule> {
+    at: Timestamp,
+) -> Option<Duration> {
     policy
         .rules_near(resource)
-        .filter(move |rule| matches!(rule.effect, Effect::Deny) && addresses(policy, rule, subject, resource, action))
-}
-
-/// Returns the shortest `default` of the allow rules that are for this subject, resource and action: what a request
-/// without a duration asks for.
-pub fn default_duration(policy: &Policy, subject: &Name, resource: &Resource, action: &Name) -> Option<Duration> {
-    policy
-        .rules_near(resource)
-        .filter(|rule| addresses(policy, rule, subject, resource, action))
+        .filter(|rule| addresses(policy, rule, subject, resource, action, at))
         .filter_map(|rule| match &rule.effect {
             Effect::Allow(allow) => Some(allow.default),
             Effect::Deny => None,
@@ -194,20 +237,30 @@ pub fn demanded(allow: &Allow, duration: Duration) -> impl Iterator<Item = &Appr
     allow.approvals.iter().filter(move |entry| entry.applies_to(duration))
 }
 
-/// Tells whether `who`, signing by a security key or not, may fill a place in `entry` for a request of `subject`: a person
-/// it names, never the subject nor one of its owners.
-pub fn may_fill(policy: &Policy, entry: &ApprovalRule, subject: &Name, who: &Name, by_hardware_key: bool) -> bool {
-    let is_person = policy.identity(who).is_some_and(|identity| identity.kind == IdentityKind::Person);
-    let owns_subject = policy.identity(subject).is_some_and(|identity| identity.owners.contains(who));
-    let has_key = by_hardware_key || !entry.hardware_key;
-    has_key && is_person && who != subject && !owns_subject && policy.selects(&entry.from, who)
+/// Tells whether `who`, by an approval like this, may fill a place in `entry` for a request of `subject`: a person whom it
+/// names at that moment, never the subject nor one of its owners.
+pub fn may_fill(policy: &Policy, entry: &ApprovalRule, subject: &Name, who: &Name, given: Given) -> bool {
+    let has_key = given.by_hardware_key || !entry.hardware_key;
+    has_key && may_judge(policy, subject, who) && policy.selects(&entry.from, who, given.at)
 }
 
-/// Tells whether `who` may approve or deny the request, signing by a security key or not: eligible is whoever may fill a
-/// place in an entry that applies of any rule that fits, met or not.
-pub fn is_eligible(policy: &Policy, ask: &Ask<'_>, who: &Name, by_hardware_key: bool) -> bool {
-    let may_fill = |entry| may_fill(policy, entry, ask.subject, who, by_hardware_key);
+/// Tells whether `who` could approve or deny requests of `subject`, if a rule named them.
+pub fn may_judge(policy: &Policy, subject: &Name, who: &Name) -> bool {
+    let is_person = policy.identity(who).is_some_and(|identity| identity.kind == IdentityKind::Person);
+    let owns_subject = policy.identity(subject).is_some_and(|identity| identity.owners.contains(who));
+    is_person && who != subject && !owns_subject
+}
+
+/// Tells whether `who`, by an approval like this, may approve or deny the request: eligible is whoever may fill a place in
+/// an entry that applies of any rule that fits, met or not.
+pub fn is_eligible(policy: &Policy, ask: &Ask<'_>, who: &Name, given: Given) -> bool {
+    let may_fill = |entry| may_fill(policy, entry, ask.subject, who, given);
     fitting(policy, ask).iter().any(|(_, allow)| demanded(allow, ask.duration).any(may_fill))
+}
+
+/// Tells whether `who`, by one of their approvals, may fill a place in `entry` for a request of `subject`.
+pub fn may_fill_by_one(policy: &Policy, entry: &ApprovalRule, subject: &Name, who: &Name, given: &[Given]) -> bool {
+    given.iter().any(|given| may_fill(policy, entry, subject, who, *given))
 }
 
 /// Tells whether `people` fill every place that the rule demands, each person one. Its limits are asked elsewhere, since
@@ -220,8 +273,8 @@ pub fn is_approved(policy: &Policy, allow: &Allow, ask: &Ask<'_>, people: &Appro
         return false;
     }
     let able = |entry: &ApprovalRule| -> Vec<usize> {
-        let fits = |(index, (who, by_hardware_key)): (usize, (&Name, &bool))| {
-            may_fill(policy, entry, ask.subject, who, *by_hardware_key).then_some(index)
+        let fits = |(index, (who, given)): (usize, (&Name, &Vec<Given>))| {
+            may_fill_by_one(policy, entry, ask.subject, who, given).then_some(index)
         };
         people.iter().enumerate().filter_map(fits).collect()
     };
@@ -295,7 +348,7 @@ pub fn needs(policy: &Policy, ask: &Ask<'_>, people: &Approvers) -> Vec<Need> {
                 hardware_key: entry.hardware_key,
                 have: people
                     .iter()
-                    .filter(|(who, by_hardware_key)| may_fill(policy, entry, ask.subject, who, **by_hardware_key))
+                    .filter(|(who, given)| may_fill_by_one(policy, entry, ask.subject, who, given))
                     .map(|(who, _)| who.clone())
                     .collect(),
             });

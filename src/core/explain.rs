@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::evaluate::{self, Approvers, Ask};
-use super::policy::{Allow, ApprovalRule, Effect, Policy, ReasonRule, Rule};
+use super::policy::{Allow, ApprovalRule, Effect, Policy, ReasonRule, Rule, Selector};
 use super::time::Timestamp;
 
 /// One condition of a rule.
@@ -83,28 +83,22 @@ impl Explained<'_> {
     }
 }
 
-/// Explains how each rule that is about the resource takes a request at `now`, which `people` have approved.
-pub fn explain<'a>(policy: &'a Policy, ask: &Ask<'_>, people: &Approvers, now: Timestamp) -> Vec<Explained<'a>> {
+/// Explains how each rule that is about the resource takes a request, which `people` have approved, at the ask's moment.
+pub fn explain<'a>(policy: &'a Policy, ask: &Ask<'_>, people: &Approvers) -> Vec<Explained<'a>> {
     policy
         .rules_near(ask.resource)
         .filter(|rule| rule.resources.iter().any(|pattern| pattern.matches(ask.resource)))
-        .map(|rule| Explained { rule, conditions: conditions(policy, rule, ask, people, now) })
+        .map(|rule| Explained { rule, conditions: conditions(policy, rule, ask, people) })
         .collect()
 }
 
 /// Asks each condition of one rule.
-pub(in crate::core) fn conditions(
-    policy: &Policy,
-    rule: &Rule,
-    ask: &Ask<'_>,
-    people: &Approvers,
-    now: Timestamp,
-) -> Vec<Asked> {
+pub(in crate::core) fn conditions(policy: &Policy, rule: &Rule, ask: &Ask<'_>, people: &Approvers) -> Vec<Asked> {
     let mut asked = vec![
         Asked {
             condition: Condition::Subject,
-            is_met: policy.selects(&rule.subjects, ask.subject),
-            wants: list(&rule.subjects),
+            is_met: policy.selects(&rule.subjects, ask.subject, ask.at),
+            wants: with_turns(policy, list(&rule.subjects), &rule.subjects, ask.at),
         },
         Asked {
             condition: Condition::Resource,
@@ -122,7 +116,7 @@ pub(in crate::core) fn conditions(
     }
     if !rule.hours.is_empty() {
         let wants = list(&rule.hours);
-        asked.push(Asked { condition: Condition::Hours, is_met: rule.has_its_hour(now), wants });
+        asked.push(Asked { condition: Condition::Hours, is_met: rule.has_its_hour(ask.at), wants });
     }
     asked
 }
@@ -149,7 +143,7 @@ fn of_allow(policy: &Policy, allow: &Allow, ask: &Ask<'_>, people: &Approvers) -
 fn of_approvals(policy: &Policy, allow: &Allow, ask: &Ask<'_>, people: &Approvers) -> Vec<Asked> {
     let is_short = |entry: &ApprovalRule| {
         let able =
-            people.iter().filter(|(who, touched)| evaluate::may_fill(policy, entry, ask.subject, who, **touched));
+            people.iter().filter(|(who, given)| evaluate::may_fill_by_one(policy, entry, ask.subject, who, given));
         entry.applies_to(ask.duration) && u32::try_from(able.count()).is_ok_and(|able| able < entry.count)
     };
     let mut asked: Vec<Asked> = allow
@@ -159,7 +153,7 @@ fn of_approvals(policy: &Policy, allow: &Allow, ask: &Ask<'_>, people: &Approver
         .map(|(index, entry)| Asked {
             condition: Condition::Approvals(index),
             is_met: !is_short(entry),
-            wants: entry.to_string(),
+            wants: with_turns(policy, entry.to_string(), &entry.from, ask.at),
         })
         .collect();
     // Each may have enough people by itself while there are not enough for all of them.
@@ -171,6 +165,14 @@ fn of_approvals(policy: &Policy, allow: &Allow, ask: &Ask<'_>, people: &Approver
         }
     }
     asked
+}
+
+/// Adds who is on call, where rotations are named.
+fn with_turns(policy: &Policy, wants: String, from: &[Selector], at: Timestamp) -> String {
+    match policy.turns(from, at).as_str() {
+        "" => wants,
+        turns => format!("{wants} (on call: {turns})"),
+    }
 }
 
 fn list<T: fmt::Display>(items: &[T]) -> String {

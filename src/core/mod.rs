@@ -20,6 +20,7 @@ pub mod region;
 pub mod rehearsal;
 pub mod signature;
 pub mod statement;
+pub mod stored;
 #[cfg(test)]
 mod testing;
 pub mod time;

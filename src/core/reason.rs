@@ -1,9 +1,11 @@
 //! Why an answer is what it is: the stable reason codes, and a sentence for people.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A reason code; its text never changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Code {
     /// A grant allows it now.
     Granted,
@@ -172,7 +174,7 @@ pub enum Weight {
 }
 
 /// A code and a sentence for people; the sentence holds checked names and times only, never free text.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Reason {
     /// The code.
     pub code: Code,

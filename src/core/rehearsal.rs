@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::decide::{self, Answer, Decision};
-use super::evaluate::{self, Need, addresses};
+use super::evaluate::{self, Need, is_about};
 use super::hash::Hash;
 use super::key::PublicKey;
 use super::ledger::{
@@ -111,12 +111,12 @@ impl Rehearsal {
     pub fn play(&self, case: &Case) -> Played {
         let mut stage = Stage { view: self.start.clone(), nonce: 0 };
         let key = |name: &Name, touched: bool| PublicKey::of_rehearsal(name, touched);
-        let usual = evaluate::default_duration(&self.policy, &case.subject, &case.resource, &case.action);
+        let usual = evaluate::default_duration(&self.policy, &case.subject, &case.resource, &case.action, case.at);
         let length = case.duration.or(usual);
         for earlier in &case.earlier {
             let (resource, action) = (earlier.resource.as_ref(), earlier.action.as_ref());
             let (resource, action) = (resource.unwrap_or(&case.resource), action.unwrap_or(&case.action));
-            let usual = evaluate::default_duration(&self.policy, &case.subject, resource, action);
+            let usual = evaluate::default_duration(&self.policy, &case.subject, resource, action, earlier.at);
             let Some(length) = earlier.duration.or(case.duration).or(usual) else { continue };
             let request = stage.request(resource, action, length, &case.reason, None);
             let id = stage.say(&case.subject, &key(&case.subject, case.by_hardware_key), earlier.at, request);
@@ -128,9 +128,8 @@ impl Rehearsal {
         }
         let Some(length) = length else {
             // What `jit request` says before anything is signed.
-            let text = format!("no rule lets `{}` do `{}` on `{}`", case.subject, case.action, case.resource);
-            let decision = Decision::deny(Reason::new(Code::NoMatchingRule, text));
-            return judged(case, decision, Vec::new());
+            let reason = evaluate::no_matching_rule(&self.policy, &case.subject, &case.resource, &case.action, case.at);
+            return judged(case, Decision::deny(reason), Vec::new());
         };
         let request = stage.request(&case.resource, &case.action, length, &case.reason, case.not_before);
         let id = stage.say(&case.subject, &key(&case.subject, case.by_hardware_key), case.at, request);
@@ -209,7 +208,7 @@ impl Rehearsal {
         }
         let subjects: BTreeSet<&Name> = rule.subjects.iter().flat_map(|from| self.policy.selected(from)).collect();
         for subject in subjects {
-            if assertion.subjects.as_ref().is_some_and(|from| !self.policy.selects(from, subject)) {
+            if assertion.subjects.as_ref().is_some_and(|from| !self.policy.could_select(from, subject)) {
                 continue;
             }
             let stranger = match &assertion.claim {
@@ -233,13 +232,11 @@ impl Rehearsal {
     /// Returns somebody beside `known` who can approve requests of `subject` by the rule.
     fn stranger<'a>(&'a self, allow: &'a super::policy::Allow, known: &[Selector], subject: &Name) -> Option<&'a Name> {
         let entries = allow.approvals.iter().filter(|entry| entry.applies_to(allow.max));
-        let named = entries.flat_map(|entry| entry.from.iter().map(move |from| (entry, from)));
+        let named = entries.flat_map(|entry| &entry.from);
         named
-            .flat_map(|(entry, from)| self.policy.selected(from).map(move |who| (entry, who)))
-            .find(|(entry, who)| {
-                !self.policy.selects(known, who) && evaluate::may_fill(&self.policy, entry, subject, who, true)
-            })
-            .map(|(_, who)| who)
+            .filter(|from| !known.contains(from))
+            .flat_map(|from| self.policy.selected(from))
+            .find(|who| !self.policy.always_selects(known, who) && evaluate::may_judge(&self.policy, subject, who))
     }
 
     /// Returns an action and a resource that the assertion is about and the rule lets the subject have, deny rules
@@ -255,7 +252,7 @@ impl Rehearsal {
         for action in self.actions().iter().filter(|action| rule.actions.matches(action) && asked(action)) {
             let denials: Vec<&Pattern> = denying
                 .iter()
-                .filter(|other| other.actions.matches(action) && self.policy.selects(&other.subjects, subject))
+                .filter(|other| other.actions.matches(action) && self.policy.always_selects(&other.subjects, subject))
                 .flat_map(|other| &other.resources)
                 .collect();
             for (one, other) in
@@ -271,7 +268,7 @@ impl Rehearsal {
                     }
                 }
                 if let Some(resource) = region::example(&[one, other], &outside)? {
-                    debug_assert!(addresses(&self.policy, rule, subject, &resource, action));
+                    debug_assert!(is_about(rule, &resource, action));
                     return Ok(Some((action.clone(), resource)));
                 }
             }

@@ -22,6 +22,8 @@ use super::time::Timestamp;
 /// A view that lives on disk can fail to read. It then answers as if nothing were there and remembers the failure, and
 /// whoever made it asks for that before they believe an answer; so the fold and a decision need not speak of disks.
 pub trait View {
+    /// Why something could not be read, if that has happened; no decision is made from such a view ([`super::decide`]).
+    fn failure(&self) -> Option<String>;
     /// The first line; none while the log is empty.
     fn genesis(&self) -> Option<Arc<GenesisRecord>>;
     /// The number of lines.
@@ -139,8 +141,8 @@ pub trait ViewExt: View {
     }
 
     /// Tells whether `name` may revoke and lock down: a revoker or a maintainer.
-    fn is_revoker(&self, name: &Name) -> bool {
-        self.is_maintainer(name) || self.roster().is_some_and(|policy| policy.is_revoker(name))
+    fn is_revoker(&self, name: &Name, at: Timestamp) -> bool {
+        self.is_maintainer(name) || self.roster().is_some_and(|policy| policy.is_revoker(name, at))
     }
 
     /// How many maintainers a policy or a lift needs.
@@ -317,6 +319,10 @@ impl<B: View> Overlay<B> {
 }
 
 impl<B: View> View for Overlay<B> {
+    fn failure(&self) -> Option<String> {
+        self.base.failure()
+    }
+
     fn genesis(&self) -> Option<Arc<GenesisRecord>> {
         self.genesis.clone().or_else(|| self.base.genesis())
     }
@@ -423,6 +429,10 @@ impl<B: View> View for Overlay<B> {
 }
 
 impl View for Nothing {
+    fn failure(&self) -> Option<String> {
+        None
+    }
+
     fn genesis(&self) -> Option<Arc<GenesisRecord>> {
         None
     }

@@ -4,6 +4,7 @@
 //! `/etc/jit`, which the machine's owner writes for everyone on it and jit only reads:
 //! ```text
 //! config.toml            repo = "/home/alice/policy"      the default repo
+//!                        index = "/var/lib/jit/index"     in /etc/jit: a folder of indexes, whose owner keeps them for all
 //! trust/<genesis>.toml   repos = ["/home/alice/policy"]   where init or clone made it
 //!                        added = "2026-11-24T09:30:00Z"
 //!                        origin = "init"                  or "clone"
@@ -35,7 +36,7 @@ use std::str::FromStr;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use self::files::Folder;
+pub(super) use self::files::Folder;
 use super::world::{World, WorldError};
 use crate::core::hash::{Hash, parse_hex};
 use crate::core::history::object::Oid;
@@ -155,6 +156,16 @@ impl Config {
         Ok(None)
     }
 
+    /// Returns the folder of indexes that another account keeps, if the machine's owner names one. Whoever owns it is
+    /// believed about every log on this machine.
+    ///
+    /// # Errors
+    /// As the module's head says of files.
+    pub fn shared_index(&self) -> Result<Option<PathBuf>, ConfigError> {
+        let named = read_config(&self.system)?.index;
+        named.map(|folder| absolute(&self.system.place(CONFIG), "index", folder)).transpose()
+    }
+
     /// Tells whether the repo at `repo` is the default one.
     ///
     /// # Errors
@@ -266,7 +277,7 @@ impl Config {
         if read_config(own)?.repo.is_none() {
             // Whatever else stands in the file, comments say, stays behind the new line.
             let rest = own.read(CONFIG)?.unwrap_or_default();
-            own.replace(CONFIG, &(to_toml(&ConfigFile { repo: Some(text) }) + &rest))?;
+            own.replace(CONFIG, &(to_toml(&ConfigFile { repo: Some(text), index: None }) + &rest))?;
         }
         Ok(())
     }
@@ -388,6 +399,8 @@ impl Origin {
 struct ConfigFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     repo: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<String>,
 }
 
 /// `trust/<genesis>.toml`

@@ -10,6 +10,7 @@ use rustix::fs::{Access, Mode, access};
 use rustix::process::umask;
 
 use super::git::Repo;
+use super::log::queue;
 use super::remote::{RemoteError, run, talk};
 use super::world::World;
 
@@ -134,7 +135,7 @@ pub struct Leftovers {
 /// # Errors
 /// The folders can't be read.
 pub fn leftovers(repo: &Repo, refs: &[&str]) -> io::Result<Leftovers> {
-    let mut found = Leftovers::default();
+    let mut found = Leftovers { ours: queue::left_behind(repo)?, locks: Vec::new() };
     let folder = repo.common_dir().join("jit");
     let mut ids = Vec::new();
     // Whoever holds the lock is at work: then what is there is not left over.
@@ -279,6 +280,15 @@ mod tests {
         fs::write(&ours, "").unwrap();
         fs::hard_link(&ours, &lock).unwrap();
         assert_eq!(leftovers(&repo, &[BRANCH]).unwrap(), Leftovers { ours: vec![ours.clone()], locks: Vec::new() });
+        let queue = repo.common_dir().join(format!("jit/queue-{}", rustix::process::geteuid().as_raw()));
+        fs::create_dir(&queue).unwrap();
+        let waiting = File::create(queue.join("waiting")).unwrap();
+        waiting.lock().unwrap();
+        for name in ["push", "dead"] {
+            fs::write(queue.join(name), "").unwrap();
+        }
+        assert_eq!(leftovers(&repo, &[]).unwrap().ours, [queue.join("dead"), ours.clone()]);
+        fs::remove_dir_all(&queue).unwrap();
         // While another holds the lock, it is at work.
         let held = File::create(repo.common_dir().join("jit/append.lock")).unwrap();
         held.lock().unwrap();

@@ -2,28 +2,27 @@
 //!
 //! [`walk`] tells which log a commit holds; its lines are read a segment at a time ([`Walked::segments`]). [`append`] is
 //! one round after another of: walk to the tip, let the caller judge what it is about to add, build the tree from the
-//! last valid one, commit on the tip, flush, move the branch if nobody was first. [`append_remote()`] does the same with
-//! the branch on a remote. Nothing here looks at the work tree, the index or HEAD.
+//! last valid one, commit on the tip, flush, move the branch if nobody was first. [`append_remote`] does the same with
+//! the branch on a remote, for all that waits in this machine's [`queue`]. Nothing here looks at the work tree, the index or HEAD.
 //!
 //! [`propose`] is the middle of such a round, for whoever moves another ref than the local branch.
 
-mod append_remote;
-
-pub use append_remote::append_remote;
+pub mod append_remote;
+pub mod queue;
 
 use std::fmt;
-use std::num::NonZero;
 
 use super::git::{GitError, Repo};
 use super::object_writer::ObjectWriter;
 use super::recent::Recent;
 use super::reference::{AppendLock, Moved, advance};
 use super::remote::{self, RemoteError};
+use super::replay::ReplayError;
 use crate::core::history::append::{BuildError, NewLine, build};
-use crate::core::history::chain::{Chain, ChainError, Rules, follow};
+use crate::core::history::chain::{Chain, ChainError, Rules, follow, go_on};
 use crate::core::history::object::{Author, CommitHead, Objects as _, Oid};
 use crate::core::history::policy_folder::read_policy;
-use crate::core::history::segment::{Tail, TreeError, read_segment_at, segment_starts};
+use crate::core::history::segment::{SEGMENT_LINES, Tail, TreeError, read_segment_at, segment_starts};
 use crate::core::history::void::Void;
 use crate::core::policy::PolicyFiles;
 use crate::core::refusal;
@@ -59,27 +58,39 @@ impl Walked {
         self.tail.size
     }
 
-    /// Reads the lines, without their LFs, segment by segment: a log may be larger than what fits into memory.
-    pub fn segments<'a>(&'a self, repo: &'a Repo) -> impl Iterator<Item = Result<Vec<Vec<u8>>, WalkError>> + 'a {
-        segment_starts(self.tail.size).map(|start| read_segment_at(repo, &self.tail, start).map_err(WalkError::Tree))
+    /// Reads the lines from number `from` on, without their LFs, segment by segment: a log may be larger than what fits
+    /// into memory.
+    pub fn segments<'a>(
+        &'a self,
+        repo: &'a Repo,
+        from: u64,
+    ) -> impl Iterator<Item = Result<Vec<Vec<u8>>, WalkError>> + 'a {
+        let starts = segment_starts(self.tail.size).skip_while(move |start| start + SEGMENT_LINES <= from);
+        starts.map(move |start| {
+            let mut lines = read_segment_at(repo, &self.tail, start).map_err(WalkError::Tree)?;
+            let known = usize::try_from(from.saturating_sub(start)).unwrap_or(usize::MAX).min(lines.len());
+            Ok(lines.split_off(known))
+        })
     }
 
-    /// Returns where `lines` stand in the log, one after another, the last time they do; none if they do not.
-    fn place_of(&self, repo: &Repo, lines: &[NewLine]) -> Result<Option<u64>, WalkError> {
-        let Some(count) = NonZero::new(lines.len()) else { return Ok(None) };
-        let is_here = |stand: &[Vec<u8>]| stand.iter().zip(lines).all(|(line, new)| *line == new.line);
-        // From the end on, and with each segment as much of what follows it as they may reach into.
-        let mut known: Vec<Vec<u8>> = Vec::new();
-        for start in segment_starts(self.tail.size).rev() {
-            let mut here = read_segment_at(repo, &self.tail, start).map_err(WalkError::Tree)?;
-            known.truncate(count.get() - 1);
-            here.append(&mut known);
-            if let Some(place) = here.windows(count.get()).rposition(is_here) {
-                return Ok(u64::try_from(place).ok().map(|place| start + place));
-            }
-            known = here;
-        }
-        Ok(None)
+    /// Goes on to a later `tip`; `pin` and `rules` are those of the walk so far. It comes to what [`walk`] would; false
+    /// where only that can tell, and then nothing has changed.
+    ///
+    /// # Errors
+    /// See [`WalkError`].
+    pub fn go_on(&mut self, repo: &Repo, tip: Oid, pin: Option<Oid>, rules: &Rules<'_>) -> Result<bool, WalkError> {
+        let (tail, last_valid, voids) = (self.tail, self.last_valid_commit, self.voids.clone());
+        let known = Chain { tail, last_valid, voids, holds_pin: self.holds_pin };
+        let objects = Recent::new(repo, &|_| {});
+        let later = go_on(&objects, self.tip, &known, tip, pin, rules).map_err(WalkError::Chain)?;
+        let Some(Chain { tail, last_valid, voids, holds_pin }) = later else { return Ok(false) };
+        *self = Walked { tip, tail, last_valid_commit: last_valid, voids, holds_pin };
+        Ok(true)
+    }
+
+    /// Takes in what was appended to this log.
+    pub fn take_in(&mut self, logged: &Logged) {
+        (self.tip, self.last_valid_commit, self.tail) = (logged.commit, logged.commit, logged.tail);
     }
 
     /// Reads the files of the policy that line number `line` proposes; none if it has none in the log's tree.
@@ -319,6 +330,8 @@ pub enum AppendError<E> {
     NotGenesis,
     /// The log can't be walked.
     Walk(WalkError),
+    /// The log can't be folded.
+    Replay(ReplayError),
     /// The lines are not what an append can be.
     Build(BuildError<GitError>),
     /// Others were first, time and again.
@@ -360,6 +373,7 @@ impl<E> AppendError<E> {
             | AppendError::NoLog
             | AppendError::Exists
             | AppendError::NotGenesis
+            | AppendError::Replay(_)
             | AppendError::Build(_) => None,
         }
     }
@@ -379,6 +393,7 @@ impl<E: fmt::Display> fmt::Display for AppendError<E> {
             AppendError::Exists => write!(f, "there is a branch `jit/audit` already"),
             AppendError::NotGenesis => write!(f, "the first line of a log is a valid genesis, this is none"),
             AppendError::Walk(error) => error.fmt(f),
+            AppendError::Replay(error) => error.fmt(f),
             AppendError::Build(error) => error.fmt(f),
             AppendError::Contended => {
                 write!(f, "nothing was logged: others were first, time and again")
@@ -404,6 +419,7 @@ impl<E: std::error::Error + 'static> std::error::Error for AppendError<E> {
         match self {
             AppendError::Judge(error) => error.source(),
             AppendError::Walk(error) => error.source(),
+            AppendError::Replay(error) => error.source(),
             AppendError::Build(error) => error.source(),
             AppendError::Git(error) => error.source(),
             AppendError::Remote(error) | AppendError::Unknown(error) => error.source(),
@@ -422,39 +438,36 @@ mod tests {
 
     use super::*;
 
-    fn lines(texts: &[&str]) -> Vec<NewLine> {
-        texts.iter().map(|text| NewLine::plain(*text)).collect()
-    }
-
     #[test]
-    fn lines_are_found_where_they_last_stand_also_over_the_end_of_a_segment() {
+    fn a_walk_goes_on_and_lines_are_read_from_any_on() {
         let folder = tempfile::tempdir().unwrap();
         let repo = Repo::init(folder.path()).unwrap();
         let rules = Rules { is_genesis: &|_| true, named_digest: &|_| None };
         let identity = Author { name: "alice".to_owned(), email: String::new() };
         let context = Context { rules, pin: None, identity, now: 0, random: [7; 16] };
-        start::<Infallible>(&repo, &context, NewLine::plain("0"), String::new()).unwrap();
-        let mut walked = None;
-        for batch in [lines(&["a", "b"]), (3..63).map(|line| NewLine::plain(line.to_string())).collect(), {
-            lines(&["a", "b", "c", "d", "b"])
-        }] {
-            let draft = Draft { lines: batch, message: String::new() };
+        let started = start::<Infallible>(&repo, &context, NewLine::plain("0"), String::new()).unwrap();
+        let mut gone_on = walk(&repo, started.commit, None, &context.rules).unwrap();
+        let mut taken_in = gone_on.clone();
+        let mut lines = vec![b"0".to_vec()];
+        for count in [1, 62, 63, 5] {
+            let new: Vec<Vec<u8>> = (0..count).map(|line| format!("{count} {line}").into_bytes()).collect();
+            let draft = Draft { lines: new.iter().cloned().map(NewLine::plain).collect(), message: String::new() };
             let logged = append::<Infallible>(&repo, &context, &mut |_| Ok(draft.clone())).unwrap();
-            walked = Some(walk(&repo, logged.commit, None, &context.rules).unwrap());
+            lines.extend(new);
+            let walked = walk(&repo, logged.commit, None, &context.rules).unwrap();
+            assert!(gone_on.go_on(&repo, logged.commit, None, &context.rules).unwrap());
+            taken_in.take_in(&logged);
+            for known in [&gone_on, &taken_in] {
+                assert_eq!((known.tip, known.tail, known.last_valid_commit), (walked.tip, walked.tail, logged.commit));
+            }
         }
-        // Lines 63 and 64 are `a` and `b`, and there the second segment starts.
-        let walked = walked.unwrap();
-        for (texts, expected) in [
-            (&["a", "b"][..], Some(63)),
-            (&["62", "a", "b", "c"], Some(62)),
-            (&["b"], Some(67)),
-            (&["0", "a", "b"], Some(0)),
-            (&["d", "b"], Some(66)),
-            (&["b", "a"], None),
-            (&["b", "x"], None),
-            (&[], None),
-        ] {
-            assert_eq!(walked.place_of(&repo, &lines(texts)).unwrap(), expected, "{texts:?}");
+        for from in 0..=lines.len() + 1 {
+            let read: Result<Vec<_>, _> = gone_on.segments(&repo, from as u64).collect();
+            assert_eq!(read.unwrap().concat(), lines.get(from..).unwrap_or_default(), "{from}");
         }
+        // What does not follow is not gone on to.
+        let last = gone_on.tip;
+        assert!(!gone_on.go_on(&repo, started.commit, None, &context.rules).unwrap());
+        assert_eq!(gone_on.tip, last);
     }
 }

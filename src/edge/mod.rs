@@ -6,7 +6,9 @@
 //!   whom `core.sharedRepository` names.
 //! - [`log`] walks and appends to the log, the branch `jit/audit`. It never touches the work tree, the index or HEAD;
 //!   [`replay`] folds what it walked.
-//! - [`remote`] fetches the log from a git host and pushes to it, by the user's own git.
+//! - [`index`] keeps what follows from a verified prefix of a log, on disk and read by key.
+//! - [`remote`] fetches the log from a git host and pushes to it, by the user's own git; [`log::append_remote`] appends
+//!   there, together with what waits in the queue of this machine.
 //! - [`probe`] asks a host without changing anything; [`refused`] keeps what a host said of the last push that it refused.
 //! - [`witness`] fetches and pushes what witnesses say of the log.
 //! - [`policy_tree`] reads a policy from a commit of a normal branch, and [`work_tree`] reads and writes files of one.
@@ -18,6 +20,7 @@
 pub mod config;
 pub mod git;
 mod git_talk;
+pub mod index;
 pub mod inspect;
 pub mod keys;
 pub mod log;

@@ -25,7 +25,7 @@ use super::sharing::Sharing;
 use crate::core::history::object::Oid;
 
 /// How long to wait between two looks at a lock.
-const PAUSE: Duration = Duration::from_millis(20);
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 /// How often to look at a lock of git's: 5 seconds.
 const LOOKS_AT_GIT: u32 = 250;
 /// How often to look at the lock of another jit, which holds it for milliseconds: 20 seconds.

@@ -89,7 +89,20 @@ pub enum Fetched {
 /// # Errors
 /// The remote can't be reached, takes too long, or sends what git does not take; with git's words.
 pub fn fetch(world: &World, repo: &Repo, remote: &Remote) -> Result<Fetched, RemoteError> {
-    let said = fetch_refs(world, repo, remote, [format!("+{BRANCH}:{FETCHED}")])?;
+    fetch_with(world, repo, remote, &[])
+}
+
+/// As [`fetch`], for whoever was just told that there is something new and wants it at once: what comes stays in one file,
+/// where git would write one for each object.
+///
+/// # Errors
+/// As [`fetch`].
+pub fn fetch_at_once(world: &World, repo: &Repo, remote: &Remote) -> Result<Fetched, RemoteError> {
+    fetch_with(world, repo, remote, &["-c", "fetch.unpackLimit=1"])
+}
+
+fn fetch_with(world: &World, repo: &Repo, remote: &Remote, config: &[&str]) -> Result<Fetched, RemoteError> {
+    let said = fetch_refs(world, repo, remote, config, [format!("+{BRANCH}:{FETCHED}")])?;
     // Another process may fetch here at the same time and hold the ref, or move it again: what this fetch brought is in
     // its own words.
     if let Some(tip) = brought(&said.out)
@@ -126,14 +139,15 @@ pub(super) const FETCH: [&str; 9] = [
     "--refmap=",
 ];
 
-/// Fetches these refs and no others, whatever the repository is configured to fetch beside them.
+/// Fetches these refs and no others, whatever the repository is configured to fetch beside them; `config` is more of it.
 pub(super) fn fetch_refs(
     world: &World,
     repo: &Repo,
     remote: &Remote,
+    config: &[&str],
     refspecs: impl IntoIterator<Item = String>,
 ) -> Result<Said, RemoteError> {
-    let mut args: Vec<OsString> = FETCH.map(OsString::from).to_vec();
+    let mut args: Vec<OsString> = config.iter().copied().chain(FETCH).map(OsString::from).collect();
     args.extend(["--porcelain", "--", &remote.name].map(OsString::from));
     args.extend(refspecs.into_iter().map(OsString::from));
     let before = half_packs(repo);

@@ -52,7 +52,7 @@ pub fn fetch<'n>(
     let mut tries = 0;
     while !wanted.is_empty() {
         let refspecs = wanted.iter().map(|name| format!("+{BRANCHES}{name}:{FETCHED}{name}"));
-        let said = fetch_refs(world, repo, remote, refspecs)?;
+        let said = fetch_refs(world, repo, remote, &[], refspecs)?;
         if said.status.success() {
             return Ok(());
         }

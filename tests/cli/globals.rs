@@ -150,7 +150,7 @@ fn failures_are_json_too() {
     assert_eq!(answer["error"], serde_json::json!({"code": null, "message": text, "help": null}));
     let answer = team.jit("alice", "request --json").run().json();
     let text = "the following required arguments were not provided: <RESOURCE>";
-    let help = "Usage: jit request --json <RESOURCE> [ACTION]";
+    let help = "Usage: jit request --json <RESOURCE> [ACTION|RESOURCE]...";
     assert_eq!(answer["error"], serde_json::json!({"code": null, "message": text, "help": help}));
     // What follows `--` is no option.
     assert_eq!(team.jit("alice", "list -- --json").run().out, "");

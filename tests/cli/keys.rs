@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -107,7 +108,8 @@ impl Agent {
         let mut command = Command::new("ssh-agent");
         let agent = Agent(command.args(["-D", "-a"]).arg(socket).stdout(Stdio::null()).spawn().unwrap());
         let start = Instant::now();
-        while !socket.exists() {
+        // Its name is there a moment before it listens.
+        while UnixStream::connect(socket).is_err() {
             assert!(start.elapsed() < Duration::from_secs(60), "the agent does not start");
             std::thread::yield_now();
         }

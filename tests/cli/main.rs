@@ -21,6 +21,8 @@ mod done;
 #[cfg(test)]
 mod globals;
 #[cfg(test)]
+mod hardware;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod init;
@@ -40,6 +42,10 @@ mod request;
 mod revoke;
 #[cfg(test)]
 mod show;
+#[cfg(test)]
+#[path = "../support/keys.rs"]
+#[expect(dead_code, unreachable_pub, reason = "what is shared has more than this needs")]
+mod signing_keys;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

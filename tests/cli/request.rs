@@ -6,7 +6,9 @@ use insta::assert_snapshot;
 use serde_json::Value;
 
 use crate::support::policy::policy;
-use crate::support::shape::{Shape, assert_shape, decision, grant, needs, object, or_null, reasons, request, with};
+use crate::support::shape::{
+    Shape, assert_shape, decision, grant, list, needs, object, or_null, reasons, request, with,
+};
 use crate::support::{Call, Ran, Team};
 
 const REASON: &str = "--reason 'INC-1234 orders are stuck'";
@@ -169,6 +171,154 @@ fn json() {
         let ran = team.jit("alice", &format!("request {what} --json --token")).run();
         assert_shape(&ran.json(), &with(answer(grant, request()), &[("token", token)]));
     }
+}
+
+#[test]
+fn several_at_once() {
+    let team = Team::new();
+    let commits = || team.git(&["rev-list", "--count", "jit/audit"]).trim().parse::<u32>().unwrap();
+    let lines = || team.jit("alice", "audit verify --json").run().json()["size"].as_u64().unwrap();
+    let (before, size) = (commits(), lines());
+    let ran = team.jit("alice", "request db/staging/a db/staging/b read write --for 1h").show();
+    assert_eq!((ran.status, commits(), lines()), (0, before + 1, size + 4), "one commit has all of them");
+    let ids: Vec<&str> = ran.out.lines().filter_map(|line| line.strip_prefix("id ")).collect();
+    assert_eq!(ids.len(), 4);
+    for (id, what) in
+        ids.iter().zip(["read db/staging/a", "write db/staging/a", "read db/staging/b", "write db/staging/b"])
+    {
+        let shown = team.jit("alice", &format!("show {id} --json")).run().json();
+        let request = &shown["request"];
+        assert_eq!(format!("{} {}", request["action"].as_str().unwrap(), request["resource"].as_str().unwrap()), what);
+        let (resource, action) = (request["resource"].as_str().unwrap(), request["action"].as_str().unwrap());
+        assert_eq!(team.jit("alice", &format!("check {resource} {action}")).run().status, 0, "{what}");
+    }
+    team.note("what waits, and what no rule allows");
+    assert_eq!(team.jit("alice", "request db/staging/c ssh/prod/web-1").show().status, 3);
+    assert_eq!(team.jit("alice", "request db/staging/d ssh/prod/web-1 db/prod/orders --for 2h1s").show().status, 1);
+    team.note("one can't be asked for, so none is");
+    let (before, size) = (commits(), lines());
+    assert_eq!(team.jit("alice", "request db/staging/e db/prod/nothing").show().status, 1);
+    team.note("dry");
+    assert_eq!(team.jit("alice", "request db/staging/e ssh/prod/web-1 --dry-run").show().status, 3);
+    for line in
+        ["db/staging/e db/staging/e", "db/staging/e read read", "db/staging/e/x db/staging/f --token", "db/a db//b"]
+    {
+        assert_eq!(team.jit("alice", &format!("request {line}")).show().status, 2, "{line}");
+    }
+    let many: Vec<String> = (0..33).map(|number| format!("db/staging/{number}")).collect();
+    assert_eq!(team.jit("alice", &format!("request {}", many.join(" "))).run().status, 2);
+    assert_eq!((commits(), lines()), (before, size));
+    let ran = team.jit("alice", &format!("request {}", many[1..].join(" "))).run();
+    assert_eq!((ran.status, commits(), lines()), (0, before + 1, size + 32));
+    assert_snapshot!(team.transcript());
+    assert_eq!(team.jit("alice", "audit verify --strict").run().status, 0);
+}
+
+/// One of a single segment is an action where it comes later, as it always was in the second place.
+#[test]
+fn a_word_without_a_slash_is_an_action_unless_it_is_first() {
+    let team = Team::new();
+    for (line, what) in [
+        ("web read", vec!["read web"]),
+        ("web", vec!["access web"]),
+        ("web db/a", vec!["access web", "access db/a"]),
+        ("web db/a read", vec!["read web", "read db/a"]),
+        ("db/a read db/b", vec!["read db/a", "read db/b"]),
+    ] {
+        let answer = team.jit("alice", &format!("request {line} --for 1h --dry-run --json")).run().json();
+        let requests = answer["requests"].as_array().cloned().unwrap_or_else(|| vec![answer.clone()]);
+        let found: Vec<String> = requests
+            .iter()
+            .map(|one| {
+                let request = &one["request"];
+                format!("{} {}", request["action"].as_str().unwrap(), request["resource"].as_str().unwrap())
+            })
+            .collect();
+        assert_eq!(found, what, "{line}");
+    }
+}
+
+#[test]
+fn limits_are_counted_from_one_to_the_next_of_several() {
+    let team = Team::new();
+    let more = "[rule.one]\nsubjects = [\"alice\"]\nresources = [\"cloud/**\"]\nactions = [\"*\"]\n\
+                duration = { max = \"1h\" }\nlimits = { active = 1 }\n";
+    let mut files = policy(1);
+    files.push(("policies/more.toml".to_owned(), more.to_owned()));
+    team.commit(&files);
+    assert_eq!(team.jit("alice", "policy publish --yes").run().status, 0);
+    for line in ["request cloud/a cloud/b --dry-run --json", "request cloud/a cloud/b --json"] {
+        let ran = team.jit("alice", line).run();
+        let decisions: Vec<Value> =
+            ran.json()["requests"].as_array().unwrap().iter().map(|one| one["decision"].clone()).collect();
+        assert_eq!((ran.status, decisions), (1, vec![Value::from("allow"), Value::from("deny")]), "{line}");
+        assert_eq!(ran.json()["decision"], "deny");
+    }
+}
+
+#[test]
+fn several_in_json() {
+    let team = Team::new();
+    let one = |request: Shape| {
+        object(&[
+            ("decision", decision()),
+            ("grant", or_null(grant())),
+            ("request", request),
+            ("needs", needs()),
+            ("reasons", reasons()),
+        ])
+    };
+    let several = object(&[
+        ("decision", decision()),
+        ("requests", list(one(request()))),
+        ("reasons", list(or_null(Shape::Word(&[])))),
+    ]);
+    let bind = format!("--bind sha256:{}", "a".repeat(64));
+    for (line, status, word, each) in [
+        (format!("db/staging/a db/staging/b {bind}"), 0, "allow", ["allow", "allow"]),
+        ("db/staging/a ssh/prod/web-1".to_owned(), 3, "pending", ["allow", "pending"]),
+        ("ssh/prod/web-1 db/prod/orders --for 1h".to_owned(), 1, "deny", ["pending", "deny"]),
+    ] {
+        let ran = team.jit("alice", &format!("request {line} --json")).run();
+        assert_eq!(ran.status, status, "{line}");
+        let answer = ran.json();
+        assert_shape(&answer, &several);
+        assert_eq!(answer["decision"], word, "{line}");
+        let decisions: Vec<&str> =
+            answer["requests"].as_array().unwrap().iter().map(|one| one["decision"].as_str().unwrap()).collect();
+        assert_eq!(decisions, each, "{line}");
+    }
+    let ran = team.jit("alice", "request db/prod/nothing db/staging/a --json").run();
+    let answer = ran.json();
+    assert_eq!((ran.status, &answer["decision"]), (1, &Value::from("deny")));
+    let codes: Vec<&Value> =
+        answer["requests"].as_array().unwrap().iter().map(|one| &one["reasons"][0]["code"]).collect();
+    assert_eq!(codes, ["no-matching-rule", "no-grant"]);
+    assert!(answer["requests"].as_array().unwrap().iter().all(|one| one["request"]["id"].is_null()));
+    let ran = team.jit("alice", "request db/staging/a db/staging/b --json -C /nowhere").run();
+    assert_eq!((ran.status, &ran.json()["requests"]), (5, &serde_json::json!([])));
+    assert_eq!(ran.json()["reasons"][0]["code"], "unavailable");
+}
+
+#[test]
+fn waiting_for_several_ends_when_none_waits() {
+    let team = Rc::new(Team::new());
+    let first = Rc::clone(&team);
+    let second = Rc::clone(&team);
+    let approve = |team: &Team, resource: &str| {
+        let list = team.jit("carol", "list --pending --json").run().json();
+        let request = list["requests"].as_array().unwrap().iter().find(|one| one["resource"] == resource).unwrap();
+        let id = request["id"].as_str().unwrap().to_owned();
+        assert_eq!(team.jit("carol", &format!("approve {id} --yes")).run().status, 0);
+    };
+    let acts: Vec<Box<dyn Fn()>> =
+        vec![Box::new(move || approve(&first, "ssh/prod/web-2")), Box::new(move || approve(&second, "ssh/prod/web-1"))];
+    let call = team.jit("alice", "request ssh/prod/web-1 ssh/prod/web-2 --wait --json");
+    let ran = meanwhile(call, acts).run();
+    assert_eq!((ran.status, &ran.json()["decision"]), (0, &Value::from("allow")));
+    // Time is over once for all.
+    let ran = team.jit("alice", "request ssh/prod/web-3 ssh/prod/web-4 --wait=1m --json").run();
+    assert_eq!((ran.status, &ran.json()["decision"]), (3, &Value::from("pending")));
 }
 
 /// A program that asks gets a decision, whatever goes wrong: no is what happens when nothing says yes.

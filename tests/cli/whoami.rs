@@ -40,6 +40,94 @@ approvals = [{ from = ["group:dba"], hardware_key = true }]
 }
 
 #[test]
+fn who_is_on_call() {
+    let team = Team::new();
+    let people = r#"
+[rotation.primary]
+members = ["carol", "alice"]
+start = "2026-01-05"
+handoff = "10:00"
+tz = "Europe/Berlin"
+period = "1d"
+overrides = [{ from = "2026-01-13", to = "2026-01-14", member = "bob" }]
+"#;
+    let rules = r#"
+[rule.pager]
+subjects = ["rotation:primary"]
+resources = ["cloud/**"]
+actions = ["access"]
+duration = { max = "1h" }
+
+[rule.cover]
+subjects = ["erin"]
+resources = ["cloud/**"]
+actions = ["access"]
+duration = { max = "1h" }
+approvals = [{ from = ["rotation:primary"] }]
+"#;
+    let tests = r#"
+[test.pager]
+subject = "alice"
+resource = "cloud/a"
+cases = [
+    { at = "2026-01-13T08:59:59Z", expect = "allow", rule = "pager" },
+    { at = "2026-01-13T09:00:00Z", expect = "deny", reasons = ["no-matching-rule"] },
+]
+
+[test.cover]
+subject = "erin"
+resource = "cloud/a"
+at = "2026-01-13T09:00:00Z"
+cases = [
+    { expect = "pending", missing = ["rotation:primary"] },
+    { approved_by = ["bob"], expect = "allow" },
+    { approved_by = ["carol"], expect = "pending" },
+]
+
+[assert.erin-is-never-alone]
+subjects = ["erin"]
+resources = ["cloud/**"]
+needs_approval = true
+
+[assert.who-covers]
+subjects = ["erin"]
+resources = ["cloud/**"]
+approvers = ["rotation:primary"]
+
+[assert.nobody-but-alice]
+resources = ["cloud/**"]
+subjects = ["rotation:primary"]
+access = false
+"#;
+    let mut files = policy(1);
+    files.push(("identities/rotations.toml".to_owned(), people.to_owned()));
+    files.push(("policies/more.toml".to_owned(), rules.to_owned()));
+    team.commit(&files);
+    team.jit("alice", "policy lint").show();
+    team.jit("alice", "policy publish --yes").run();
+    team.jit("alice", "whoami").show();
+    let answer = team.jit("alice", "whoami --json").run().json();
+    assert_eq!(answer["rotations"][0]["on_call"], true);
+    assert_eq!(answer["rotations"][0]["until"], "2026-01-13T09:00:00Z");
+    team.jit("carol", "whoami").show();
+    team.jit("bob", "request cloud/a").show();
+    team.jit("alice", "request cloud/a").show();
+    team.jit("alice", "check cloud/a").show();
+    team.jit("erin", "request cloud/a").show();
+    team.note("half an hour on");
+    team.wait(1800);
+    team.jit("alice", "check cloud/a").show();
+    team.jit("bob", "request cloud/a").show();
+    team.jit("bob", "list --pending").show();
+    team.jit("carol", "policy explain cloud/a --subject erin --approved-by carol").show();
+    team.note("whoever is on call is not nobody");
+    files.push(("tests/rotations.toml".to_owned(), tests.to_owned()));
+    team.commit(&files);
+    assert_eq!(team.jit("alice", "policy test").show().status, 1);
+    assert_snapshot!(team.transcript());
+}
+
+#[test]
 fn json() {
     let team = Team::new();
     let may_ask = object(&[
@@ -64,6 +152,7 @@ fn json() {
         ("key", Shape::Text),
         ("key_source", Shape::Text),
         ("groups", list(Shape::Text)),
+        ("rotations", list(Shape::Text)),
         ("maintainer", Shape::Bool),
         ("revoker", Shape::Bool),
         ("may_ask_for", list(may_ask)),

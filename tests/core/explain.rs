@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use jit::core::evaluate::{Approvers, Ask, denials, fitting, is_approved};
+use jit::core::evaluate::{Approvers, Ask, Given, denials, fitting, is_approved};
 use jit::core::explain::explain;
 use jit::core::name::{Name, Resource};
 use jit::core::policy::{Effect, load};
@@ -48,17 +48,26 @@ fn explanations_agree_with_the_evaluation() {
                     for by_hardware_key in [false, true] {
                         let (subject, action): (Name, Name) = (parse(subject), parse(action));
                         let duration = parse(duration);
-                        let ask =
-                            Ask { subject: &subject, resource, action: &action, duration, reason, by_hardware_key };
+                        let ask = Ask {
+                            subject: &subject,
+                            resource,
+                            action: &action,
+                            duration,
+                            reason,
+                            by_hardware_key,
+                            at: t(0),
+                        };
                         let approved = people.iter().enumerate().filter(|(index, _)| approvals & (1 << index) != 0);
-                        let people: Approvers = approved.map(|(_, name)| (parse(name), by_hardware_key)).collect();
+                        let people: Approvers = approved
+                            .map(|(_, name)| (parse(name), vec![Given { by_hardware_key, at: t(0) }]))
+                            .collect();
                         let expected: BTreeSet<&Name> = fitting(&policy, &ask)
                             .into_iter()
                             .filter(|(_, allow)| is_approved(&policy, allow, &ask, &people))
                             .map(|(id, _)| id)
-                            .chain(denials(&policy, &subject, resource, &action).map(|rule| &rule.id))
+                            .chain(denials(&policy, &ask).map(|rule| &rule.id))
                             .collect();
-                        let explained = explain(&policy, &ask, &people, t(0));
+                        let explained = explain(&policy, &ask, &people);
                         let said: BTreeSet<&Name> =
                             explained.iter().filter(|one| one.is_met()).map(|one| &one.rule.id).collect();
                         assert_eq!(said, expected, "{ask:?} {people:?}");

@@ -220,7 +220,7 @@ fn default_durations() {
     for (resource, action, expected) in
         [("a", "access", Some("1h")), ("b", "access", Some("20m")), ("b", "read", Some("20m")), ("a", "read", None)]
     {
-        let found = default_duration(&policy, &parse("bob"), &parse(resource), &parse(action));
+        let found = default_duration(&policy, &parse("bob"), &parse(resource), &parse(action), t(0));
         assert_eq!(found.map(|duration| duration.to_string()).as_deref(), expected, "{action} on {resource}");
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! From the bytes up: the form of a line and its signature (`lines`, `signatures`), whose it is (`attribution`), the
 //! chain of policies (`genesis`, `policies`); then what becomes of a request that nobody attacks (`lifecycle`), who may approve
-//! (`approvals`, `hardware`), what it may be (`limits`, `hours`), what takes a grant away (`grants`, `lockdowns`, `revocations`), and what proves one (`tokens`), and how
+//! (`approvals`, `hardware`), what it may be (`limits`, `hours`), whose turn it is (`rotations`), what takes a grant away (`grants`, `lockdowns`, `revocations`), and what proves one (`tokens`), and how
 //! old what is known is (`checkpoints`); and what a policy's own tests and its explanations say of it
 //! (`rehearsal`, `explain`, `coverage`).
 
@@ -26,5 +26,6 @@ mod lockdowns;
 mod policies;
 mod rehearsal;
 mod revocations;
+mod rotations;
 mod signatures;
 mod tokens;

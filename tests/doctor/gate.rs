@@ -188,6 +188,8 @@ fn a_gate_reads_a_clone_that_another_account_keeps_fresh() {
     machine.site.request("b");
     wait_for(5);
     machine.answers("b", 0, "granted");
+    // What the service has verified the gate reads, and keeps nothing itself.
+    machine.doctor().is_fine("index", "5 of 5 lines");
 
     // The service has stopped, and all that is here is too old: its stamp is dated back instead of waiting.
     drop(sync);

@@ -158,7 +158,7 @@ impl Here {
     /// The lines as text.
     pub(crate) fn lines(&self) -> Vec<String> {
         let walked = self.walk();
-        let lines = walked.segments(&self.repo).flat_map(Result::unwrap);
+        let lines = walked.segments(&self.repo, 0).flat_map(Result::unwrap);
         lines.map(|line| String::from_utf8(line).unwrap()).collect()
     }
 }

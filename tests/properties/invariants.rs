@@ -20,7 +20,7 @@ const ALL: Mix = Mix { policies: 3, lockdowns: 1, nonsense: 1 };
 const CALM: Mix = Mix { policies: 1, lockdowns: 0, nonsense: 1 };
 
 /// Every question there is, about subjects by name.
-fn answers(view: &impl View, now: Timestamp) -> Vec<Decision> {
+pub(crate) fn answers(view: &impl View, now: Timestamp) -> Vec<Decision> {
     let mut answers = Vec::new();
     for subject in PEOPLE {
         for resource in RESOURCES {

@@ -74,16 +74,24 @@ impl Key {
     /// Signs what an SSHSIG over `message` signs.
     pub fn sign(&self, message: &[u8]) -> Signature {
         let signed = signed_data(message);
-        let Some((application, flags, counter)) = &self.touch else {
-            return Signature::from_plain(self.public(), self.sign_bytes(&signed));
-        };
-        let bytes = self.sign_bytes(&authenticator_data(application, *flags, *counter, &signed));
+        match self.touched(&signed) {
+            Some(part) => {
+                Signature::from_agent(self.public(), &part).expect("a signature of a security key has this form")
+            }
+            None => Signature::from_plain(self.public(), self.sign_bytes(&signed)),
+        }
+    }
+
+    /// What a security key answers that is asked to sign `data`, as an agent passes it on; none of a plain key.
+    pub fn touched(&self, data: &[u8]) -> Option<Vec<u8>> {
+        let (application, flags, counter) = self.touch.as_ref()?;
+        let bytes = self.sign_bytes(&authenticator_data(application, *flags, *counter, data));
         let mut part = Vec::new();
         put(&mut part, b"sk-ssh-ed25519@openssh.com");
         put(&mut part, &bytes);
         part.push(*flags);
         part.extend(counter.to_be_bytes());
-        Signature::from_agent(self.public(), &part).expect("a signature of a security key has this form")
+        Some(part)
     }
 
     /// Signs `bytes` themselves, without an envelope.

@@ -29,6 +29,7 @@ pub struct Org {
     /// Per identity, its table without its keys, and its keys.
     identities: BTreeMap<String, (String, Vec<Key>)>,
     groups: BTreeMap<String, Vec<String>>,
+    rotations: BTreeMap<String, String>,
     rules: BTreeMap<String, String>,
 }
 
@@ -41,6 +42,7 @@ impl Org {
             settings: BTreeMap::new(),
             identities: BTreeMap::new(),
             groups: BTreeMap::new(),
+            rotations: BTreeMap::new(),
             rules: BTreeMap::new(),
         };
         org.people(&maintainers.join(" ")).maintainers(&maintainers.join(" "), threshold)
@@ -102,6 +104,12 @@ impl Org {
         self
     }
 
+    /// Sets a rotation: its members in order, and the rest in TOML.
+    pub fn rotation(mut self, name: &str, members: &str, more: &str) -> Org {
+        self.rotations.insert(name.to_owned(), format!("members = {}\n{more}", list(&words(members))));
+        self
+    }
+
     /// Sets a rule that allows without further conditions. `subjects`, `resources` and `actions` are words.
     pub fn allow(self, id: &str, subjects: &str, resources: &str, actions: &str, max: &str) -> Org {
         self.allow_if(id, subjects, resources, actions, max, "")
@@ -153,6 +161,9 @@ impl Org {
         }
         for (name, members) in &self.groups {
             identities.push_str(&format!("[group.{name}]\nmembers = {}\n", list(members)));
+        }
+        for (name, table) in &self.rotations {
+            identities.push_str(&format!("[rotation.{name}]\n{table}\n"));
         }
         let mut rules = String::new();
         for (id, body) in &self.rules {

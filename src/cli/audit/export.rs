@@ -52,7 +52,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ExportArgs) -> anyhow::Result<Exi
     if cx.json() && args.format == Format::Csv {
         return Err(Failure::usage("--json and --format csv exclude each other").help("leave one of them out").into());
     }
-    let ledger = cx.ledger()?;
+    let ledger = cx.whole_ledger()?;
     match args.format {
         Format::Jsonl => jsonl(cx, &ledger),
         Format::Csv => csv(cx, &ledger),

@@ -48,7 +48,7 @@ struct Row {
 }
 
 pub(super) fn run(cx: &mut Context<'_>, args: &LogArgs) -> anyhow::Result<Exit> {
-    let ledger = cx.ledger()?;
+    let ledger = cx.whole_ledger()?;
     let mut rows: Vec<Row> = Vec::new();
     let mut is_known = args.kind.as_ref().is_none_or(|kind| Body::KINDS.contains(&kind.as_str()));
     ledger.each_line(|index, line, verdict| {

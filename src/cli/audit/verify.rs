@@ -61,7 +61,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &VerifyArgs) -> anyhow::Result<Exi
         }
         None => None,
     };
-    let ledger = cx.ledger()?;
+    let ledger = cx.whole_ledger()?;
     if let Some(minimum) = known {
         pin::check_minimum(&ledger.view, &minimum, "the one that --known names")?;
     }
@@ -127,6 +127,7 @@ fn report(ledger: &Ledger) -> anyhow::Result<Verified> {
         without_effect,
         inert,
         void: ledger
+            .walked
             .voids
             .iter()
             .map(|(commit, why)| VoidJson { commit: commit.to_string(), reason: why.to_string() })

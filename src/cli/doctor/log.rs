@@ -4,7 +4,7 @@ use super::Report;
 use crate::cli::context::{Context, shown};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::freshness::names_witnesses;
-use crate::cli::ledger::{Expected, Opened, check_clock, is_clone};
+use crate::cli::ledger::{Expected, UseOfIndex, check_clock, is_clone};
 use crate::cli::pin::{GenesisOption, expected_id, gone_log, log_ref, no_log};
 use crate::cli::policy::head;
 use crate::cli::render;
@@ -19,6 +19,7 @@ use crate::edge::config::Config;
 use crate::edge::git::Repo;
 use crate::edge::inspect;
 use crate::edge::remote::{self, Remote};
+use crate::edge::replay::Opened;
 use crate::edge::world::World;
 
 /// The log, as far as it verifies.
@@ -51,6 +52,7 @@ pub(super) fn look(cx: &mut Context<'_>, config: &Config, repo: &Repo, report: &
     trust(cx, config, repo, &known, report);
     policy(cx, repo, &known, report);
     age(cx, config, repo, remote.as_ref(), &known, report);
+    index(cx.world, config, repo, &known, report);
     Some(known)
 }
 
@@ -63,7 +65,7 @@ fn say_log(known: &Known, report: &mut Report) {
         return report.note("log", text, Some("jit sync".to_owned()));
     }
     let inert = known.opened.verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Inert(_))).count();
-    let voids = known.opened.voids.len();
+    let voids = known.opened.walked.voids.len();
     let count = |number: usize, thing| render::count(u64::try_from(number).unwrap_or(u64::MAX), thing);
     let size = render::count(view.size(), "line");
     if inert == 0 && voids == 0 {
@@ -101,7 +103,7 @@ fn read(world: &World, config: &Config, repo: &Repo, remote: Option<&Remote>) ->
     let genesis = expected_id(config, repo)?;
     let pin = genesis.map(|genesis| config.pin(&genesis)).transpose()?.flatten();
     let minimums = genesis.map(|genesis| config.minimums(&genesis)).transpose()?.unwrap_or_default();
-    let expected = Expected { genesis, pin, minimums };
+    let expected = Expected { genesis, pin, minimums, index: None };
     let opened = match expected.open_at(world, repo, tip) {
         Ok(opened) => opened,
         // What is in a clone may be older than what another clone here has seen: every command fetches, and looks again.
@@ -196,6 +198,29 @@ fn policy(cx: &Context<'_>, repo: &Repo, known: &Known, report: &mut Report) {
     }
 }
 
+/// Says whether commands can be quick: whether this machine has an index of the log that can be read and kept.
+fn index(world: &World, config: &Config, repo: &Repo, known: &Known, report: &mut Report) {
+    let Some(id) = known.expected.genesis else { return };
+    let Some(kept) = report.take("index", UseOfIndex::of(world, config, &id, repo, false)).flatten() else { return };
+    let place = shown(&kept.file.path());
+    match kept.reach(repo) {
+        Ok(Some(size)) if size <= known.opened.view.size() => {
+            report.fine("index", format!("{} of {}", size, render::count(known.opened.view.size(), "line")));
+        }
+        Ok(Some(_)) => report.note(
+            "index",
+            "it is of a longer log than the one here, so each command reads the log from its first line",
+            Some(format!("jit sync; or, if this is the right log: rm '{place}'")),
+        ),
+        Ok(None) => report.fine("index", "there is none yet: the next command reads the log from its first line"),
+        Err(why) => report.note(
+            "index",
+            format!("it can't be read, so each command reads the log from its first line: {why}"),
+            Some(format!("see who owns `{place}` and its folder; the file may be deleted at any time")),
+        ),
+    }
+}
+
 fn age(cx: &Context<'_>, config: &Config, repo: &Repo, remote: Option<&Remote>, known: &Known, report: &mut Report) {
     let view = &known.opened.view;
     let Some(stamped) = report.take("age", remote::stamped(repo)) else { return };
@@ -249,6 +274,6 @@ fn age(cx: &Context<'_>, config: &Config, repo: &Repo, remote: Option<&Remote>, 
 
 /// Verifies the log at another commit, as if this machine had seen nothing of it.
 pub(super) fn open_unpinned(world: &World, repo: &Repo, tip: Oid, genesis: Option<Hash>) -> anyhow::Result<Opened> {
-    let expected = Expected { genesis, pin: None, minimums: Vec::new() };
+    let expected = Expected { genesis, pin: None, minimums: Vec::new(), index: None };
     expected.open_at(world, repo, tip)
 }

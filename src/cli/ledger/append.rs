@@ -1,49 +1,37 @@
-//! A signed line goes into the log, and the ledger stands behind it.
+//! Signed lines go into the log: on the remote, or where there is none, on the local branch. The ledger stands behind it.
 
 use anyhow::anyhow;
 
-use super::{Ledger, Opened, rules};
+use super::{Age, Ledger, rules};
 use crate::cli::context::Context;
 use crate::cli::exit::Failure;
 use crate::cli::pin::{check_pin, rewritten};
+use crate::cli::statement::{Insist, demand_effect};
 use crate::core::history::append::NewLine;
-use crate::core::history::object::Author;
-use crate::core::ledger::Delta;
+use crate::core::history::object::{Author, Oid};
+use crate::core::ledger::{self, Delta, Examined};
 use crate::core::name::Name;
 use crate::core::policy::PolicyFiles;
 use crate::core::statement::Line;
 use crate::core::view::{View, ViewExt};
 use crate::edge::config::Config;
+use crate::edge::git::Repo;
+use crate::edge::log::append_remote::{Append, judge_all};
 use crate::edge::log::{self, AppendError, BRANCH_NAME, Draft, Walked};
 use crate::edge::refused;
-use crate::edge::remote;
-use crate::edge::replay::LogView;
-use crate::edge::replay::{self, Replayed};
-
-impl Ledger {
-    /// Folds a longer log that this one must be the beginning of.
-    fn catch_up(&self, walked: &Walked) -> anyhow::Result<Replayed> {
-        let replayed = replay::replay(&self.repo, walked, &|_, _| {})?;
-        check_pin(walked, &replayed.view, self.pin)?;
-        let (size, root) = (self.view.size(), self.view.root());
-        if replayed.view.root_at(size) == root {
-            return Ok(replayed);
-        }
-        Err(rewritten("the log changed while this command ran", size, root, &replayed.view).into())
-    }
-}
+use crate::edge::replay::{self, Opened};
 
 impl Context<'_> {
-    /// Appends a signed line, and lets `ledger` stand behind it. `judge` is asked with the log as it stands when the line
-    /// goes in, again each time somebody else was first; what it answers is what the line changes.
+    /// Appends signed lines by one commit, all or none, and lets `ledger` stand behind them. They are judged on the log as it
+    /// stands when they go in, again each time somebody else was first. Only one that comes alone has `files`.
     pub(in crate::cli) fn append(
         &mut self,
         ledger: &mut Ledger,
-        line: &Line,
+        lines: &[Line],
         files: Option<&PolicyFiles>,
         author: &Name,
         message: &str,
-        judge: &mut dyn FnMut(&LogView) -> anyhow::Result<Delta>,
+        insist: Insist,
     ) -> anyhow::Result<()> {
         let mut random = [0; 16];
         self.world.random(&mut random);
@@ -55,66 +43,91 @@ impl Context<'_> {
             now: started.unix(),
             random,
         };
-        let bytes = line.as_str().as_bytes();
-        let mut before = None;
-        let mut put = |walked: &Walked| -> anyhow::Result<Draft> {
-            // If nobody was first, what is known already is the log that the line goes into. Of as many lines is not enough:
-            // whoever rewrites the branch meanwhile may have put others in their place.
-            let raced = if walked.tail == ledger.tail {
-                check_pin(walked, &ledger.view, ledger.pin)?;
-                None
-            } else {
-                Some(ledger.catch_up(walked)?)
-            };
-            let delta = judge(raced.as_ref().map_or(&ledger.view, |raced| &raced.view))?;
-            before = Some((walked.clone(), raced, delta));
-            let new = NewLine { line: bytes.to_vec(), files: files.cloned().unwrap_or_default() };
-            Ok(Draft { lines: vec![new], message: message.to_owned() })
+        let new_line = |line: &Line| NewLine {
+            line: line.as_str().as_bytes().to_vec(),
+            files: files.cloned().unwrap_or_default(),
         };
-        let logged = match &ledger.remote {
-            None => log::append(&ledger.repo, &context, &mut put),
-            Some(remote) => log::append_remote(self.world, &ledger.repo, remote, &context, &mut put),
+        let new: Vec<NewLine> = lines.iter().map(new_line).collect();
+        let Ledger { repo, remote, opened, pin, age, .. } = &mut *ledger;
+        let (repo, pin) = (&*repo, *pin);
+        let (size, root) = (opened.view.size(), opened.view.root());
+        // A log that this one must be the beginning of.
+        let open_longer = |walked: Walked| -> anyhow::Result<Opened> {
+            let replayed = replay::replay(repo, &walked, &|_, _| {})?;
+            check_pin(&walked, &replayed.view, pin)?;
+            if replayed.view.root_at(size) != root {
+                return Err(rewritten("the log changed while this command ran", size, root, &replayed.view).into());
+            }
+            Ok(Opened { walked, view: replayed.view, verdicts: replayed.verdicts, unsaved: None })
+        };
+        let refuse =
+            |delta: &Delta| demand_effect(delta).err().unwrap_or_else(|| anyhow!("the log would not take that"));
+        let logged = match remote {
+            None => {
+                let examined: Vec<Examined> = new.iter().map(|new| ledger::examine(&new.line)).collect();
+                let draft = Draft { lines: new.clone(), message: message.to_owned() };
+                let judge = |walked: &Walked, known: &Opened| {
+                    // If nobody was first, what is known already is the log that the line goes into. Of as many lines is not
+                    // enough: whoever rewrites the branch meanwhile may have put others in their place.
+                    let longer = match walked.tail == known.walked.tail {
+                        true => check_pin(walked, &known.view, pin).map(|()| None)?,
+                        false => Some(open_longer(walked.clone())?),
+                    };
+                    let view = longer.as_ref().map_or(&known.view, |longer| &longer.view);
+                    let deltas = judge_all(view, &new, &examined, insist)?.map_err(|delta| refuse(&delta))?;
+                    Ok((longer, deltas))
+                };
+                append_here(repo, &context, opened, &draft, &judge).map(|()| None)
+            }
+            Some(remote) => {
+                let open = |tip: Oid| {
+                    let walked = log::walk(repo, tip, context.pin, &context.rules).map_err(Failure::of_walk)?;
+                    open_longer(walked)
+                };
+                let (world, context, new) = (&*self.world, &context, new.as_slice());
+                let append =
+                    Append { world, repo, remote, context, new, message, insist, open: &open, refuse: &refuse };
+                append.run(opened, *age == Age::Fetched(0))
+            }
         };
         match &logged {
-            Err(AppendError::Refused(said)) => refused::keep(&ledger.repo, started, BRANCH_NAME, said),
-            Ok(_) if ledger.remote.is_some() => refused::forget(&ledger.repo),
+            Err(AppendError::Refused(said)) => refused::keep(repo, started, BRANCH_NAME, said),
+            Ok(_) if remote.is_some() => refused::forget(repo),
             Ok(_) | Err(_) => {}
         }
-        let logged = logged.map_err(Failure::of_append)?;
-        let (mut walked, raced, delta) = before.ok_or_else(|| anyhow!("a line went in that nobody judged"))?;
-        if ledger.remote.is_some()
-            // What was pushed to is what is known, as of before the push.
-            && let Err(why) = remote::stamp(&ledger.repo, started)
-        {
-            // It is logged; whoever took this for a failure would say it twice.
+        if let Some(why) = logged.map_err(Failure::of_append)? {
+            // Whoever took this for a failure would say it twice.
             self.warn_once(&format!("warning: it is logged, but not when: {why}"), "");
         }
-        let size = walked.size();
-        if (logged.first, logged.tail.size) != (size, size + 1) {
-            // It was found in the log after its answer was lost, and more stands there by now.
-            walked = log::walk(&ledger.repo, logged.commit, context.pin, &context.rules).map_err(Failure::of_walk)?;
-            let replayed = ledger.catch_up(&walked)?;
-            ledger.opened = Opened {
-                view: replayed.view,
-                verdicts: replayed.verdicts,
-                voids: walked.voids,
-                last_valid_commit: walked.last_valid_commit,
-                tail: walked.tail,
-            };
-            let config = Config::open(self.world);
-            return self.advance_pin(&config, ledger);
-        }
-        let opened = &mut ledger.opened;
-        if let Some(raced) = raced {
-            opened.view = raced.view;
-            opened.verdicts = raced.verdicts;
-        }
-        opened.verdicts.push(delta.verdict.clone());
-        opened.view.commit(delta);
-        opened.voids = walked.voids;
-        opened.last_valid_commit = logged.commit;
-        opened.tail = logged.tail;
         let config = Config::open(self.world);
         self.advance_pin(&config, ledger)
     }
+}
+
+/// What the lines would change, and the log that they would go into, where that is longer than what is known.
+type Judged = (Option<Opened>, Vec<Delta>);
+
+/// Appends to the log on the local branch, where there is no remote.
+fn append_here(
+    repo: &Repo,
+    context: &log::Context<'_>,
+    known: &mut Opened,
+    draft: &Draft,
+    judge: &dyn Fn(&Walked, &Opened) -> anyhow::Result<Judged>,
+) -> Result<(), AppendError<anyhow::Error>> {
+    let mut judged = None;
+    let logged = log::append(repo, context, &mut |walked| {
+        judged = Some((walked.clone(), judge(walked, known)?));
+        Ok(draft.clone())
+    })?;
+    let (walked, (longer, deltas)) =
+        judged.ok_or_else(|| AppendError::Judge(anyhow!("a line went in that nobody judged")))?;
+    if let Some(longer) = longer {
+        *known = longer;
+    }
+    known.walked = walked;
+    known.walked.take_in(&logged);
+    known.verdicts.extend(deltas.iter().map(|delta| delta.verdict.clone()));
+    deltas.into_iter().for_each(|delta| known.view.commit(delta));
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Age, Expected, Opened};
+use super::{Age, Expected};
 use crate::cli::context::{Context, shown};
 use crate::cli::exit::Failure;
 use crate::cli::freshness::{Aged, describe_fetch, names_witnesses};
@@ -15,6 +15,7 @@ use crate::edge::config::Pin;
 use crate::edge::git::Repo;
 use crate::edge::log::BRANCH;
 use crate::edge::remote::{self, Fetched, Remote};
+use crate::edge::replay::Opened;
 
 /// By how many seconds a gate's clock may be behind the last fetch.
 const CLOCK_SLACK: i64 = 60;

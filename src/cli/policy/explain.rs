@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::render::{self, Role};
 use crate::cli::text::parse_time;
-use crate::core::evaluate::{self, Approvers, Ask};
+use crate::core::evaluate::{self, Approvers, Ask, Given};
 use crate::core::explain::{Explained, explain};
 use crate::core::name::{Name, Resource};
 use crate::core::policy::{Effect, Limits, Policy};
@@ -82,7 +82,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ExplainArgs) -> anyhow::Result<Ex
             return Err(Failure::usage(format!("nobody is called `{name}` in this policy")).into());
         }
     }
-    let usual = || evaluate::default_duration(&policy, &subject, &args.resource, &args.action);
+    let usual = || evaluate::default_duration(&policy, &subject, &args.resource, &args.action, at);
     let duration = args.duration.or_else(usual).unwrap_or_else(|| shortest_default(&policy, &args.resource));
     let ask = Ask {
         subject: &subject,
@@ -91,9 +91,11 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ExplainArgs) -> anyhow::Result<Ex
         duration,
         reason: &args.reason,
         by_hardware_key: args.hardware_key,
+        at,
     };
-    let people: Approvers = args.approved_by.iter().map(|name| (name.clone(), args.hardware_key)).collect();
-    let explained = explain(&policy, &ask, &people, at);
+    let given = Given { by_hardware_key: args.hardware_key, at };
+    let people: Approvers = args.approved_by.iter().map(|name| (name.clone(), vec![given])).collect();
+    let explained = explain(&policy, &ask, &people);
     if cx.json() {
         cx.print_json(&ExplanationJson {
             subject: subject.to_string(),

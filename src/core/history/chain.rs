@@ -14,7 +14,7 @@
 //! machine had once passed by rule 1 would be unreadable to it as soon as its pin moved past that merge.)
 //!
 //! [`follow`] walks the graph in an order in which parents come before children and keeps one small state a commit, so
-//! however many merges cross each other, none is looked at twice.
+//! however many merges cross each other, none is looked at twice. [`go_on`] walks what came since, if it simply follows.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -107,6 +107,51 @@ pub fn follow<O: Objects + ?Sized>(
         walk.states.push(State { log, holds_pin });
     }
     walk.finish()
+}
+
+/// The most commits that [`go_on`] takes, and that another walk is not worth.
+const MOST_STEPS: usize = 10_000;
+
+/// Goes on from the log at the commit `from` to a later `tip`. It gives the answer of [`follow`], or none where only that
+/// can tell: the tip does not come after `from` by commits with one parent each; there is a pin, and neither holds `from` it
+/// nor what came since; or it is among what came since, and merges before it were judged without it.
+///
+/// # Errors
+/// See [`ChainError`].
+pub fn go_on<O: Objects + ?Sized>(
+    objects: &O,
+    from: Oid,
+    known: &Chain,
+    tip: Oid,
+    pin: Option<Oid>,
+    rules: &Rules<'_>,
+) -> Result<Option<Chain>, ChainError<O::Error>> {
+    let mut holds_pin = known.holds_pin;
+    let mut steps = Vec::new();
+    let mut at = tip;
+    while at != from {
+        let head = objects.commit(at).map_err(ChainError::Objects)?;
+        let parent = head.as_ref().and_then(|head| match *head.parents {
+            [parent] => Some((head.tree, parent)),
+            _ => None,
+        });
+        let Some((tree, parent)) = parent.filter(|_| steps.len() < MOST_STEPS) else { return Ok(None) };
+        holds_pin |= Some(at) == pin;
+        steps.push((at, tree));
+        at = parent;
+    }
+    let has_merges = || known.voids.iter().any(|(_, void)| matches!(void, Void::Merge(_)));
+    if pin.is_some() && (!holds_pin || (!known.holds_pin && has_merges())) {
+        return Ok(None);
+    }
+    let (mut chain, mut sums) = (Chain { holds_pin, ..known.clone() }, Sums::default());
+    for (commit, tree) in steps.into_iter().rev() {
+        match judge_append_with(objects, &chain.tail, tree, rules.named_digest, &mut sums) {
+            Ok(new) => (chain.tail, chain.last_valid) = (new.tail, commit),
+            Err(error) => chain.voids.push((commit, void_or_error(error)?)),
+        }
+    }
+    Ok(Some(chain))
 }
 
 /// A commit of the graph.
@@ -623,6 +668,24 @@ mod tests {
                 // A merge of forks after the pin is no log, and a later merge may go round it.
                 let forked = |at: usize| after(&graph, at, pin) && naive(&graph, at, Some(pin)).is_none();
                 prop_assert!(!holds || found.unwrap().starts_with(&graph[pin].0) || (pin..tip).any(forked));
+            }
+        }
+
+        #[test]
+        fn going_on_is_to_follow_from_the_start(graph in graph_strategy(), picks in any::<[prop::sample::Index; 2]>()) {
+            let mut repo = Repo::new();
+            let mut oids: Vec<Oid> = Vec::new();
+            for (lines, parents) in &graph {
+                let parents: Vec<Oid> = parents.iter().map(|parent| oids[*parent]).collect();
+                oids.push(repo.commit(lines, &parents));
+            }
+            let tip = oids[graph.len() - 1];
+            let from = oids[picks[0].index(graph.len())];
+            for pin in [None, Some(oids[picks[1].index(graph.len())])] {
+                let Ok(known) = repo.follow(from, pin) else { continue };
+                if let Some(chain) = go_on(&repo.store, from, &known, tip, pin, &RULES).unwrap() {
+                    prop_assert_eq!(Ok(chain), repo.follow(tip, pin));
+                }
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::core::view::{View, ViewExt};
 /// nothing that matches is granted.
 pub(super) fn lock(view: &impl View, at: &Placed<'_>, lockdown: &Lockdown) -> Effect {
     let by = &at.statement.by;
-    if !view.is_revoker(by) {
+    if !view.is_revoker(by, at.statement.at) {
         return Err(format!("`{by}` is neither a revoker nor a maintainer"));
     }
     let mut members: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();

@@ -2,6 +2,7 @@
 //!
 //! Records are values; a delta replaces them whole.
 
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use crate::core::time::{Duration, Timestamp};
 const START_LEEWAY: TimeDelta = TimeDelta::seconds(60);
 
 /// A non-inert line: where it stands and what kind it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Its place in the log, from 0.
     pub index: u64,
@@ -29,7 +30,7 @@ pub struct Entry {
 }
 
 /// The kinds of line that others speak of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EntryKind {
     /// A request.
     Request,
@@ -44,7 +45,7 @@ pub enum EntryKind {
 }
 
 /// The first line, as the rest of the log refers to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GenesisRecord {
     /// The log's id.
     pub id: Hash,
@@ -115,7 +116,7 @@ pub struct ProposalRecord {
 }
 
 /// A request, and all that came of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestRecord {
     /// Its id.
     pub id: Hash,
@@ -133,8 +134,9 @@ pub struct RequestRecord {
     pub request: Request,
     /// How long it may wait, as the policy at its line said.
     pub pending_for: Duration,
-    /// The approvals with effect, in log order: of each person and key the first and, if a later one is for less time,
-    /// the shortest. The rest could change nothing, and whoever may approve may do so any number of times.
+    /// The approvals with effect, in log order: of each person, key and set of rotations in which they were on call then,
+    /// the first and, if a later one is for less time, the shortest. The rest could change nothing, and whoever may
+    /// approve may do so any number of times.
     pub approvals: Vec<ApprovalRecord>,
     /// What came of it.
     pub status: Status,
@@ -146,6 +148,12 @@ impl RequestRecord {
     /// Returns the last instant at which an approval of it counts.
     pub fn lapses_at(&self) -> Timestamp {
         self.at.after(self.pending_for)
+    }
+
+    /// Returns the moment at which somebody who approves or denies it must be among those whom a rule names: that of their
+    /// own signature, which can't be taken further back than the request nor further on than its lapse.
+    pub fn moment_of(&self, at: Timestamp) -> Timestamp {
+        at.clamp(self.at, self.lapses_at())
     }
 
     /// Tells whether it asks for this.
@@ -168,9 +176,12 @@ impl RequestRecord {
         matches!(self.status, Status::Pending) && now > self.lapses_at()
     }
 
-    /// Takes in an approval with effect.
-    pub(super) fn take_in(&mut self, approval: ApprovalRecord) {
-        let same = |other: &ApprovalRecord| other.by == approval.by && other.key == approval.key;
+    /// Takes in an approval with effect, under the policy in force at its line.
+    pub(super) fn take_in(&mut self, approval: ApprovalRecord, policy: &Policy) {
+        let turns = policy.on_call(&approval.by, approval.at);
+        let same = |other: &ApprovalRecord| {
+            other.by == approval.by && other.key == approval.key && policy.on_call(&other.by, other.at) == turns
+        };
         if self.approvals.iter().any(same) {
             let shortest = self.approvals.iter().filter(|other| same(other)).filter_map(|other| other.duration).min();
             if approval.duration.is_none_or(|length| shortest.is_some_and(|shortest| shortest <= length)) {
@@ -192,7 +203,7 @@ impl RequestRecord {
 }
 
 /// What came of a request, revocations and lockdowns aside.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
     /// It never had an effect, for these reasons.
     WithoutEffect(Vec<Reason>),
@@ -205,7 +216,7 @@ pub enum Status {
 }
 
 /// Who ended something early.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
     /// The line's place in the log.
     pub index: u64,
@@ -218,7 +229,7 @@ pub struct Ending {
 }
 
 /// One signed yes that had an effect at its line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalRecord {
     /// Its id.
     pub id: Hash,
@@ -239,7 +250,7 @@ pub struct ApprovalRecord {
 }
 
 /// The signed, time-bound access that a request became. Nothing in it ever changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// The index of the line that completed it.
     pub index: u64,
@@ -277,7 +288,7 @@ impl Grant {
 }
 
 /// A lockdown by someone who had the right.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockdownRecord {
     /// Its id.
     pub id: Hash,
@@ -343,7 +354,7 @@ impl LockdownRecord {
 }
 
 /// A lift that may still take effect, or has.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiftRecord {
     /// Its id.
     pub id: Hash,

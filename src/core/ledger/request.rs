@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::record::{ApprovalRecord, Ending, Grant, RequestRecord, Status};
 use super::{Change, Effect, Placed};
-use crate::core::evaluate::{self, Approvers, Ask, Facts, Held};
+use crate::core::evaluate::{self, Approvers, Ask, Facts, Given, Held};
 use crate::core::name::{Name, Resource};
 use crate::core::policy::{Allow, Policy, Rule};
 use crate::core::reason::{Code, Reason, merge};
@@ -16,8 +16,13 @@ use crate::core::time::{Duration, Timestamp};
 use crate::core::view::{View, ViewExt};
 
 impl RequestRecord {
-    /// Returns what of the request the rules look at.
+    /// Returns what of the request the rules look at where it is judged, at its own line and at approvals: as of its `at`.
     pub fn ask(&self) -> Ask<'_> {
+        self.ask_at(self.at)
+    }
+
+    /// Returns what of the request the rules look at, as of another moment.
+    pub fn ask_at(&self, at: Timestamp) -> Ask<'_> {
         Ask {
             subject: &self.by,
             resource: &self.request.resource,
@@ -25,6 +30,7 @@ impl RequestRecord {
             duration: self.request.duration,
             reason: &self.request.reason,
             by_hardware_key: self.key.is_security_key(),
+            at,
         }
     }
 }
@@ -89,12 +95,12 @@ pub fn no_rules(view: &impl View) -> Reason {
 
 /// Says which deny rule matches a request: one without hours, since hours are asked at each check.
 pub(crate) fn denied_reason(policy: &Policy, ask: &Ask<'_>) -> Option<Reason> {
-    evaluate::denials(policy, ask.subject, ask.resource, ask.action).find(|rule| rule.hours.is_empty()).map(denied_by)
+    evaluate::denials(policy, ask).find(|rule| rule.hours.is_empty()).map(denied_by)
 }
 
-/// Says which deny rule matches at a check.
-pub(crate) fn denied_now(policy: &Policy, ask: &Ask<'_>, now: Timestamp) -> Option<Reason> {
-    evaluate::denials(policy, ask.subject, ask.resource, ask.action).find(|rule| rule.has_its_hour(now)).map(denied_by)
+/// Says which deny rule matches at a check, at the ask's moment.
+pub(crate) fn denied_now(policy: &Policy, ask: &Ask<'_>) -> Option<Reason> {
+    evaluate::denials(policy, ask).find(|rule| rule.has_its_hour(ask.at)).map(denied_by)
 }
 
 fn denied_by(rule: &Rule) -> Reason {
@@ -117,8 +123,10 @@ pub(super) fn approve(view: &impl View, at: &Placed<'_>, approval: &Approval) ->
     if *by == record.by {
         return Err(format!("`{by}` can't judge a request of their own"));
     }
-    if !evaluate::is_eligible(&policy, &record.ask(), by, at.key.is_security_key()) {
-        let by_hardware_key = evaluate::is_eligible(&policy, &record.ask(), by, true);
+    let given = Given { by_hardware_key: at.key.is_security_key(), at: record.moment_of(at.statement.at) };
+    if !evaluate::is_eligible(&policy, &record.ask(), by, given) {
+        let by_hardware_key =
+            evaluate::is_eligible(&policy, &record.ask(), by, Given { by_hardware_key: true, ..given });
         let how = if by_hardware_key { " by a key that is no security key" } else { "" };
         return Err(format!("no rule that the request fits names `{by}` as an approver{how}"));
     }
@@ -136,7 +144,7 @@ pub(super) fn approve(view: &impl View, at: &Placed<'_>, approval: &Approval) ->
     if at.statement.at > record.lapses_at() {
         return Err(format!("it was signed after the request lapsed at {}", record.lapses_at()));
     }
-    record.take_in(ApprovalRecord {
+    let approval = ApprovalRecord {
         id: at.id,
         index: at.index,
         leaf: at.leaf,
@@ -145,7 +153,8 @@ pub(super) fn approve(view: &impl View, at: &Placed<'_>, approval: &Approval) ->
         at: at.statement.at,
         duration,
         comment: approval.comment.clone(),
-    });
+    };
+    record.take_in(approval, &policy);
     if let Completion::Grant(grant) = completion(view, &policy, &record, at.index) {
         record.status = Status::Complete(grant);
     }
@@ -190,7 +199,7 @@ fn completion(view: &impl View, policy: &Policy, record: &RequestRecord, index: 
         return Completion::Waits;
     }
     let counting = counting(view, policy, record);
-    let people = best_of(&counting);
+    let people = people_of(&counting);
     let fitting = evaluate::fitting(policy, &ask);
     let approved: Vec<(&Name, &Allow)> =
         fitting.iter().copied().filter(|(_, allow)| evaluate::is_approved(policy, allow, &ask, &people)).collect();
@@ -229,42 +238,44 @@ fn facts(view: &impl View, subject: &Name, rule: &Name) -> Facts {
     Facts { held: held.collect() }
 }
 
-/// Returns whose approvals these are, and whether one of each is by a security key.
-fn best_of(approvals: &[&ApprovalRecord]) -> Approvers {
+/// Returns what of an approval the rules look at.
+fn given(approval: &ApprovalRecord) -> Given {
+    Given { by_hardware_key: approval.key.is_security_key(), at: approval.at }
+}
+
+/// Returns whose approvals these are.
+fn people_of(approvals: &[&ApprovalRecord]) -> Approvers {
     let mut people = Approvers::new();
     for approval in approvals {
-        *people.entry(approval.by.clone()).or_default() |= approval.key.is_security_key();
+        people.entry(approval.by.clone()).or_default().push(given(approval));
     }
     people
 }
 
-/// Chooses the counted approvals: of each person the first; or the first by a security key, where without it one of the
-/// rules would not be met. (One by a security key fills every place that the other fills.) People are asked in the order
-/// of their first approvals.
+/// Chooses the counted approvals: of each person the first with which alone each of the rules would be met still; the
+/// last, if there is none such. People are asked in the order of their first approvals.
 fn choose_counted(
     policy: &Policy,
     ask: &Ask<'_>,
     rules: &[(&Name, &Allow)],
     counting: &[&ApprovalRecord],
 ) -> Vec<ApprovalRecord> {
-    let mut people = best_of(counting);
+    let mut people = people_of(counting);
     let mut counted: Vec<&ApprovalRecord> = Vec::new();
     for first in counting {
         if counted.iter().any(|chosen| chosen.by == first.by) {
             continue;
         }
-        let by_hardware_key = |approval: &&&ApprovalRecord| approval.by == first.by && approval.key.is_security_key();
-        let Some(other) = counting.iter().find(by_hardware_key).filter(|_| !first.key.is_security_key()) else {
-            counted.push(first);
-            continue;
-        };
-        people.insert(first.by.clone(), false);
-        if rules.iter().all(|(_, allow)| evaluate::is_approved(policy, allow, ask, &people)) {
-            counted.push(first);
-        } else {
-            people.insert(first.by.clone(), true);
-            counted.push(other);
+        let theirs: Vec<&ApprovalRecord> =
+            counting.iter().copied().filter(|approval| approval.by == first.by).collect();
+        let alone = theirs.iter().copied().find(|approval| {
+            people.insert(first.by.clone(), vec![given(approval)]);
+            theirs.len() == 1 || rules.iter().all(|(_, allow)| evaluate::is_approved(policy, allow, ask, &people))
+        });
+        if alone.is_none() {
+            people.insert(first.by.clone(), theirs.iter().map(|approval| given(approval)).collect());
         }
+        counted.extend(alone.or(theirs.last().copied()));
     }
     counted.sort_by_key(|approval| approval.index);
     counted.into_iter().cloned().collect()
@@ -278,9 +289,8 @@ pub(crate) fn counting<'a>(view: &impl View, policy: &Policy, record: &'a Reques
         .approvals
         .iter()
         .filter(|approval| {
-            let by_hardware_key = approval.key.is_security_key();
             view.owns_key(&approval.by, &approval.key)
-                && evaluate::is_eligible(policy, &ask, &approval.by, by_hardware_key)
+                && evaluate::is_eligible(policy, &ask, &approval.by, given(approval))
         })
         .collect()
 }
@@ -288,7 +298,7 @@ pub(crate) fn counting<'a>(view: &impl View, policy: &Policy, record: &'a Reques
 /// Returns whose approvals of a waiting request count now.
 pub fn approvers(view: &impl View, record: &RequestRecord) -> Approvers {
     let Some(policy) = view.rules() else { return Approvers::new() };
-    best_of(&counting(view, &policy, record))
+    people_of(&counting(view, &policy, record))
 }
 
 /// Takes in a `revocation` line: by the subject, a counted approver, a revoker or a maintainer.
@@ -296,7 +306,7 @@ pub(super) fn revoke(view: &impl View, at: &Placed<'_>, revocation: &Revocation)
     let by = &at.statement.by;
     let Some(record) = view.request(&revocation.of) else { return Err("that request is not on record".to_owned()) };
     let counted = record.grant().is_some_and(|grant| grant.counted.iter().any(|approval| approval.by == *by));
-    if *by != record.by && !counted && !view.is_revoker(by) {
+    if *by != record.by && !counted && !view.is_revoker(by, at.statement.at) {
         return Err(format!("`{by}` is neither its subject, a counted approver, a revoker nor a maintainer"));
     }
     match (&record.status, &record.revoked) {

@@ -475,7 +475,7 @@ fn read_assertion(reader: &mut Reader<'_, '_>, declared: &Declared<'_, '_>, poli
     })
 }
 
-/// Reads identities, groups and kinds that exist.
+/// Reads identities, groups, rotations and kinds that exist.
 fn read_known(reader: &mut Reader<'_, '_>, key: &str, value: &Value<'_>, policy: &Policy) -> Vec<Selector> {
     let list = reader.list(key, value).unwrap_or_default();
     let mut known = Vec::new();
@@ -487,7 +487,10 @@ fn read_known(reader: &mut Reader<'_, '_>, key: &str, value: &Value<'_>, policy:
             Selector::Group(name) if !policy.groups().contains_key(name) => {
                 Some(reader.findings.nearest(name.as_str(), policy.groups().keys().map(Name::as_str)))
             }
-            Selector::Identity(_) | Selector::Group(_) | Selector::Kind(_) => None,
+            Selector::Rotation(name) if !policy.rotations().contains_key(name) => {
+                Some(reader.findings.nearest(name.as_str(), policy.rotations().keys().map(Name::as_str)))
+            }
+            Selector::Identity(_) | Selector::Group(_) | Selector::Rotation(_) | Selector::Kind(_) => None,
         };
         match nearest {
             Some(help) => reader.findings.error(&at, format!("there is no `{selector}`"), help),

@@ -94,13 +94,15 @@ pub enum Check {
     OwnService,
     /// A person who can fill a place in each of a rule's entries of `approvals`.
     InEveryEntry,
+    /// Approvers or revokers who are on call, at a time that they date themselves.
+    ByTurns,
     /// There was more than could be compared.
     NotAllCompared,
 }
 
 impl Check {
     /// All of them.
-    pub const ALL: [Check; 10] = [
+    pub const ALL: [Check; 11] = [
         Check::LoneMaintainer,
         Check::MaintainersWithoutKeys,
         Check::IdleTier,
@@ -110,6 +112,7 @@ impl Check {
         Check::Shadowed,
         Check::OwnService,
         Check::InEveryEntry,
+        Check::ByTurns,
         Check::NotAllCompared,
     ];
 
@@ -125,6 +128,7 @@ impl Check {
             Check::Shadowed => "shadowed",
             Check::OwnService => "own-service",
             Check::InEveryEntry => "in-every-entry",
+            Check::ByTurns => "by-turns",
             Check::NotAllCompared => "not-all-compared",
         }
     }
@@ -141,6 +145,7 @@ impl Check {
             Check::Shadowed => "Deny rules leave nothing of the rule",
             Check::OwnService => "A person gets by a service of their own what a rule wants an approval for",
             Check::InEveryEntry => "One person can fill a place in each of a rule's entries of `approvals`",
+            Check::ByTurns => "Who may approve or revoke depends on a time that they date themselves",
             Check::NotAllCompared => "The policy is too large or intricate to compare all of its rules",
         }
     }

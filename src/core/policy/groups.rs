@@ -40,12 +40,14 @@ pub(super) fn resolve_groups(
                         way.push((inner, 0));
                     }
                 }
-                Some((Selector::Identity(_) | Selector::Kind(_), _)) => way.push((name, next + 1)),
+                Some((Selector::Identity(_) | Selector::Rotation(_) | Selector::Kind(_), _)) => {
+                    way.push((name, next + 1))
+                }
                 None => {
                     let mut members = BTreeSet::new();
                     for (member, at) in &group.members {
                         let inner = match member {
-                            Selector::Identity(_) | Selector::Kind(_) => None,
+                            Selector::Identity(_) | Selector::Rotation(_) | Selector::Kind(_) => None,
                             Selector::Group(inner) => resolved.get(inner),
                         };
                         memberships += inner.map_or(1, BTreeSet::len);
@@ -58,7 +60,7 @@ pub(super) fn resolve_groups(
                             Selector::Identity(name) => drop(members.insert(name.clone())),
                             Selector::Group(_) => members.extend(inner.into_iter().flatten().cloned()),
                             // Told where it was read.
-                            Selector::Kind(_) => {}
+                            Selector::Rotation(_) | Selector::Kind(_) => {}
                         }
                     }
                     on_way.remove(name);

@@ -207,7 +207,7 @@ impl TimeOfDay {
     }
 
     /// Returns the reading on a date; 24:00 is the next day's 00:00.
-    fn on(self, date: NaiveDate) -> Option<NaiveDateTime> {
+    pub(super) fn on(self, date: NaiveDate) -> Option<NaiveDateTime> {
         let date = if self == TimeOfDay::END { date.succ_opt()? } else { date };
         let minute = u32::from(self.0 % (24 * 60));
         date.and_hms_opt(minute / 60, minute % 60, 0)

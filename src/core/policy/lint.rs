@@ -14,6 +14,7 @@ use crate::core::name::Name;
 use super::diagnostic::{Check, Diagnostic, Kind, Severity, Span};
 use super::files::SETTINGS;
 use super::model::{Allow, ApprovalRule, Effect, Policy, Rule, Selector};
+use super::rotation::Rotation;
 use crowd::Crowd;
 
 /// How much is compared in one policy, in steps of some hundred nanoseconds at most: whatever the policy, the time has an
@@ -26,16 +27,19 @@ const MAX_NAMED: usize = 3;
 /// place. What each is about, [`Check`] says.
 ///
 /// People count as approvers if they have a key, by a security key if the entry asks for that. Hours and limits are left
-/// out of account, and a deny rule with hours shadows nothing.
+/// out of account, and a deny rule with hours shadows nothing. A rotation counts as one approver, and as none where whoever
+/// asks, or an owner, has turns in it.
 pub fn lint(policy: &Policy) -> Vec<Diagnostic> {
     let mut warnings = Vec::new();
     check_maintainers(policy, &mut warnings);
+    check_revokers(policy, &mut warnings);
     let crowd = Crowd::new(policy);
     let mut steps = MAX_STEPS;
     let most_owners = policy.identities().values().map(|identity| identity.owners.len()).max().unwrap_or(0);
     for rule in policy.rules().values() {
         if let Effect::Allow(allow) = &rule.effect {
             check_tiers(policy, rule, allow, &mut warnings);
+            check_turns(policy, rule, allow, &mut warnings);
             check_meant(policy, rule, allow, &crowd, &mut warnings);
             check_approvers(policy, rule, allow, most_owners.max(1), &mut steps, &mut warnings);
             check_entries(policy, rule, allow, &crowd, &mut warnings);
@@ -105,6 +109,41 @@ fn check_tiers(policy: &Policy, rule: &Rule, allow: &Allow, warnings: &mut Vec<D
     }
 }
 
+/// Tells whether it depends on the time whom `from` means, and somebody can choose that time.
+fn is_by_turns(policy: &Policy, from: &[Selector]) -> bool {
+    from.iter().filter_map(|selector| policy.rotation_of(selector)).any(|rotation| {
+        let people = rotation.people();
+        people.len() > 1 && people.into_iter().any(|name| !policy.always_selects(from, name))
+    })
+}
+
+/// Warns of revokers who are on call: a revocation may be dated as its author likes.
+fn check_revokers(policy: &Policy, warnings: &mut Vec<Diagnostic>) {
+    if is_by_turns(policy, policy.revokers()) {
+        let message = "`revokers` names who is on call, at the time that a revocation or a lockdown is dated: whoever has \
+                       turns can date theirs into one, and so revoke at any time";
+        let help = "if that is not meant, name people or groups";
+        warnings.push(warning(Check::ByTurns, None, message.to_owned(), Some(help)));
+    }
+}
+
+/// Warns of entries that ask who is on call: an approval may be dated as its author likes, within bounds.
+fn check_turns(policy: &Policy, rule: &Rule, allow: &Allow, warnings: &mut Vec<Diagnostic>) {
+    for (index, entry) in allow.approvals.iter().enumerate() {
+        if is_by_turns(policy, &entry.from) {
+            let message = format!(
+                "entry {} of `approvals` in rule `{}` asks who is on call at the time that an approval is dated: whoever has \
+                 turns can date theirs into one that is at most {} after the request",
+                index + 1,
+                rule.id,
+                policy.pending_for()
+            );
+            let help = "if that is too much, name a group, or shorten `request.pending_for` in jit.toml";
+            warnings.push(warning(Check::ByTurns, policy.place_of_rule(&rule.id), message, Some(help)));
+        }
+    }
+}
+
 /// Warns of groups and kinds in which nobody can ask or approve, and of a security key that no subject has.
 ///
 /// Identities by name are left out: that one has no key yet stands beside its name.
@@ -168,9 +207,18 @@ fn check_approvers(
         if able.len() >= enough {
             continue;
         }
-        let short = subjects(policy, rule).map(|subject| (subject, able_for(policy, &able, subject)));
+        let from = among.iter().flat_map(|entry| &entry.from).collect::<BTreeSet<_>>();
+        let turns: Vec<BTreeSet<&Name>> =
+            from.into_iter().filter_map(|selector| policy.rotation_of(selector)).map(Rotation::people).collect();
+        let short = subjects(policy, rule).map(|subject| (subject, able_for(policy, &able, &turns, subject)));
         if let Some((subject, have)) = short.filter(|(_, have)| *have < need).min_by_key(|(_, have)| *have) {
-            let message = format!("rule `{}` needs {need} to approve, but for `{subject}` only {have} can", rule.id);
+            let when = if turns.is_empty() {
+                ""
+            } else {
+                " at any time: a rotation is one person, and nobody in their own turn"
+            };
+            let message =
+                format!("rule `{}` needs {need} to approve, but for `{subject}` only {have} can{when}", rule.id);
             let help = "name more people with keys in `from`, or lower `count`; nobody approves for themselves";
             warnings.push(warning(Check::TooFewApprovers, place, message, Some(help)));
             return;
@@ -198,7 +246,8 @@ fn crossed<'p>(
     // Where there are enough for all entries together, somebody is left in the end: only the others compete.
     let pools = entries.iter().map(|entry| (able_approvers(policy, &[entry], enough), entry.count));
     let (pools, counts): (Vec<BTreeSet<&Name>>, Vec<u32>) = pools.filter(|(pool, _)| pool.len() < enough).unzip();
-    if pools.len() < 2 {
+    let has_turns = entries.iter().flat_map(|entry| &entry.from).any(|from| policy.rotation_of(from).is_some());
+    if pools.len() < 2 || has_turns {
         return None;
     }
     let people: Vec<&Name> = pools.iter().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();
@@ -223,10 +272,11 @@ fn needed(entry: &ApprovalRule) -> usize {
     usize::try_from(entry.count).unwrap_or(usize::MAX)
 }
 
-/// Returns people who can approve by one of the entries; stops when there are `enough`.
+/// Returns people who can approve by one of the entries, whoever is on call; stops when there are `enough`.
 fn able_approvers<'p>(policy: &'p Policy, entries: &[&'p ApprovalRule], enough: usize) -> BTreeSet<&'p Name> {
     let mut able = BTreeSet::new();
     let named = entries.iter().flat_map(|entry| entry.from.iter().map(move |from| (entry.hardware_key, from)));
+    let named = named.filter(|(_, from)| policy.rotation_of(from).is_none());
     for (hardware, name) in named.flat_map(|(hardware, from)| policy.selected(from).map(move |name| (hardware, name))) {
         if crowd::can_approve(policy, name, hardware) {
             able.insert(name);
@@ -243,8 +293,14 @@ fn not_counting<'p>(policy: &'p Policy, subject: &'p Name) -> impl Iterator<Item
     policy.identity(subject).into_iter().flat_map(|identity| &identity.owners).chain([subject])
 }
 
-fn able_for(policy: &Policy, able: &BTreeSet<&Name>, subject: &Name) -> usize {
-    able.len() - not_counting(policy, subject).filter(|name| able.contains(name)).count()
+/// Counts who of `able`, and of those who take `turns`, can approve for the subject at any time.
+fn able_for(policy: &Policy, able: &BTreeSet<&Name>, turns: &[BTreeSet<&Name>], subject: &Name) -> usize {
+    let excluded: BTreeSet<&Name> = not_counting(policy, subject).collect();
+    let adds_one = |people: &&BTreeSet<&Name>| {
+        let can = |name: &&Name| has_key(policy, name) && !excluded.contains(name) && !able.contains(name);
+        people.iter().all(can)
+    };
+    able.len() - excluded.iter().filter(|name| able.contains(*name)).count() + turns.iter().filter(adds_one).count()
 }
 
 fn subjects<'p>(policy: &'p Policy, rule: &'p Rule) -> impl Iterator<Item = &'p Name> {

@@ -15,7 +15,7 @@ use super::diagnostic::{Diagnostic, Kind};
 use super::files::{PolicyFiles, SETTINGS};
 use super::findings::{At, Findings};
 use super::groups::resolve_groups;
-use super::identities::{DraftGroup, DraftIdentity, read_identities};
+use super::identities::{DraftGroup, DraftIdentity, DraftRotation, read_identities};
 use super::model::{ByResource, Identity, IdentityKind, Places, Policy, Rule, Selector};
 use super::rules::{Regexes, read_rules};
 use super::settings::{Settings, format_of, read_settings};
@@ -28,6 +28,7 @@ pub(super) struct Draft {
     pub(super) settings: Option<Settings>,
     pub(super) identities: BTreeMap<Name, DraftIdentity>,
     pub(super) groups: BTreeMap<Name, DraftGroup>,
+    pub(super) rotations: BTreeMap<Name, DraftRotation>,
     /// Rules; none where one could not be read.
     pub(super) rules: BTreeMap<Name, (At, Option<Rule>)>,
     /// Whom rules mention.
@@ -40,6 +41,7 @@ pub(super) struct Draft {
     /// Names that are surely meant to exist, but whose own tables are at fault; never called unknown.
     pub(super) excused_identities: BTreeSet<String>,
     pub(super) excused_groups: BTreeSet<String>,
+    pub(super) excused_rotations: BTreeSet<String>,
     /// Whether a file under identities/ could not be read, so that no name can be called unknown.
     pub(super) incomplete: bool,
 }
@@ -123,6 +125,11 @@ impl Draft {
                 self.check_person(owner, at, &format!("an owner of `{name}`"), &mut findings);
             }
         }
+        for (name, rotation) in &self.rotations {
+            for (member, at) in &rotation.people {
+                self.check_person(member, at, &format!("who is on call in `{name}`"), &mut findings);
+            }
+        }
         if let Some(settings) = &self.settings {
             for (maintainer, at) in &settings.maintainers {
                 self.check_person(maintainer, at, "a maintainer", &mut findings);
@@ -137,7 +144,8 @@ impl Draft {
         let groups = resolve_groups(&self.groups, &mut findings);
         match self.settings {
             Some(settings) if findings.is_empty() => {
-                let parts = Parts { identities: self.identities, keys: self.keys, rules: self.rules, groups };
+                let (identities, keys, rules, rotations) = (self.identities, self.keys, self.rules, self.rotations);
+                let parts = Parts { identities, keys, rules, groups, rotations };
                 Ok(parts.into_policy(settings, &findings))
             }
             Some(_) | None => Err(findings.into_sorted()),
@@ -152,6 +160,9 @@ impl Draft {
                 (self.identities.contains_key(name), self.excused_identities.contains(name.as_str()))
             }
             Selector::Group(name) => (self.groups.contains_key(name), self.excused_groups.contains(name.as_str())),
+            Selector::Rotation(name) => {
+                (self.rotations.contains_key(name), self.excused_rotations.contains(name.as_str()))
+            }
         };
         if known || excused || self.incomplete {
             return;
@@ -159,18 +170,28 @@ impl Draft {
         let (message, help) = match selector {
             Selector::Kind(_) => return,
             Selector::Identity(name) => {
-                let help = match self.groups.contains_key(name) {
-                    true => Some(format!("`{name}` is a group: write `group:{name}`")),
-                    false => findings.nearest(name.as_str(), self.identities.keys().map(Name::as_str)),
+                let help = match (self.groups.contains_key(name), self.rotations.contains_key(name)) {
+                    (true, _) => Some(format!("`{name}` is a group: write `group:{name}`")),
+                    (false, true) => Some(format!("`{name}` is a rotation: write `rotation:{name}`")),
+                    (false, false) => findings.nearest(name.as_str(), self.identities.keys().map(Name::as_str)),
                 };
                 (format!("there is no identity `{name}`"), help)
             }
             Selector::Group(name) => {
-                let help = match self.identities.contains_key(name) {
-                    true => Some(format!("`{name}` is an identity: write `{name}`")),
-                    false => findings.nearest(name.as_str(), self.groups.keys().map(Name::as_str)),
+                let help = match (self.identities.contains_key(name), self.rotations.contains_key(name)) {
+                    (true, _) => Some(format!("`{name}` is an identity: write `{name}`")),
+                    (false, true) => Some(format!("`{name}` is a rotation: write `rotation:{name}`")),
+                    (false, false) => findings.nearest(name.as_str(), self.groups.keys().map(Name::as_str)),
                 };
                 (format!("there is no group `{name}`"), help)
+            }
+            Selector::Rotation(name) => {
+                let help = match (self.groups.contains_key(name), self.identities.contains_key(name)) {
+                    (true, _) => Some(format!("`{name}` is a group: write `group:{name}`")),
+                    (false, true) => Some(format!("`{name}` is an identity: write `{name}`")),
+                    (false, false) => findings.nearest(name.as_str(), self.rotations.keys().map(Name::as_str)),
+                };
+                (format!("there is no rotation `{name}`"), help)
             }
         };
         findings.error(at, message, help);
@@ -205,6 +226,7 @@ struct Parts {
     keys: BTreeMap<PublicKey, (Name, At)>,
     rules: BTreeMap<Name, (At, Option<Rule>)>,
     groups: BTreeMap<Name, BTreeSet<Name>>,
+    rotations: BTreeMap<Name, DraftRotation>,
 }
 
 impl Parts {
@@ -223,6 +245,10 @@ impl Parts {
             let owners = draft.owners.into_iter().map(|(owner, _)| owner).collect();
             (name, Identity { kind, owners, keys: draft.keys })
         });
+        let rotations = self.rotations.into_iter().map(|(name, draft)| {
+            let rotation = draft.rotation.expect("a rotation that can't be read is an error");
+            (name, rotation)
+        });
         let rules = self.rules.into_iter().map(|(id, (_, rule))| {
             let rule = rule.expect("a rule that can't be read is an error");
             (id, rule)
@@ -239,6 +265,7 @@ impl Parts {
             reason_for_all: settings.defaults.reason,
             identities: identities.collect(),
             groups: self.groups,
+            rotations: rotations.collect(),
             key_owners: self.keys.into_iter().map(|(key, (owner, _))| (key, owner)).collect(),
             by_resource: ByResource::new(&rules),
             rules,

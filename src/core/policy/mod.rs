@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! jit.toml            format, name, maintainers, threshold, revokers, check, request, defaults
-//! identities/**.toml  [identity.NAME], [group.NAME]
+//! identities/**.toml  [identity.NAME], [group.NAME], [rotation.NAME]
 //! policies/**.toml    [rule.NAME]
 //! targets/**.toml     not read here
 //! tests/**.toml       [test.NAME], [assert.NAME]: read apart, since they never bear on loading
@@ -22,6 +22,8 @@
 //! - `defaults = { duration, reason }` in jit.toml holds for all allow rules: a rule's `max` is never above that of
 //!   `defaults`, which it has where it names none; a reason has to satisfy both.
 //! - A group that contains itself, directly or by way of others, is an error.
+//! - A rotation stands in `subjects`, `from` and `revokers`, beside the groups; never in a group, nor in a lockdown, whose
+//!   signed form has only names and groups. Whom it means, and when that is asked, `rotation.rs` says.
 //! - Keys of one identity may share a point (a security key under two applications); keys of two may not.
 //! - At most 4 MiB in one file, 1,000,000 memberships in all groups, 64 entries of `approvals` of up to 1,000 people, 64
 //!   entries of `hours`, limits of up to 1,000 grants, and 1,000 different reason patterns of up to 1,024 bytes (1 MiB compiled).
@@ -38,6 +40,7 @@ mod identities;
 mod lint;
 mod load;
 mod model;
+mod rotation;
 mod rules;
 mod schema;
 mod settings;
@@ -57,6 +60,7 @@ pub use model::{
     Actions, Allow, ApprovalRule, Effect, Identity, IdentityKind, Limits, Policy, Rate, ReasonRefusal, ReasonRule,
     Rule, Selector,
 };
+pub use rotation::{Override, Rotation};
 pub use schema::Schema;
 
 /// The format of policies that this program knows.

@@ -16,6 +16,7 @@ use crate::core::policy::diagnostic::Span;
 use crate::core::time::{Duration, Timestamp};
 
 use super::hours::{Hours, any_contain};
+use super::rotation::Rotation;
 
 /// A policy that has been loaded as a whole.
 #[derive(Clone, Debug)]
@@ -30,6 +31,7 @@ pub struct Policy {
     pub(super) reason_for_all: Option<ReasonRule>,
     pub(super) identities: BTreeMap<Name, Identity>,
     pub(super) groups: BTreeMap<Name, BTreeSet<Name>>,
+    pub(super) rotations: BTreeMap<Name, Rotation>,
     pub(super) key_owners: BTreeMap<PublicKey, Name>,
     pub(super) rules: BTreeMap<Name, Rule>,
     pub(super) by_resource: ByResource,
@@ -122,14 +124,25 @@ impl Policy {
         &self.groups
     }
 
+    /// Returns all rotations, by name.
+    pub fn rotations(&self) -> &BTreeMap<Name, Rotation> {
+        &self.rotations
+    }
+
+    /// Returns the rotations in which `name` is on call at a moment.
+    pub fn on_call(&self, name: &Name, at: Timestamp) -> BTreeSet<&Name> {
+        let theirs = self.rotations.iter().filter(|(_, rotation)| rotation.on_call(at) == Some(name));
+        theirs.map(|(rotation, _)| rotation).collect()
+    }
+
     /// Returns the identity that `key` belongs to; keys are equal when their whole blobs are.
     pub fn owner_of_key(&self, key: &PublicKey) -> Option<&Name> {
         self.key_owners.get(key)
     }
 
-    /// Tells whether the policy names `name` as a revoker, itself or by a group.
-    pub fn is_revoker(&self, name: &Name) -> bool {
-        self.selects(&self.revokers, name)
+    /// Tells whether the policy names `name` as a revoker at a moment, itself or by a group.
+    pub fn is_revoker(&self, name: &Name, at: Timestamp) -> bool {
+        self.selects(&self.revokers, name, at)
     }
 
     /// Tells whether `name` is a maintainer.
@@ -137,20 +150,69 @@ impl Policy {
         self.maintainers.contains(name)
     }
 
-    /// Tells whether one of `from` is `name`, a group that `name` is in, or its kind.
-    pub fn selects(&self, from: &[Selector], name: &Name) -> bool {
+    /// Tells whether one of `from` means `name` at a moment (UTC): it is `name`, a group that `name` is in, a rotation in
+    /// which `name` is on call then, or its kind.
+    pub fn selects(&self, from: &[Selector], name: &Name, at: Timestamp) -> bool {
+        self.selects_by(from, name, |rotation| rotation.on_call(at) == Some(name))
+    }
+
+    /// Tells whether one of `from` means `name` at some moment or other.
+    pub fn could_select(&self, from: &[Selector], name: &Name) -> bool {
+        self.selects_by(from, name, |rotation| rotation.people().contains(name))
+    }
+
+    /// Tells whether one of `from` means `name` whoever is on call.
+    pub fn always_selects(&self, from: &[Selector], name: &Name) -> bool {
+        self.selects_by(from, name, |_| false)
+    }
+
+    /// Returns the first instant after `now` and before `limit` at which [`Policy::selects`] says something else than at
+    /// `now`.
+    pub fn next_turn(&self, from: &[Selector], name: &Name, now: Timestamp, limit: Timestamp) -> Option<Timestamp> {
+        if self.always_selects(from, name) {
+            return None;
+        }
+        let rotations: Vec<&Rotation> = from.iter().filter_map(|selector| self.rotation_of(selector)).collect();
+        let holds = self.selects(from, name, now);
+        let mut at = now;
+        loop {
+            at = rotations.iter().filter_map(|rotation| rotation.next_change(at, limit)).min()?;
+            if self.selects(from, name, at) != holds {
+                return Some(at);
+            }
+        }
+    }
+
+    /// Says who is on call at a moment in the rotations of `from`, in their order; empty if there is none.
+    pub fn turns(&self, from: &[Selector], at: Timestamp) -> String {
+        let rotations = from.iter().filter_map(|selector| self.rotation_of(selector));
+        let on_call = rotations.map(|rotation| rotation.on_call(at).map_or("nobody", Name::as_str));
+        on_call.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Returns the rotation that `selector` names, if it names one.
+    pub fn rotation_of(&self, selector: &Selector) -> Option<&Rotation> {
+        match selector {
+            Selector::Rotation(name) => self.rotations.get(name),
+            Selector::Identity(_) | Selector::Group(_) | Selector::Kind(_) => None,
+        }
+    }
+
+    fn selects_by(&self, from: &[Selector], name: &Name, by_rotation: impl Fn(&Rotation) -> bool) -> bool {
         from.iter().any(|selector| match selector {
             Selector::Identity(identity) => identity == name,
             Selector::Group(group) => self.groups.get(group).is_some_and(|members| members.contains(name)),
+            Selector::Rotation(_) => self.rotation_of(selector).is_some_and(&by_rotation),
             Selector::Kind(kind) => self.identity(name).is_some_and(|identity| identity.kind == *kind),
         })
     }
 
-    /// Iterates over everybody that `selector` means.
+    /// Iterates over everybody that `selector` means; of a rotation, everybody who is on call at some time.
     pub fn selected<'a>(&'a self, selector: &'a Selector) -> Box<dyn Iterator<Item = &'a Name> + 'a> {
         match selector {
             Selector::Identity(name) => Box::new(std::iter::once(name)),
             Selector::Group(group) => Box::new(self.groups.get(group).into_iter().flatten()),
+            Selector::Rotation(_) => Box::new(self.rotation_of(selector).into_iter().flat_map(Rotation::people)),
             Selector::Kind(kind) => {
                 let of_kind = self.identities.iter().filter(|(_, identity)| identity.kind == *kind);
                 Box::new(of_kind.map(|(name, _)| name))
@@ -240,18 +302,22 @@ impl fmt::Display for IdentityKind {
     }
 }
 
-/// Says who is meant: one identity, or all in a group. The two have names of their own, so both may be called `dba`.
+/// Says who is meant: one identity, all in a group, or whoever is on call. Each of these has names of its own, so all may
+/// be called `dba`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Selector {
     /// The identity of that name; written `alice`.
     Identity(Name),
     /// All in the group of that name; written `group:dba`.
     Group(Name),
+    /// Whoever is on call in the rotation of that name; written `rotation:primary`.
+    Rotation(Name),
     /// All people, or all services; written `person:*` and `service:*`.
     Kind(IdentityKind),
 }
 
 const GROUP_PREFIX: &str = "group:";
+const ROTATION_PREFIX: &str = "rotation:";
 const KINDS: [(&str, IdentityKind); 2] = [("person:*", IdentityKind::Person), ("service:*", IdentityKind::Service)];
 
 impl FromStr for Selector {
@@ -261,9 +327,10 @@ impl FromStr for Selector {
         if let Some((_, kind)) = KINDS.iter().find(|(written, _)| *written == text) {
             return Ok(Selector::Kind(*kind));
         }
-        match text.strip_prefix(GROUP_PREFIX) {
-            Some(group) => group.parse().map(Selector::Group),
-            None => text.parse().map(Selector::Identity),
+        match (text.strip_prefix(GROUP_PREFIX), text.strip_prefix(ROTATION_PREFIX)) {
+            (Some(group), _) => group.parse().map(Selector::Group),
+            (None, Some(rotation)) => rotation.parse().map(Selector::Rotation),
+            (None, None) => text.parse().map(Selector::Identity),
         }
     }
 }
@@ -273,6 +340,7 @@ impl fmt::Display for Selector {
         match self {
             Selector::Identity(name) => write!(f, "{name}"),
             Selector::Group(name) => write!(f, "{GROUP_PREFIX}{name}"),
+            Selector::Rotation(name) => write!(f, "{ROTATION_PREFIX}{name}"),
             Selector::Kind(kind) => write!(f, "{kind}:*"),
         }
     }

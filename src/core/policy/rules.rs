@@ -68,7 +68,7 @@ pub(super) fn read_rules(reader: &mut Reader<'_, '_>, table: &DeTable<'_>, draft
             }
             other => {
                 let help = match other {
-                    "identity" | "group" => "move it to a file under identities/",
+                    "identity" | "group" | "rotation" => "move it to a file under identities/",
                     _ => "write `[rule.NAME]`",
                 };
                 let message = format!("{} does not stand in a file under policies/", quoted(other));
@@ -245,7 +245,8 @@ fn read_hours_entry(reader: &mut Reader<'_, '_>, value: &Value<'_>) -> Option<Ho
     Some(Hours { days, from: from?, to: to?, tz: tz? })
 }
 
-fn read_zone(reader: &mut Reader<'_, '_>, value: &Value<'_>) -> Option<chrono_tz::Tz> {
+/// Reads the name of a zone.
+pub(super) fn read_zone(reader: &mut Reader<'_, '_>, value: &Value<'_>) -> Option<chrono_tz::Tz> {
     let text = reader.text(What::Key("tz"), value)?;
     let zone = zone(text, reader.findings);
     zone.map_err(|nearest| {

@@ -47,7 +47,7 @@ pub(super) fn read_settings(reader: &mut Reader<'_, '_>, table: &DeTable<'_>, re
     for key in table.keys() {
         match &**key.get_ref() {
             // Whole tables in the wrong file deserve better than the list of keys.
-            section @ ("identity" | "group") => misplaced(reader, section, "identities/", key.span()),
+            section @ ("identity" | "group" | "rotation") => misplaced(reader, section, "identities/", key.span()),
             "rule" => misplaced(reader, "rule", "policies/", key.span()),
             known if KEYS.contains(&known) => {}
             _ => reader.unknown_key(SETTINGS, key, KEYS),
@@ -100,8 +100,8 @@ fn read_maintainers(reader: &mut Reader<'_, '_>, value: &Value<'_>) -> Vec<(Name
     entries
         .filter_map(|(selector, at)| match selector {
             Selector::Identity(name) => Some((name, at)),
-            Selector::Group(_) | Selector::Kind(_) => {
-                reader.findings.error(&at, "maintainers are people by name, never groups", None);
+            Selector::Group(_) | Selector::Rotation(_) | Selector::Kind(_) => {
+                reader.findings.error(&at, "maintainers are people by name, never groups or rotations", None);
                 None
             }
         })
@@ -164,8 +164,8 @@ fn read_witnesses(reader: &mut Reader<'_, '_>, check: &DeTable<'_>) -> Vec<(Name
                 }
                 Some((name, at))
             }
-            Selector::Group(_) | Selector::Kind(_) => {
-                reader.findings.error(&at, "witnesses are services by name, never groups", None);
+            Selector::Group(_) | Selector::Rotation(_) | Selector::Kind(_) => {
+                reader.findings.error(&at, "witnesses are services by name, never groups or rotations", None);
                 None
             }
         })

@@ -312,7 +312,7 @@ impl<'f, 'a> Reader<'f, 'a> {
         entries
     }
 
-    /// Reads a list of identities and groups by name.
+    /// Reads a list of identities, groups and rotations by name.
     pub(super) fn named(&mut self, key: &str, list: &[Value<'_>]) -> Vec<(Selector, At)> {
         let mut entries = self.entries::<Selector>(key, list);
         entries.retain(|(selector, at)| {

@@ -27,6 +27,8 @@ pub use line::{Line, MAX_LINE_LEN, Signed, policy_digest};
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::hash::Hash;
 use super::key::PublicKey;
 use super::name::{Name, Resource};
@@ -93,7 +95,7 @@ pub struct Genesis {
 }
 
 /// A maintainer that a genesis names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Founder {
     /// The maintainer.
     pub name: Name,
@@ -197,7 +199,7 @@ pub struct PolicyProposal {
 }
 
 /// Asks for access to a resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// The id of the policy in force that the author saw.
     pub policy: Hash,

@@ -20,14 +20,14 @@ const LOCK: &str = "lock";
 
 /// A folder of such files.
 #[derive(Clone, Debug)]
-pub(super) struct Folder {
+pub(in crate::edge) struct Folder {
     path: PathBuf,
     /// The user we run as, who may own files here; so may root.
     uid: u32,
 }
 
 impl Folder {
-    pub(super) fn new(path: PathBuf, uid: u32) -> Folder {
+    pub(in crate::edge) fn new(path: PathBuf, uid: u32) -> Folder {
         Folder { path, uid }
     }
 
@@ -41,7 +41,7 @@ impl Folder {
     }
 
     /// Returns where the file of this name stands, there or not.
-    pub(super) fn place(&self, name: &str) -> PathBuf {
+    pub(in crate::edge) fn place(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
@@ -70,6 +70,20 @@ impl Folder {
         match file.take(MAX_FILE_LEN + 1).read_to_string(&mut text) {
             Ok(_) if text.len() as u64 > MAX_FILE_LEN => Err(ConfigError::TooLarge(path)),
             Ok(_) => Ok(Some(text)),
+            Err(error) => Err(ConfigError::Read(path, error)),
+        }
+    }
+
+    /// Returns the path of a file that nobody else can have written; none if it, or the folder, is not there.
+    pub(in crate::edge) fn file(&self, name: &str) -> Result<Option<PathBuf>, ConfigError> {
+        let path = self.place(name);
+        if !self.exists()? {
+            return Ok(None);
+        }
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_file() => self.check_hands(&path, &metadata).map(|()| Some(path)),
+            Ok(_) => Err(ConfigError::NotAFile(path)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(ConfigError::Read(path, error)),
         }
     }
@@ -109,7 +123,7 @@ impl Folder {
     }
 
     /// Makes the folder, for nobody else to enter, if it is not there.
-    pub(super) fn make(&self) -> Result<(), ConfigError> {
+    pub(in crate::edge) fn make(&self) -> Result<(), ConfigError> {
         if self.exists()? {
             return Ok(());
         }

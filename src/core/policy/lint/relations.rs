@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::core::name::{Name, Resource};
 use crate::core::pattern::Pattern;
 use crate::core::policy::diagnostic::{Check, Diagnostic};
-use crate::core::policy::model::{Actions, Effect, IdentityKind, Policy, Rule};
+use crate::core::policy::model::{Actions, Effect, IdentityKind, Policy, Rule, Selector};
 use crate::core::region;
 
 use super::crowd::Crowd;
@@ -87,6 +87,9 @@ fn check_shadowed<'p>(
     warnings: &mut Vec<Diagnostic>,
 ) {
     let near = denying.near(rule);
+    // Who is on call is denied only while they are.
+    let always =
+        |one: &'p Selector, subject: &&Name| policy.rotation_of(one).is_none() && crowd.members(one).contains(*subject);
     let actions: Vec<Option<&Name>> = match &rule.actions {
         // A deny rule that names its actions leaves others.
         Actions::Any => vec![None],
@@ -97,8 +100,7 @@ fn check_shadowed<'p>(
     for selector in &rule.subjects {
         for subject in crowd.members(selector).iter() {
             *steps = steps.saturating_sub(near.len());
-            let denials =
-                near.iter().filter(|deny| deny.subjects.iter().any(|one| crowd.members(one).contains(subject)));
+            let denials = near.iter().filter(|deny| deny.subjects.iter().any(|one| always(one, subject)));
             let denials: Vec<&Rule> = denials.copied().collect();
             if denials.is_empty() || *steps == 0 {
                 return;

@@ -157,7 +157,7 @@ fn identities_and_groups_that_do_not_load() {
         (
             "format = 1",
             &[
-                "@:1:1: `format` does not stand in a file under identities/ | tables here are `[identity.NAME]` and `[group.NAME]`",
+                "@:1:1: `format` does not stand in a file under identities/ | tables here are `[identity.NAME]`, `[group.NAME]` and `[rotation.NAME]`",
             ],
         ),
         // Quotes that were forgotten.

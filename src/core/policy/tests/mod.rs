@@ -5,6 +5,7 @@ mod hostile;
 mod hours;
 mod identities;
 mod lint;
+mod rotation;
 mod rules;
 mod schema;
 mod settings;
@@ -16,7 +17,7 @@ use ssh_key::public::{Ed25519PublicKey, KeyData, SkEd25519};
 
 use crate::core::key::PublicKey;
 use crate::core::name::Name;
-use crate::core::time::Duration;
+use crate::core::time::{Duration, Timestamp};
 
 use super::*;
 
@@ -138,20 +139,32 @@ fn the_whole_language_loads() {
     assert_eq!((policy.name(), policy.threshold()), ("acme", 2));
     assert_eq!((policy.max_age(), policy.pending_for()), (duration("10m"), duration("2d")));
     assert!(policy.is_maintainer(&name("bob")) && !policy.is_maintainer(&name("carol")));
-    assert!(policy.is_revoker(&name("carol")) && policy.is_revoker(&name("d.e")) && policy.is_revoker(&name("bob")));
-    assert!(!policy.is_revoker(&name("dba")) && !policy.is_revoker(&name("ci")));
+    assert!(
+        policy.is_revoker(&name("carol"), Timestamp::MIN)
+            && policy.is_revoker(&name("d.e"), Timestamp::MIN)
+            && policy.is_revoker(&name("bob"), Timestamp::MIN)
+    );
+    assert!(!policy.is_revoker(&name("dba"), Timestamp::MIN) && !policy.is_revoker(&name("ci"), Timestamp::MIN));
     assert_eq!(policy.identities().len(), 6);
     let members = |group: &str| policy.groups()[group].iter().map(Name::as_str).collect::<Vec<_>>();
     assert_eq!((members("all"), members("dba")), (vec!["alice", "bob", "d.e"], vec!["alice", "bob"]));
 
     // The identity and the group called dba are two things.
     let (identity, group) = ([Selector::Identity(name("dba"))], [Selector::Group(name("dba"))]);
-    assert!(policy.selects(&identity, &name("dba")) && !policy.selects(&identity, &name("alice")));
-    assert!(policy.selects(&group, &name("alice")) && !policy.selects(&group, &name("dba")));
-    assert!(!policy.selects(&[], &name("alice")));
+    assert!(
+        policy.selects(&identity, &name("dba"), Timestamp::MIN)
+            && !policy.selects(&identity, &name("alice"), Timestamp::MIN)
+    );
+    assert!(
+        policy.selects(&group, &name("alice"), Timestamp::MIN) && !policy.selects(&group, &name("dba"), Timestamp::MIN)
+    );
+    assert!(!policy.selects(&[], &name("alice"), Timestamp::MIN));
     let people = [Selector::Kind(IdentityKind::Person)];
-    assert!(policy.selects(&people, &name("alice")) && !policy.selects(&people, &name("ci")));
-    assert!(!policy.selects(&people, &name("nobody")));
+    assert!(
+        policy.selects(&people, &name("alice"), Timestamp::MIN)
+            && !policy.selects(&people, &name("ci"), Timestamp::MIN)
+    );
+    assert!(!policy.selects(&people, &name("nobody"), Timestamp::MIN));
 
     let service = policy.identity(&name("dba")).unwrap();
     assert_eq!((service.kind, service.owners.len(), service.keys().count()), (IdentityKind::Service, 2, 3));
@@ -182,7 +195,7 @@ fn the_whole_language_loads() {
 fn defaults_are_those_of_the_language() {
     let policy = load_with(&[]);
     assert_eq!((policy.max_age(), policy.pending_for()), (duration("5m"), duration("24h")));
-    assert!(policy.revokers().is_empty() && !policy.is_revoker(&name("alice")));
+    assert!(policy.revokers().is_empty() && !policy.is_revoker(&name("alice"), Timestamp::MIN));
     let rule = &policy.rules()["read"];
     let Effect::Allow(allow) = &rule.effect else { panic!("it allows") };
     assert_eq!((allow.default, &allow.reason, allow.approvals.len()), (duration("4h"), &None, 0));

@@ -26,7 +26,7 @@ fn the_schemas_know_the_keys_that_the_loader_knows() {
     let known = |keys: &[&str]| -> BTreeSet<String> { keys.iter().map(|key| (*key).to_owned()).collect() };
     assert_eq!(keys(&json(Schema::Jit)), known(settings::KEYS));
     let sections: [(Schema, &[&Section]); 3] = [
-        (Schema::Identities, &[&identities::IDENTITY, &identities::GROUP]),
+        (Schema::Identities, &[&identities::IDENTITY, &identities::GROUP, &identities::ROTATION]),
         (Schema::Policies, &[&rules::RULE]),
         (Schema::Tests, &[&cases::TEST, &cases::ASSERT]),
     ];
@@ -83,6 +83,11 @@ fn what_loads_fits_its_schema() {
             ),
         ),
         ("identities/people.toml", PEOPLE),
+        (
+            "identities/x.toml",
+            "[rotation.r]\nmembers=['alice','bob']\nstart='2026-01-05'\nhandoff='09:00'\ntz='UTC'\nperiod='7d'\n\
+             overrides=[{from='2026-01-07',to='2026-01-09T18:00',member='bob'}]\n",
+        ),
         ("policies/db.toml", RULES),
         ("policies/x.toml", RULE),
         ("policies/x.toml", DENY),
@@ -114,6 +119,8 @@ fn what_is_broken_fails_both() {
         ("identities/x.toml", "[identity.X]\nkind='person'".to_owned()),
         ("identities/x.toml", "[identity.a.b]\nkind='person'".to_owned()),
         ("identities/x.toml", "[group.g]\nmembers=[]".to_owned()),
+        ("identities/x.toml", "[group.g]\nmembers=['rotation:r']".to_owned()),
+        ("identities/x.toml", "[rotation.r]\nmembers=['bob']\nstart='2026-01-05'\ntz='UTC'\nperiod='7d'".to_owned()),
         ("identities/x.toml", "[rule.g]\nmembers=['bob']".to_owned()),
         ("policies/x.toml", rule("colour='red'")),
         ("policies/x.toml", rule("effect='maybe'")),

@@ -1,5 +1,7 @@
 //! jit.toml, line by line.
 
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -138,7 +140,7 @@ fn settings_that_do_not_load() {
         ("[\"alice\", \"bob\"]", "\"alice\"", &["@:3:15: `maintainers` must be a list, this is a text"]),
         ("\"bob\"]", "1979-05-27]", &["@:3:25: each entry of `maintainers` must be a text in quotes, this is a date"]),
         ("\"bob\"", "\"alice\"", &["@:3:25: `alice` is twice in `maintainers`"]),
-        ("\"bob\"", "\"group:dba\"", &["@:3:25: maintainers are people by name, never groups"]),
+        ("\"bob\"", "\"group:dba\"", &["@:3:25: maintainers are people by name, never groups or rotations"]),
         ("\"bob\"", "\"ci\"", &["@:3:25: `ci` is a service, and a maintainer must be a person"]),
         ("\"bob\"", "\"bab\"", &["@:3:25: there is no identity `bab` | did you mean `bob`?"]),
         ("\"bob\"", "\"dba\"", &["@:3:25: there is no identity `dba` | `dba` is a group: write `group:dba`"]),
@@ -179,7 +181,7 @@ fn settings_that_do_not_load() {
         (
             "format",
             "check = { witnesses = [\"group:dba\"] }\nformat",
-            &["@:1:24: witnesses are services by name, never groups"],
+            &["@:1:24: witnesses are services by name, never groups or rotations"],
         ),
         ("format", "check = { witnesses = [\"ci\", \"ci\"] }\nformat", &["@:1:30: `ci` is twice in `witnesses`"]),
         (
@@ -256,4 +258,45 @@ fn another_format_is_the_only_error() {
     let broken = policy_with(&[("jit.toml", "format = 1\n=")]);
     assert_eq!((declared_format(&broken), load(&broken).is_err()), (Some(1), true));
     assert_eq!(declared_format(&PolicyFiles::default()), None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whatever a rule says, it loads if it is no looser than what jit.toml says for all, and is no looser then.
+    #[test]
+    fn no_rule_that_loads_is_looser_than_what_all_have(
+        cap in 1_u32..6,
+        usual in prop::option::of(1_u32..6),
+        max in prop::option::of(1_u32..8),
+        default in prop::option::of(1_u32..8),
+        (least, rules_least) in (1_u32..6, prop::option::of(1_u32..8)),
+        reason in "x{0,8}",
+    ) {
+        let hours = |key: &str, hours: Option<u32>| hours.map(|hours| format!("{key}='{hours}h'"));
+        let joined = |parts: [Option<String>; 2]| parts.into_iter().flatten().collect::<Vec<_>>().join(",");
+        let settings = format!(
+            "{JIT}defaults={{duration={{{}}},reason={{min_length={least}}}}}\n",
+            joined([hours("max", Some(cap)), hours("default", usual)])
+        );
+        let rule = format!(
+            "duration={{{}}}\n{}",
+            joined([hours("max", max), hours("default", default)]),
+            rules_least.map(|least| format!("reason={{min_length={least}}}")).unwrap_or_default()
+        );
+        let files = [("jit.toml", settings.as_str()), ("policies/db.toml", &RULE.replace("duration={max='2h'}\n", &rule))];
+        let fits = usual.is_none_or(|usual| usual <= cap)
+            && max.is_none_or(|max| max <= cap)
+            && default.is_none_or(|default| default <= max.unwrap_or(cap));
+        let loaded = load(&policy_with(&files));
+        prop_assert_eq!(loaded.is_ok(), fits, "{} {}", settings, rule);
+        let Ok(policy) = loaded else { return Ok(()) };
+        let Effect::Allow(allow) = &policy.rules()["x"].effect else { panic!("it allows") };
+        let cap = duration(&format!("{cap}h"));
+        prop_assert!(allow.default <= allow.max && allow.max <= cap, "{} {}", allow.default, allow.max);
+        let demands = policy.reason_for_all().into_iter().chain(&allow.reason);
+        let is_taken = demands.map(|demand| demand.accepts(&reason)).all(|taken| taken.is_ok());
+        let length = u32::try_from(reason.len()).unwrap();
+        prop_assert_eq!(is_taken, length >= least && rules_least.is_none_or(|least| length >= least));
+    }
 }

@@ -1,0 +1,91 @@
+//! A log opened from the index of this machine: what it has is read by key, and only what is new is walked and folded.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::{Expected, rules};
+use crate::core::hash::Hash;
+use crate::core::history::object::Oid;
+use crate::core::history::policy_folder::read_policy;
+use crate::core::history::segment::Tail;
+use crate::core::ledger::Delta;
+use crate::core::policy::{self, Policy};
+use crate::core::view::{View as _, ViewExt as _};
+use crate::edge::config::Config;
+use crate::edge::git::Repo;
+use crate::edge::index::{IndexError, IndexFile};
+use crate::edge::log::WalkError;
+use crate::edge::replay::{Opened, Unsaved};
+use crate::edge::world::World;
+
+/// An index, and whether it may be changed.
+pub(in crate::cli) struct UseOfIndex {
+    /// Where it stands, there or not.
+    pub(in crate::cli) file: IndexFile,
+    /// Whether what this repo holds is what this machine has seen of the log.
+    pub(super) writes: bool,
+}
+
+impl UseOfIndex {
+    /// Returns the index of the log `genesis` in a repo; none where there is no home to keep it in.
+    ///
+    /// # Errors
+    /// The configuration can't be read.
+    pub(in crate::cli) fn of(
+        world: &World,
+        config: &Config,
+        genesis: &Hash,
+        repo: &Repo,
+        writes: bool,
+    ) -> anyhow::Result<Option<UseOfIndex>> {
+        let shared = config.shared_index()?;
+        let file = IndexFile::of(world, genesis, &repo.shown_path(), shared.as_deref()).ok();
+        Ok(file.map(|file| UseOfIndex { writes: writes && file.is_ours(), file }))
+    }
+
+    /// Returns how many lines the index has; none if there is none.
+    ///
+    /// # Errors
+    /// It can't be read, or not believed.
+    pub(in crate::cli) fn reach(&self, repo: &Repo) -> Result<Option<u64>, IndexError> {
+        let opened = self.file.open(&|line: u64, digest: &Hash, tail: &Tail| load_policy(repo, line, digest, tail))?;
+        Ok(opened.map(|(_, prefix)| prefix.tail.size))
+    }
+}
+
+impl Expected {
+    /// Goes on from what the index has; none where the log itself has to be read to say anything.
+    pub(super) fn open_indexed(&self, index: &UseOfIndex, repo: &Repo, tip: Oid) -> Option<Opened> {
+        let load = |line: u64, digest: &Hash, tail: &Tail| load_policy(repo, line, digest, tail);
+        let (known, prefix) = index.file.open(&load).ok().flatten()?;
+        if Some(prefix.genesis) != self.genesis {
+            return None;
+        }
+        let pin = self.pin.map(|pin| pin.commit);
+        let mut opened = Opened::of_index(known.clone(), &prefix, pin);
+        let mut deltas = Vec::new();
+        let keep = &mut |delta: &Delta| deltas.push(delta.clone());
+        if !opened.go_on_keeping(repo, tip, pin, &rules(), keep).ok()? || self.check(&opened).is_err() {
+            return None;
+        }
+        if opened.view.failure().is_some() {
+            return None;
+        }
+        if index.writes
+            && let (Some(next), Some(root)) = (opened.prefix(pin), opened.view.root())
+            && next != prefix
+        {
+            opened.unsaved = Some(Rc::new(Unsaved { index: known, deltas, prefix: next, root }));
+        }
+        Some(opened)
+    }
+}
+
+/// Loads the policy that a line brought in, from the log's own tree.
+fn load_policy(repo: &Repo, line: u64, digest: &Hash, tail: &Tail) -> Result<Arc<Policy>, String> {
+    let files = read_policy(repo, tail, line).map_err(|why| WalkError::Tree(why).to_string())?.unwrap_or_default();
+    if files.digest() != *digest {
+        return Err(format!("the files of line {line} are not those that it names"));
+    }
+    policy::load(&files).map(Arc::new).map_err(|_| format!("the files of line {line} do not load"))
+}

@@ -1,0 +1,500 @@
+//! The index: what follows from a verified prefix of a log, in a file of this user's, read by key.
+//!
+//! A gate is asked thousands of times a day and a log only grows, so nobody reads it from the first line each time. The
+//! index says what a [`View`] is asked: it is opened ([`IndexFile::open`]), what is new lies over it in memory
+//! ([`Overlay`](crate::core::view::Overlay)), and is then added to it ([`Index::advance`]), in proportion to the new lines.
+//! It may be deleted at any time; the log is the only truth, and `jit audit verify` believes no index.
+//!
+//! The store is SQLite, one file with a rollback journal: any number of readers beside one writer, a killed writer's change
+//! is rolled back, and whoever may only read can. A reader holds its lock until it is dropped, so what it reads is of one
+//! moment; a writer waits a moment for readers to end, and else leaves it to whoever comes next.
+//!
+//! It stands in this user's state folder; or in one that `/etc/jit` names, whose owner keeps it and everybody reads it.
+//!
+//! An index is believed if nobody but who keeps it or root can have written it, it is of this program's form and of the log
+//! that is asked for, and its hashes make up the root it names. Where reading fails later on, [`View::failure`] says so, and
+//! no decision is made from it.
+
+mod tables;
+
+use std::cell::RefCell;
+use std::fmt;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Params};
+use serde::de::DeserializeOwned;
+
+use self::tables::{ENTRY, Head, StoredProposal, Subtrees, from_json, number, to_entry, to_hash};
+use super::config::{ConfigError, Folder};
+use super::world::{World, WorldError};
+use crate::core::hash::{Hash, IdPrefix};
+use crate::core::history::object::Oid;
+use crate::core::history::segment::Tail;
+use crate::core::ledger::{
+    Delta, Entry, GenesisRecord, LiftRecord, LockdownRecord, PolicyRecord, ProposalRecord, RequestRecord, Verdict,
+};
+use crate::core::merkle::{self, HashReader as _, Node};
+use crate::core::name::{Name, Resource};
+use crate::core::policy::Policy;
+use crate::core::time::Timestamp;
+use crate::core::view::View;
+
+/// The folder of indexes within the user's state.
+const FOLDER: &str = "index";
+/// How long a writer waits for readers to end, and a reader for a writer.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Loads the policy of a log's line (its index, the digest of its files, where the log ends).
+pub type LoadPolicy<'a> = &'a dyn Fn(u64, &Hash, &Tail) -> Result<Arc<Policy>, String>;
+
+/// Where the index of one log in one repo stands, there or not.
+#[derive(Clone, Debug)]
+pub struct IndexFile {
+    folder: Folder,
+    name: String,
+    /// Who may read it.
+    mode: u32,
+    is_ours: bool,
+}
+
+/// Up to where an index reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    /// The log's id.
+    pub genesis: Hash,
+    /// The commit that was walked to.
+    pub tip: Oid,
+    /// The commit that added the last line.
+    pub last_valid_commit: Oid,
+    /// Where the log ends there.
+    pub tail: Tail,
+    /// The pin that was found on the way there, if there was one.
+    pub pin: Option<Oid>,
+}
+
+impl IndexFile {
+    /// Returns the place of the index of the log `genesis` in the repo at `repo`: in the folder `shared`, if there is one,
+    /// which its owner keeps for all; else in this user's state.
+    ///
+    /// # Errors
+    /// There is no home folder.
+    pub fn of(world: &World, genesis: &Hash, repo: &Path, shared: Option<&Path>) -> Result<IndexFile, WorldError> {
+        // Two clones of one log need not stand at the same place of it.
+        let place = Hash::of(repo.as_os_str().as_encoded_bytes());
+        let name = format!("{genesis}-{}.db", place.short());
+        if let Some((shared, found)) = shared.and_then(|folder| fs::metadata(folder).ok().map(|found| (folder, found)))
+        {
+            let folder = Folder::new(shared.to_owned(), found.uid());
+            return Ok(IndexFile { folder, name, mode: 0o644, is_ours: found.uid() == world.uid() });
+        }
+        let folder = Folder::new(world.state_dir()?.join(FOLDER), world.uid());
+        Ok(IndexFile { folder, name, mode: 0o600, is_ours: true })
+    }
+
+    /// Tells whether this user keeps it.
+    pub fn is_ours(&self) -> bool {
+        self.is_ours
+    }
+
+    /// Returns its path.
+    pub fn path(&self) -> PathBuf {
+        self.folder.place(&self.name)
+    }
+
+    /// Opens the index; none if there is none.
+    ///
+    /// # Errors
+    /// It can't be read, is not of this program's form, or is not to be believed. It can be built anew.
+    pub fn open(&self, load: LoadPolicy<'_>) -> Result<Option<(Index, Prefix)>, IndexError> {
+        let Some(path) = self.folder.file(&self.name).map_err(IndexError::Folder)? else { return Ok(None) };
+        let db = connect(&path)?;
+        // From here on nobody changes what is read, until it is dropped.
+        db.execute_batch("BEGIN")?;
+        let head = Head::read(&db)?;
+        let known = Known::of(&db, &head, load)?;
+        if merkle::root(head.prefix.tail.size, &Subtrees(&db))? != head.root {
+            return Err(IndexError::Torn);
+        }
+        let prefix = head.prefix.clone();
+        Ok(Some((Index(Some(Rc::new(Stored { db, head, known, path, failure: RefCell::default() }))), prefix)))
+    }
+
+    /// Starts an index anew; it takes the place of what was there once it is finished.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub fn build(&self) -> Result<Builder, IndexError> {
+        self.folder.make().map_err(IndexError::Folder)?;
+        // Of several who build at once each has a file of its own, and the last is as good as the first.
+        let path = self.folder.place(&format!("{}.{}.new", self.name, std::process::id()));
+        let builder = Builder { db: Some(tables::create(&path, self.mode)?), size: 0, path, place: self.path() };
+        Ok(builder)
+    }
+
+    /// Takes the index away; it is no error if there is none.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn remove(&self) -> std::io::Result<()> {
+        match fs::remove_file(self.path()) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, IndexError> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW | OpenFlags::SQLITE_OPEN_PRIVATE_CACHE;
+    // Where nothing may be written there is nothing to be rolled back either; what a killed writer left is an error then.
+    let db = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .or_else(|_| Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_ONLY))?;
+    db.busy_timeout(PATIENCE)?;
+    Ok(db)
+}
+
+/// An index that is written from the first line on.
+#[derive(Debug)]
+pub struct Builder {
+    /// None once it is finished.
+    db: Option<Connection>,
+    size: u64,
+    path: PathBuf,
+    place: PathBuf,
+}
+
+impl Builder {
+    /// Adds what the next line changed.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub fn add(&mut self, delta: &Delta) -> Result<(), IndexError> {
+        let Some(db) = &self.db else { return Err(IndexError::Torn) };
+        tables::write(db, self.size, delta)?;
+        self.size += 1;
+        Ok(())
+    }
+
+    /// Puts it in its place.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub fn finish(mut self, prefix: &Prefix, root: Hash) -> Result<(), IndexError> {
+        let Some(db) = self.db.take() else { return Err(IndexError::Torn) };
+        tables::write_prefix(&db, prefix, root)?;
+        tables::finish(&db, &self.path)?;
+        db.close().map_err(|(_, error)| error)?;
+        fs::rename(&self.path, &self.place).map_err(IndexError::Write)
+    }
+}
+
+impl Drop for Builder {
+    /// What was not finished is of no use; once it is, the name is gone.
+    fn drop(&mut self) {
+        self.db = None;
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// What follows from a prefix of a log; or nothing, which is the view of the empty log. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Index(Option<Rc<Stored>>);
+
+#[derive(Debug)]
+struct Stored {
+    db: Connection,
+    head: Head,
+    known: Known,
+    path: PathBuf,
+    /// Why something could not be read.
+    failure: RefCell<Option<String>>,
+}
+
+impl Stored {
+    /// Notes that something could not be read, and takes the file away: the log makes another.
+    fn fail(&self, error: &IndexError) {
+        let mut failure = self.failure.borrow_mut();
+        if failure.is_some() {
+            return;
+        }
+        let next = match fs::remove_file(&self.path) {
+            Ok(()) => "it is gone now, and the next command makes another".to_owned(),
+            Err(why) => format!("delete it: {} ({why})", self.path.display().to_string().escape_debug()),
+        };
+        *failure = Some(format!("the index can't be read, so nothing is sure: {error}; {next}"));
+    }
+}
+
+/// What is read when an index is opened, since every question needs it.
+#[derive(Debug)]
+struct Known {
+    genesis: Arc<GenesisRecord>,
+    policy: Option<Arc<PolicyRecord>>,
+    roster: Option<Arc<Policy>>,
+    proposals: Vec<Arc<ProposalRecord>>,
+    lockdowns: Vec<Arc<LockdownRecord>>,
+    lifts: Vec<Arc<LiftRecord>>,
+}
+
+impl Known {
+    fn of(db: &Connection, head: &Head, load: LoadPolicy<'_>) -> Result<Known, IndexError> {
+        let load = |line: u64, digest: &Hash| load(line, digest, &head.prefix.tail).map_err(IndexError::Policy);
+        let roster = head.roster.as_ref().map(|(line, digest)| load(*line, digest)).transpose()?;
+        // The policy in force is mostly the one whose identities speak.
+        let load_record = |line: u64, digest: &Hash| match (&head.roster, &roster) {
+            (Some(known), Some(policy)) if *known == (line, *digest) => Ok(Arc::clone(policy)),
+            _ => load(line, digest),
+        };
+        let policy = head.policy.clone().map(|policy| policy.into_record(load_record)).transpose()?;
+        let proposals = tables::read_all(db, "SELECT record FROM proposals ORDER BY line")?;
+        let proposals = proposals.iter().map(|kept: &Arc<StoredProposal>| {
+            let (policy, signatures) = StoredProposal::clone(kept);
+            policy.into_record(load_record).map(|policy| Arc::new(ProposalRecord { policy, signatures }))
+        });
+        Ok(Known {
+            genesis: Arc::new(head.genesis.clone()),
+            policy: policy.map(Arc::new),
+            proposals: proposals.collect::<Result<_, IndexError>>()?,
+            roster,
+            lockdowns: tables::read_all(db, "SELECT record FROM lockdowns ORDER BY line")?,
+            lifts: tables::read_all(db, "SELECT record FROM lifts ORDER BY line")?,
+        })
+    }
+}
+
+impl Index {
+    /// Returns the view of the empty log.
+    pub fn nothing() -> Index {
+        Index::default()
+    }
+
+    /// Adds what the lines after its own changed. Nobody goes on to read from it: what was read was of one moment. Whoever
+    /// reads the same file in the meantime may be in the way; then nothing changes.
+    ///
+    /// # Errors
+    /// It can't be written, or others read it.
+    pub fn advance(&self, deltas: &[Delta], prefix: &Prefix, root: Hash) -> Result<(), IndexError> {
+        let Some(stored) = &self.0 else { return Ok(()) };
+        if stored.failure.borrow().is_some() {
+            return Err(IndexError::Torn);
+        }
+        // The lock that it has read under becomes the writer's, so nobody can have changed it in between.
+        for (delta, line) in deltas.iter().zip(stored.head.prefix.tail.size..) {
+            tables::write(&stored.db, line, delta)?;
+        }
+        tables::write_prefix(&stored.db, prefix, root)?;
+        stored.db.execute_batch("COMMIT")?;
+        Ok(())
+    }
+
+    /// Returns what a non-inert line is worth; none if there is no such line.
+    pub fn verdict(&self, id: &Hash) -> Option<Verdict> {
+        let why: Option<String> = self.one::<Option<String>, _>("SELECT why FROM entries WHERE id = ?", [&id.0[..]])?;
+        Some(why.map_or(Verdict::Effect, Verdict::WithoutEffect))
+    }
+
+    /// Reads, or says that it could not and returns nothing.
+    fn read<T: Default>(&self, read: impl FnOnce(&Connection) -> Result<T, IndexError>) -> T {
+        let Some(stored) = &self.0 else { return T::default() };
+        match read(&stored.db) {
+            Ok(value) => value,
+            Err(error) => {
+                stored.fail(&error);
+                T::default()
+            }
+        }
+    }
+
+    /// Reads one value of one row, if there is such a row.
+    fn one<T: FromSql, P: Params>(&self, sql: &str, key: P) -> Option<T> {
+        self.read(|db| Ok(db.prepare_cached(sql)?.query_row(key, |row| row.get(0)).optional()?))
+    }
+
+    /// Reads the one record of that key, if there is one.
+    fn record<R: DeserializeOwned, P: Params>(&self, sql: &str, key: P) -> Option<Arc<R>> {
+        let text: Option<String> = self.one(sql, key);
+        self.read(|_| text.map(|text| from_json(&text).map(Arc::new)).transpose())
+    }
+
+    /// Reads the records of that key.
+    fn records<R: DeserializeOwned, P: Params>(&self, sql: &str, key: P) -> Vec<Arc<R>> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached(sql)?;
+            let texts = statement.query_map(key, |row| row.get::<_, String>(0))?;
+            texts.map(|text| from_json(&text?).map(Arc::new)).collect()
+        })
+    }
+
+    fn known<T>(&self, of: impl FnOnce(&Known) -> T) -> Option<T> {
+        self.0.as_ref().map(|stored| of(&stored.known))
+    }
+}
+
+impl View for Index {
+    fn failure(&self) -> Option<String> {
+        self.0.as_ref().and_then(|stored| stored.failure.borrow().clone())
+    }
+
+    fn genesis(&self) -> Option<Arc<GenesisRecord>> {
+        self.known(|known| Arc::clone(&known.genesis))
+    }
+
+    fn size(&self) -> u64 {
+        self.0.as_ref().map_or(0, |stored| stored.head.prefix.tail.size)
+    }
+
+    fn subtree(&self, node: Node) -> Option<Hash> {
+        let stored = self.0.as_ref()?;
+        let complete = stored.head.prefix.tail.size.checked_shr(node.level).unwrap_or(0);
+        if node.index >= complete {
+            return None;
+        }
+        self.read(|db| Subtrees(db).read(node).map(Some))
+    }
+
+    fn policy_record(&self) -> Option<Arc<PolicyRecord>> {
+        self.known(|known| known.policy.clone()).flatten()
+    }
+
+    fn policy_at(&self, size: u64) -> Option<Hash> {
+        let size = number(size).unwrap_or(i64::MAX);
+        let sql = "SELECT id FROM policies WHERE size <= ? ORDER BY size DESC LIMIT 1";
+        let found: Option<Vec<u8>> = self.one(sql, [size]);
+        self.read(|_| found.map(|bytes| to_hash(&bytes)).transpose())
+    }
+
+    fn in_force(&self, policy: &Hash) -> Option<(u64, Option<u64>)> {
+        let from: i64 = self.one("SELECT size FROM policies WHERE id = ?", [&policy.0[..]])?;
+        let until: Option<i64> =
+            self.one::<Option<i64>, _>("SELECT min(size) FROM policies WHERE size > ?", [from]).flatten();
+        Some((u64::try_from(from).ok()?, until.and_then(|until| u64::try_from(until).ok())))
+    }
+
+    fn roster(&self) -> Option<Arc<Policy>> {
+        self.known(|known| known.roster.clone()).flatten()
+    }
+
+    fn format_above(&self) -> Option<u64> {
+        self.0.as_ref().and_then(|stored| stored.head.format_above)
+    }
+
+    fn entry(&self, id: &Hash) -> Option<Entry> {
+        self.read(|db| {
+            let sql = format!("SELECT {ENTRY} FROM entries WHERE id = ?");
+            let found = db.prepare_cached(&sql)?.query_row([&id.0[..]], to_entry).optional()?;
+            found.map(|row| tables::entry(row).map(|(_, entry)| entry)).transpose()
+        })
+    }
+
+    fn entries_like(&self, prefix: &IdPrefix, most: usize) -> Vec<(Hash, Entry)> {
+        self.read(|db| {
+            let sql = format!("SELECT {ENTRY} FROM entries WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?");
+            let mut statement = db.prepare_cached(&sql)?;
+            let (first, last) = (prefix.first(), prefix.last());
+            let most = i64::try_from(most).unwrap_or(i64::MAX);
+            let rows = statement.query_map((&first.0[..], &last.0[..], most), to_entry)?;
+            rows.map(|row| tables::entry(row?)).collect()
+        })
+    }
+
+    fn request(&self, id: &Hash) -> Option<Arc<RequestRecord>> {
+        self.record("SELECT record FROM requests WHERE id = ?", [&id.0[..]])
+    }
+
+    fn requests_of(&self, subject: &Name) -> Vec<Arc<RequestRecord>> {
+        self.records("SELECT record FROM requests WHERE subject = ? ORDER BY line", [subject.as_str()])
+    }
+
+    fn requests_for(&self, subject: &Name, resource: &Resource, action: &Name) -> Vec<Arc<RequestRecord>> {
+        let sql = "SELECT record FROM requests WHERE subject = ? AND resource = ? AND action = ? ORDER BY line";
+        self.records(sql, [subject.as_str(), resource.as_str(), action.as_str()])
+    }
+
+    fn requests(&self, from: Option<Timestamp>) -> Vec<Arc<RequestRecord>> {
+        match from {
+            None => self.records("SELECT record FROM requests ORDER BY line", []),
+            Some(from) => self.records("SELECT record FROM requests WHERE until >= ? ORDER BY line", [from.unix()]),
+        }
+    }
+
+    fn proposal(&self, id: &Hash) -> Option<Arc<ProposalRecord>> {
+        self.known(|known| known.proposals.iter().find(|proposal| proposal.policy.id == *id).cloned()).flatten()
+    }
+
+    fn proposals(&self) -> Vec<Arc<ProposalRecord>> {
+        self.known(|known| known.proposals.clone()).unwrap_or_default()
+    }
+
+    fn lockdown(&self, id: &Hash) -> Option<Arc<LockdownRecord>> {
+        self.known(|known| known.lockdowns.iter().find(|lockdown| lockdown.id == *id).cloned()).flatten()
+    }
+
+    fn lockdowns(&self) -> Vec<Arc<LockdownRecord>> {
+        self.known(|known| known.lockdowns.clone()).unwrap_or_default()
+    }
+
+    fn lift(&self, id: &Hash) -> Option<Arc<LiftRecord>> {
+        self.known(|known| known.lifts.iter().find(|lift| lift.id == *id).cloned()).flatten()
+    }
+
+    fn lifts(&self) -> Vec<Arc<LiftRecord>> {
+        self.known(|known| known.lifts.clone()).unwrap_or_default()
+    }
+}
+
+/// Why an index can't be used. It is never the truth, so each of these means: read the log instead.
+#[derive(Debug)]
+pub enum IndexError {
+    /// Its folder or file is not ours alone, or can't be made.
+    Folder(ConfigError),
+    /// Its file can't be put in its place.
+    Write(std::io::Error),
+    /// The store fails, or others are in the way.
+    Store(rusqlite::Error),
+    /// It is of another form than this program writes.
+    Form,
+    /// What it holds does not fit together.
+    Torn,
+    /// A record in it does not read.
+    Record(serde_json::Error),
+    /// The policy that it speaks of can't be loaded.
+    Policy(String),
+}
+
+impl From<rusqlite::Error> for IndexError {
+    fn from(error: rusqlite::Error) -> IndexError {
+        IndexError::Store(error)
+    }
+}
+
+impl fmt::Display for IndexError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            IndexError::Folder(error) => error.fmt(f),
+            IndexError::Write(error) => write!(f, "can't write it: {error}"),
+            IndexError::Store(error) => error.fmt(f),
+            IndexError::Form => write!(f, "another version of this program wrote it"),
+            IndexError::Torn => write!(f, "what it holds does not fit together"),
+            IndexError::Record(error) => write!(f, "a record does not read: {error}"),
+            IndexError::Policy(why) => write!(f, "its policy does not load: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for IndexError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            IndexError::Folder(error) => Some(error),
+            IndexError::Write(error) => Some(error),
+            IndexError::Store(error) => Some(error),
+            IndexError::Record(error) => Some(error),
+            IndexError::Form | IndexError::Torn | IndexError::Policy(_) => None,
+        }
+    }
+}

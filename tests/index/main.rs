@@ -1,0 +1,208 @@
+//! The index of a machine, with the real program: whatever becomes of it, answers are those of the log or none at all.
+
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "a test's own environment is the process's"))]
+
+#[cfg(test)]
+#[path = "../support/people.rs"]
+mod people;
+
+#[cfg(test)]
+mod life {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::path::{Path, PathBuf};
+    use std::process::Stdio;
+
+    use rusqlite::Connection;
+    use serde_json::Value;
+
+    use crate::people::{self, Said};
+
+    const GATE: [&str; 5] = ["check", "db/staging/web", "--subject", "alice", "--json"];
+
+    /// Alice's repo, with a grant of hers.
+    struct Machine {
+        folder: tempfile::TempDir,
+    }
+
+    impl Machine {
+        fn new() -> Machine {
+            let machine = Machine { folder: tempfile::tempdir().unwrap() };
+            people::settle(machine.folder.path(), "alice");
+            machine.jit(&["init", "clone", "--name", "acme"]).exits(0);
+            machine.ask("db/staging/web").exits(0);
+            machine
+        }
+
+        fn jit(&self, args: &[&str]) -> Said {
+            people::command(self.folder.path(), "alice", env!("CARGO_BIN_EXE_jit"), args).output().unwrap().into()
+        }
+
+        fn ask(&self, resource: &str) -> Said {
+            self.jit(&["request", resource, "--for", "2h", "--reason", "INC-1234 it is stuck"])
+        }
+
+        fn folder(&self) -> PathBuf {
+            self.folder.path().join("alice/.local/state/jit/index")
+        }
+
+        /// The one index that there is.
+        #[track_caller]
+        fn index(&self) -> PathBuf {
+            let names = fs::read_dir(self.folder()).unwrap().map(|entry| entry.unwrap().path());
+            let found: Vec<PathBuf> = names.filter(|path| path.extension().is_some_and(|kind| kind == "db")).collect();
+            assert_eq!(found.len(), 1, "{found:?}");
+            found.into_iter().next().unwrap()
+        }
+
+        /// How many lines the index has; none if there is none that can be read.
+        fn indexed(&self) -> Option<u64> {
+            let db = Connection::open(self.index()).ok()?;
+            let sql = "SELECT value FROM head WHERE name = 'prefix'";
+            let text: String = db.query_row(sql, [], |row| row.get(0)).ok()?;
+            serde_json::from_str::<Value>(&text).ok()?["size"].as_u64()
+        }
+
+        /// All requests and how each stands, as the index has it and as the log does.
+        fn both(&self) -> [Value; 2] {
+            let list = || self.jit(&["list", "--all", "--json"]).exits(0).json();
+            let indexed = list();
+            let aside = self.folder.path().join("aside");
+            fs::rename(self.folder(), &aside).unwrap();
+            let whole = list();
+            fs::remove_dir_all(aside).unwrap();
+            [indexed, whole]
+        }
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn change(path: &Path, sql: &str) {
+        Connection::open(path).unwrap().execute_batch(sql).unwrap();
+    }
+
+    #[test]
+    fn an_index_that_is_not_to_be_believed_is_made_anew() {
+        type Damage = fn(&Path);
+        let machine = Machine::new();
+        machine.jit(&GATE).exits(0);
+        let lines = machine.indexed().unwrap();
+        let damages: [(&str, Damage); 12] = [
+            ("gone", |path| fs::remove_file(path).unwrap()),
+            ("empty", |path| fs::write(path, "").unwrap()),
+            ("no store", |path| fs::write(path, "what is this? ".repeat(1000)).unwrap()),
+            ("cut", |path| fs::File::options().write(true).open(path).unwrap().set_len(5000).unwrap()),
+            ("cut at a page", |path| fs::File::options().write(true).open(path).unwrap().set_len(8192).unwrap()),
+            ("writable by others", |path| set_mode(path, 0o666)),
+            ("a link", |path| {
+                fs::rename(path, path.with_extension("moved")).unwrap();
+                symlink(path.with_extension("moved"), path).unwrap();
+            }),
+            ("another version", |path| {
+                change(path, "UPDATE head SET value = '\"jit 0, index 0\"' WHERE name = 'form'")
+            }),
+            ("a hash changed", |path| change(path, "UPDATE subtrees SET hash = zeroblob(32) WHERE place = 0")),
+            ("a hash gone", |path| change(path, "DELETE FROM subtrees WHERE place = 1")),
+            ("no tables", |path| change(path, "DROP TABLE lockdowns")),
+            ("a record that does not read", |path| {
+                change(path, "UPDATE head SET value = '{}' WHERE name = 'policy'");
+            }),
+        ];
+        for (what, damage) in damages {
+            damage(&machine.index());
+            let said = machine.jit(&GATE);
+            assert_eq!(
+                (said.status, said.json()["decision"].as_str()),
+                (Some(0), Some("allow")),
+                "{what}: {}",
+                said.err
+            );
+            machine.jit(&GATE).exits(0);
+            let is_linked = fs::symlink_metadata(machine.index()).unwrap().is_symlink();
+            assert_eq!((machine.indexed(), is_linked), (Some(lines), false), "{what}");
+        }
+    }
+
+    #[test]
+    fn where_no_index_can_be_kept_the_log_is_read() {
+        let machine = Machine::new();
+        for mode in [0o777, 0o722] {
+            set_mode(&machine.folder(), mode);
+            machine.jit(&GATE).exits(0);
+        }
+        fs::remove_dir_all(machine.folder()).unwrap();
+        fs::write(machine.folder(), "a file where the folder should be").unwrap();
+        machine.jit(&GATE).exits(0);
+        machine.ask("db/staging/other").exits(0);
+    }
+
+    #[test]
+    fn a_damaged_page_is_noticed_or_does_not_matter() {
+        let machine = Machine::new();
+        machine.jit(&GATE).exits(0);
+        let path = machine.index();
+        let whole = fs::read(&path).unwrap();
+        let (mut unsure, page) = (0, 4096);
+        for start in (0..whole.len()).step_by(page) {
+            let mut bytes = whole.clone();
+            bytes[start..start + page].fill(0xa5);
+            fs::write(&path, &bytes).unwrap();
+            let said = machine.jit(&GATE);
+            let decision = said.json()["decision"].as_str().unwrap().to_owned();
+            match said.status {
+                Some(0) => assert_eq!(decision, "allow", "page {}", start / page),
+                Some(5) => {
+                    assert_eq!(
+                        (decision.as_str(), said.json()["reasons"][0]["code"].as_str()),
+                        ("deny", Some("unavailable"))
+                    );
+                    unsure += 1;
+                    // It was taken away, and the log made another.
+                    machine.jit(&GATE).exits(0);
+                }
+                other => panic!("page {}: {other:?} {}", start / page, said.err),
+            }
+        }
+        assert!(unsure > 0, "no page mattered once the index was open");
+    }
+
+    #[test]
+    fn many_at_once_find_and_leave_what_the_log_says() {
+        let machine = Machine::new();
+        std::thread::scope(|scope| {
+            for worker in 0..4 {
+                let machine = &machine;
+                scope.spawn(move || {
+                    for turn in 0..6 {
+                        machine.ask(&format!("db/staging/w{worker}-{turn}")).exits(0);
+                        machine.jit(&GATE).exits(0);
+                    }
+                });
+            }
+        });
+        let [indexed, whole] = machine.both();
+        assert_eq!(indexed["requests"].as_array().map(Vec::len), Some(25));
+        assert_eq!(indexed, whole);
+    }
+
+    #[test]
+    fn a_killed_process_leaves_an_index_that_is_right() {
+        let machine = Machine::new();
+        for turn in 0..30_u64 {
+            // Those that come to their end are as good: what is left behind is looked at each time.
+            let resource = format!("db/staging/k{turn}");
+            let args = ["request", &resource, "--for", "2h", "--reason", "INC-1234 it is stuck"];
+            let mut command = people::command(machine.folder.path(), "alice", env!("CARGO_BIN_EXE_jit"), &args);
+            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(3 * turn));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            machine.jit(&GATE).exits(0);
+        }
+        let [indexed, whole] = machine.both();
+        assert_eq!(indexed, whole);
+        machine.jit(&["audit", "verify", "--strict"]).exits(0);
+    }
+}
