@@ -29,6 +29,8 @@ mod plain;
 #[cfg(test)]
 #[path = "properties/reach.rs"]
 mod reach;
+#[path = "properties/scale.rs"]
+mod scale;
 
 /// A search of `times` as many cases as usual.
 fn cases(times: u32) -> Config {

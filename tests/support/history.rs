@@ -8,10 +8,12 @@
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 
 use jit::core::hash::Hash;
 use jit::core::history::segment::{SEGMENT_LINES, path_of_line, policy_folder_name};
+use jit::core::policy::PolicyFiles;
+use jit::core::time::Timestamp;
 
 use super::log::Log;
 use super::org::Org;
@@ -113,38 +115,92 @@ pub fn honest(lines: u64, seed: u64) -> Log {
 
 /// Puts a log on the branch `jit/audit` of a repository, one commit a line; and other files, by path, on `main`.
 pub fn import(log: &Log, git_dir: &Path, main: &[(&str, &[u8])]) {
-    let mut git = Command::new("git");
-    git.arg("--git-dir").arg(git_dir).args(["fast-import", "--quiet"]).stdin(Stdio::piped());
-    let mut child = git.spawn().expect("git starts");
-    let mut to = BufWriter::new(child.stdin.take().expect("it is piped"));
-    let mut write = |bytes: &[u8]| to.write_all(bytes).expect("git reads");
-    let mut commit = |branch: &str, at: i64, files: &[(String, &[u8])]| {
-        let mut head = format!("commit refs/heads/{branch}\n");
-        let _ = writeln!(head, "committer Somebody <somebody@example.org> {at} +0000\ndata 7\na line");
-        write(head.as_bytes());
-        for (path, bytes) in files {
-            write(format!("M 100644 inline {path}\ndata {}\n", bytes.len()).as_bytes());
-            write(bytes);
-            write(b"\n");
-        }
-    };
-    let mut segment: Vec<u8> = Vec::new();
+    let mut to = Importer::new(git_dir);
     for (index, line) in (0..).zip(log.lines()) {
-        if index % SEGMENT_LINES == 0 {
-            segment.clear();
-        }
-        segment.extend(line);
-        segment.push(b'\n');
-        let mut files = vec![(path_of_line(index), &*segment)];
-        let folder = format!("policy/{}", policy_folder_name(index));
-        let policy = log.files(index).into_iter().flat_map(|files| files.iter());
-        files.extend(policy.map(|(path, bytes)| (format!("{folder}/{path}"), bytes)));
-        commit("jit/audit", super::log::t(0).unix() + i64::try_from(index).expect("a log is not that long"), &files);
+        to.line(line, log.files(index));
+        to.commit(super::log::t(i64::try_from(index).expect("a log is not that long")));
     }
     if !main.is_empty() {
-        let files: Vec<(String, &[u8])> = main.iter().map(|(path, bytes)| ((*path).to_owned(), *bytes)).collect();
-        commit("main", super::log::t(0).unix(), &files);
+        to.write_commit(
+            "main",
+            super::log::t(0),
+            main.iter().map(|(path, bytes)| ((*path).to_owned(), bytes.to_vec())),
+        );
     }
-    drop(to);
-    assert!(child.wait().expect("git ends").success(), "git takes the log");
+    to.finish();
+}
+
+/// Writes lines into a repository as they come, as many to a commit as one likes: `git fast-import`, with a segment and
+/// what is in the next commit in memory.
+#[derive(Debug)]
+pub struct Importer {
+    git: Child,
+    to: BufWriter<ChildStdin>,
+    /// The number of the next line.
+    index: u64,
+    /// The segment that the next line goes into.
+    segment: Vec<u8>,
+    /// What the next commit changes, but for that segment.
+    files: Vec<(String, Vec<u8>)>,
+    is_changed: bool,
+}
+
+impl Importer {
+    /// Starts a log on the branch `jit/audit` of a repository that has none.
+    pub fn new(git_dir: &Path) -> Importer {
+        let mut git = Command::new("git");
+        git.arg("--git-dir").arg(git_dir).args(["fast-import", "--quiet"]).stdin(Stdio::piped());
+        let mut git = git.spawn().expect("git starts");
+        let to = BufWriter::new(git.stdin.take().expect("it is piped"));
+        Importer { git, to, index: 0, segment: Vec::new(), files: Vec::new(), is_changed: false }
+    }
+
+    /// Adds a line, without its LF, and the policy files that it names to the next commit.
+    pub fn line(&mut self, line: &[u8], policy: Option<&PolicyFiles>) {
+        if self.index.is_multiple_of(SEGMENT_LINES) && !self.segment.is_empty() {
+            let full = std::mem::take(&mut self.segment);
+            // A segment that a commit has filled stands there as it is.
+            if self.is_changed {
+                self.files.push((path_of_line(self.index - 1), full));
+            }
+        }
+        let folder = format!("policy/{}", policy_folder_name(self.index));
+        let policy = policy.into_iter().flat_map(PolicyFiles::iter);
+        self.files.extend(policy.map(|(path, bytes)| (format!("{folder}/{path}"), bytes.to_vec())));
+        self.segment.extend(line);
+        self.segment.push(b'\n');
+        self.index += 1;
+        self.is_changed = true;
+    }
+
+    /// Commits the lines since the last commit, if there are any.
+    pub fn commit(&mut self, at: Timestamp) {
+        if std::mem::take(&mut self.is_changed) {
+            let files = std::mem::take(&mut self.files);
+            let last = (path_of_line(self.index - 1), self.segment.clone());
+            self.write_commit("jit/audit", at, files.into_iter().chain([last]));
+        }
+    }
+
+    /// Waits until all of it is in the repository.
+    pub fn finish(self) {
+        let Importer { mut git, to, .. } = self;
+        drop(to.into_inner().expect("git reads"));
+        assert!(git.wait().expect("git ends").success(), "git takes the log");
+    }
+
+    fn write_commit(&mut self, branch: &str, at: Timestamp, files: impl Iterator<Item = (String, Vec<u8>)>) {
+        let mut head = format!("commit refs/heads/{branch}\n");
+        let _ = writeln!(head, "committer Somebody <somebody@example.org> {} +0000\ndata 7\na line", at.unix());
+        self.write(head.as_bytes());
+        for (path, bytes) in files {
+            self.write(format!("M 100644 inline {path}\ndata {}\n", bytes.len()).as_bytes());
+            self.write(&bytes);
+            self.write(b"\n");
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.to.write_all(bytes).expect("git reads");
+    }
 }

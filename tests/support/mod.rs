@@ -8,4 +8,5 @@ pub mod history;
 pub mod keys;
 pub mod log;
 pub mod org;
+pub mod scale;
 pub mod table;
