@@ -65,7 +65,7 @@ cd access
 
 title "Bob joins: his public key and the groups he is in are a commit, which comes into force once Alice signs it."
 run 0 alice "jit identity add bob ~/.ssh/bob.pub"
-run 0 alice "sed -i 's/^members = \[\"alice\"\]/members = [\"alice\", \"bob\"]/' identities/groups.toml"
+run 0 alice "sed -i 's/^members = \[\"alice\"/members = [\"alice\", \"bob\"/' identities/groups.toml"
 run 0 alice "git add -A && git commit -q -m 'Bob joins, and is on call'"
 run 0 alice "jit policy publish --yes"
 run 0 bob "jit whoami"

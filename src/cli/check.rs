@@ -13,7 +13,10 @@ use super::render::{self, Role};
 use super::statement;
 use super::text::check_text;
 use crate::core::decide::{self, Answer, Decision, Question, Shown};
+use crate::core::evaluate::{self, Approvers, Ask, Given};
+use crate::core::explain::explain as core_explain;
 use crate::core::key::{KeyError, PublicKey};
+use crate::core::ledger::{RequestRecord, approvers};
 use crate::core::name::{Name, Resource};
 use crate::core::reason::{Code, Reason};
 use crate::core::statement::{Bind, Body, Presentation, What};
@@ -59,6 +62,10 @@ pub(super) struct CheckArgs {
     /// Trust the log of this genesis, and demand that it extends this size and root
     #[arg(long, value_name = "ID[:SIZE:ROOT]")]
     genesis: Option<String>,
+    /// Also show every rule about the resource and which of its conditions are met; the answer and the exit status are the
+    /// same
+    #[arg(long)]
+    explain: bool,
 }
 
 #[derive(Serialize)]
@@ -76,7 +83,13 @@ struct CheckAnswer {
 pub(super) fn run(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Exit> {
     let now = cx.world.now();
     match ask(cx, args, now) {
-        Ok((ledger, decision)) => answer(cx, args, Some(&ledger), &decision, now),
+        Ok((ledger, decision, subject)) => {
+            let exit = answer(cx, args, Some(&ledger), &decision, now)?;
+            if args.explain {
+                explain(cx, args, &ledger, subject.as_ref(), now)?;
+            }
+            Ok(exit)
+        }
         Err(error) => {
             // A gate that can't be sure says no; what is wrong with the command line itself is a usage error.
             let failure = Failure::from_error(&error);
@@ -90,7 +103,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Exit
     }
 }
 
-fn ask(cx: &mut Context<'_>, args: &CheckArgs, now: Timestamp) -> anyhow::Result<(Ledger, Decision)> {
+fn ask(cx: &mut Context<'_>, args: &CheckArgs, now: Timestamp) -> anyhow::Result<(Ledger, Decision, Option<Name>)> {
     if let Some(audience) = &args.audience {
         check_text("--audience", audience)?;
     }
@@ -122,7 +135,81 @@ fn ask(cx: &mut Context<'_>, args: &CheckArgs, now: Timestamp) -> anyhow::Result
         Age::Stale { reason, .. } => Decision::deny(Reason::new(Code::Stale, reason.clone())),
         Age::OwnTruth | Age::Fetched(_) | Age::Unknown => decide::decide(&ledger.view, &question, now),
     };
-    Ok((ledger, decision))
+    let subject = match &question.shown {
+        Shown::Subject(subject) => Some((*subject).clone()),
+        Shown::Key(key) => ledger.view.owner_of(key),
+        // Whoever carries a token is the one it was granted to; of one that is no good nothing is believed.
+        Shown::Token { .. } => decision.grant.as_ref().map(|grant| grant.subject.clone()),
+    };
+    Ok((ledger, decision, subject))
+}
+
+/// Shows every rule that is about the resource, as it takes the subject's newest request for it. The talk of a gate that
+/// answers in JSON is on standard error.
+fn explain(
+    cx: &mut Context<'_>,
+    args: &CheckArgs,
+    ledger: &Ledger,
+    subject: Option<&Name>,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let view = &ledger.view;
+    let mut texts = Vec::new();
+    match (view.rules(), subject) {
+        (Some(policy), Some(subject)) if policy.identity(subject).is_some() => {
+            let record =
+                view.requests_for(subject, &args.resource, &args.action).into_iter().max_by_key(|record| record.index);
+            let people = record.as_ref().map(|record| who_approved(view, record)).unwrap_or_default();
+            let usual = || evaluate::default_duration(&policy, subject, &args.resource, &args.action, now);
+            let ask = match &record {
+                // Whom a rule is for, and its hours, are asked at the check.
+                Some(record) => Ask { at: now, ..record.ask() },
+                None => Ask {
+                    subject,
+                    resource: &args.resource,
+                    action: &args.action,
+                    duration: usual().unwrap_or(Duration::MAX),
+                    reason: "",
+                    by_hardware_key: false,
+                    at: now,
+                },
+            };
+            let of = match &record {
+                Some(record) => format!("request {}", record.id.short()),
+                None => "no request: a reason, a security key and approvals are missing".to_owned(),
+            };
+            texts.push(format!("{subject}, {} on {}, by {of}:", args.action, args.resource));
+            let explained = core_explain(&policy, &ask, &people);
+            if explained.is_empty() {
+                texts.push(format!("No rule is about `{}`, so nobody may have it.", args.resource));
+            }
+            let coloured = if cx.json() { cx.coloured_talk() } else { cx.coloured() };
+            texts.extend(explained.iter().map(|one| super::policy::describe_rule(coloured, one)));
+        }
+        (None, _) => texts.push("There is no policy to explain it by.".to_owned()),
+        (Some(_), _) => texts.push("Nobody who is known asks, so no rule is asked.".to_owned()),
+    }
+    let text = texts.join("\n");
+    if cx.json() {
+        cx.world.warn(&text);
+        return Ok(());
+    }
+    cx.print(&format!("\n{text}"))
+}
+
+/// Returns whose approvals a request has: those that a grant counted, and of one that waits those that count now.
+fn who_approved(view: &impl View, record: &RequestRecord) -> Approvers {
+    match record.grant() {
+        Some(grant) => {
+            let mut people = Approvers::new();
+            for one in &grant.counted {
+                let given = Given { by_hardware_key: one.key.is_security_key(), at: one.at };
+                people.entry(one.by.clone()).or_default().push(given);
+            }
+            people
+        }
+        None => approvers(view, record),
+    }
 }
 
 /// Reads the token that the command line or the environment names.

@@ -10,7 +10,7 @@ use super::exit::{Exit, Failure};
 use super::render;
 use crate::core::key::PublicKey;
 use crate::core::name::Name;
-use crate::core::policy::{PolicyFiles, Severity};
+use crate::core::policy::{PolicyFiles, Schema, Severity};
 use crate::edge::git::Repo;
 use crate::edge::keys::read_public_keys;
 use crate::edge::{policy_tree, secret_file, work_tree};
@@ -57,7 +57,10 @@ fn add(cx: &mut Context<'_>, args: &AddArgs) -> anyhow::Result<Exit> {
         .to_owned();
     let keys = read_keys(cx, args)?;
     let path = format!("identities/{}.toml", args.name);
-    let text = identity_toml(args, &keys);
+    // Only where the repo has the schemas: a path that leads nowhere makes editors complain.
+    let has_schema = folder.join(Schema::Identities.path()).is_file();
+    let line = Schema::line_for(&path).filter(|_| has_schema).unwrap_or_default();
+    let text = format!("{line}{}", identity_toml(args, &keys));
     let mut files: Vec<(String, Vec<u8>)> =
         policy_tree::read_folder(&folder)?.iter().map(|(path, bytes)| (path.to_owned(), bytes.to_vec())).collect();
     if files.iter().any(|(taken, _)| *taken == path) {

@@ -1,5 +1,7 @@
 //! `jit init`: make a policy repo.
 
+mod templates;
+
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -15,7 +17,7 @@ use crate::core::history::append::NewLine;
 use crate::core::history::object::{Author, Oid};
 use crate::core::key::PublicKey;
 use crate::core::name::Name;
-use crate::core::policy::{Policy, PolicyFiles, SETTINGS};
+use crate::core::policy::{Policy, PolicyFiles, SETTINGS, is_policy_path};
 use crate::core::statement::{Body, Founder, Genesis};
 use crate::core::view::{View, ViewExt};
 use crate::edge::config::{Config, Origin};
@@ -24,21 +26,6 @@ use crate::edge::log::{self, BRANCH};
 use crate::edge::policy_tree::read_policy_tree;
 use crate::edge::remote;
 use crate::edge::work_tree::commit_files;
-
-/// The starter packs, by name.
-const TEMPLATES: [(&str, &[(&str, &str)]); 1] = [(
-    "small-team",
-    &[
-        ("identities/groups.toml", include_str!("../../policies/small-team/identities/groups.toml")),
-        ("identities/people.toml", include_str!("../../policies/small-team/identities/people.toml")),
-        ("identities/services.toml", include_str!("../../policies/small-team/identities/services.toml")),
-        ("policies/databases.toml", include_str!("../../policies/small-team/policies/databases.toml")),
-        ("policies/deploys.toml", include_str!("../../policies/small-team/policies/deploys.toml")),
-        ("policies/guardrails.toml", include_str!("../../policies/small-team/policies/guardrails.toml")),
-        ("policies/servers.toml", include_str!("../../policies/small-team/policies/servers.toml")),
-        ("tests/small-team.toml", include_str!("../../policies/small-team/tests/small-team.toml")),
-    ],
-)];
 
 /// Make a policy repo, or add a log to a git repo that has none
 ///
@@ -55,9 +42,12 @@ pub(super) struct InitArgs {
     /// Your own name in it [default: your login name]
     #[arg(long = "as", value_name = "ME")]
     me: Option<Name>,
-    /// The starter policies
-    #[arg(long, value_name = "T", default_value = "small-team")]
+    /// The starter policies: small-team, on-call, ci-deploys or regulated
+    #[arg(long, value_name = "T", default_value = templates::USUAL)]
     template: String,
+    /// Say which starter policies there are, and make nothing
+    #[arg(long, conflicts_with_all = ["folder", "name", "me", "template"])]
+    list_templates: bool,
 }
 
 #[derive(Serialize)]
@@ -71,6 +61,9 @@ struct Initialised {
 }
 
 pub(super) fn run(cx: &mut Context<'_>, args: &InitArgs) -> anyhow::Result<Exit> {
+    if args.list_templates {
+        return templates::list(cx);
+    }
     let folder = cx.world.cwd().join(&args.folder);
     let repo = match Repo::discover_at(&folder)? {
         Some(repo) => repo,
@@ -286,8 +279,9 @@ fn starting_policy(
         }
     }
     let (name, log_name) = names(cx, args, folder)?;
-    let files = starters(&args.template, &name, &log_name, key)?;
-    let (policy, _) = super::policy::check(&PolicyFiles::new(files.iter().cloned())?);
+    let files = templates::starters(&args.template, &name, &log_name, key)?;
+    let (policy, _) =
+        super::policy::check(&PolicyFiles::new(files.iter().filter(|(path, _)| is_policy_path(path)).cloned())?);
     let policy = policy.ok_or_else(|| {
         Failure::unavailable(format!("the starter pack `{}` does not load", render::safe(&args.template)))
     })?;
@@ -306,25 +300,8 @@ fn names(cx: &Context<'_>, args: &InitArgs, folder: &std::path::Path) -> anyhow:
         Some(name) => name.clone(),
         None => name_of(folder)?,
     };
-    pack_for(&args.template, &me)?;
+    templates::pack_for(&args.template, &me)?;
     Ok((me, log))
-}
-
-/// A starter pack's files: path and text.
-type Pack = &'static [(&'static str, &'static str)];
-
-/// Returns a starter pack, if nobody in it is called `me` already.
-fn pack_for(template: &str, me: &Name) -> anyhow::Result<Pack> {
-    let Some((_, pack)) = TEMPLATES.iter().find(|(name, _)| *name == template) else {
-        let text = format!("there is no starter pack `{}`", render::safe(template));
-        let names = TEMPLATES.map(|(name, _)| format!("`{name}`")).join(", ");
-        return Err(Failure::usage(text).help(format!("there is {names}")).into());
-    };
-    if pack.iter().any(|(_, text)| text.lines().any(|line| line == format!("[identity.{me}]"))) {
-        let text = format!("`{me}` can't be your name: the starter pack has somebody of that name already");
-        return Err(Failure::usage(text).help("choose another: jit init --as NAME").into());
-    }
-    Ok(pack)
 }
 
 fn login_name(cx: &Context<'_>) -> anyhow::Result<Name> {
@@ -350,25 +327,6 @@ fn name_of(folder: &std::path::Path) -> anyhow::Result<Name> {
     })
 }
 
-/// Fills in a starter pack.
-fn starters(template: &str, me: &Name, log: &Name, key: &PublicKey) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-    let pack = pack_for(template, me)?;
-    let fill = |text: &str| text.replace("{{me}}", me.as_str()).replace("{{key}}", &key.to_openssh()).into_bytes();
-    let settings = format!(
-        "# Who decides here. Whatever stands in this file and beside it comes into force by `jit policy publish`.\n\
-         format = 1\n\
-         name = \"{log}\"\n\
-         maintainers = [\"{me}\"] # people who publish policies; name a second one soon\n\
-         threshold = 1            # how many of them a policy needs\n\
-         revokers = []            # who else may revoke and lock down: names, or \"group:NAME\"\n\
-         check = {{ max_age = \"5m\" }}\n\
-         request = {{ pending_for = \"24h\" }}\n"
-    );
-    let mut files: Vec<(String, Vec<u8>)> = pack.iter().map(|(path, text)| ((*path).to_owned(), fill(text))).collect();
-    files.push((SETTINGS.to_owned(), settings.into_bytes()));
-    Ok(files)
-}
-
 /// Returns the maintainers of a policy for its genesis, one key each; the caller's by the key that signs.
 fn founders(policy: &Policy, me: &Name, key: &PublicKey) -> anyhow::Result<Vec<Founder>> {
     if !policy.is_maintainer(me) {
@@ -386,30 +344,4 @@ fn founders(policy: &Policy, me: &Name, key: &PublicKey) -> anyhow::Result<Vec<F
             Ok(Founder { name: name.clone(), key })
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_starter_pack_loads() {
-        let (key, _) = PublicKey::parse_openssh(
-            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti",
-        )
-        .unwrap();
-        for (template, _) in TEMPLATES {
-            let filled_in = |me: &str| starters(template, &me.parse().unwrap(), &"acme".parse().unwrap(), &key);
-            for me in ["alice", "a.b", "engineers"] {
-                let (policy, findings) =
-                    super::super::policy::check(&PolicyFiles::new(filled_in(me).unwrap()).unwrap());
-                assert!(policy.is_some(), "{template}: {findings:?}");
-            }
-            let (policy, _) = super::super::policy::check(&PolicyFiles::new(filled_in("alice").unwrap()).unwrap());
-            for name in policy.unwrap().identities().keys().filter(|name| name.as_str() != "alice") {
-                assert!(filled_in(name.as_str()).is_err(), "{template}: {name}");
-            }
-        }
-        assert!(starters("none", &"a".parse().unwrap(), &"b".parse().unwrap(), &key).is_err());
-    }
 }

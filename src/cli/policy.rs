@@ -5,11 +5,14 @@ mod explain;
 mod lint;
 mod publish;
 mod reach;
+mod sarif;
+mod schema;
 mod status;
 mod test;
 mod what_can;
 mod who_can;
 
+pub(super) use explain::describe as describe_rule;
 pub(super) use publish::publish;
 pub(super) use status::head;
 
@@ -39,6 +42,7 @@ pub(super) enum PolicyCommand {
     Explain(explain::ExplainArgs),
     Lint(lint::LintArgs),
     Publish(publish::PublishArgs),
+    Schema(schema::SchemaArgs),
     Status(status::StatusArgs),
     Test(test::TestArgs),
     WhatCan(what_can::WhatCanArgs),
@@ -51,6 +55,7 @@ pub(super) fn run(cx: &mut Context<'_>, command: &PolicyCommand) -> anyhow::Resu
         PolicyCommand::Explain(args) => explain::run(cx, args),
         PolicyCommand::Lint(args) => lint::run(cx, args),
         PolicyCommand::Publish(args) => publish::run(cx, args),
+        PolicyCommand::Schema(args) => schema::run(cx, args),
         PolicyCommand::Status(args) => status::run(cx, args),
         PolicyCommand::Test(args) => test::run(cx, args),
         PolicyCommand::WhatCan(args) => what_can::run(cx, args),

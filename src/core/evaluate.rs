@@ -278,20 +278,18 @@ pub fn is_approved(policy: &Policy, allow: &Allow, ask: &Ask<'_>, people: &Appro
         };
         people.iter().enumerate().filter_map(fits).collect()
     };
-    let places = entries.iter().map(|entry| (able(entry), entry.count)).collect();
-    are_filled(places, people.len())
+    let able: Vec<Vec<usize>> = entries.iter().map(|entry| able(entry)).collect();
+    let counts: Vec<u32> = entries.iter().map(|entry| entry.count).collect();
+    can_fill(able, &counts, people.len())
 }
 
-/// Tells whether so many people fill all places, each person one: of each entry who is able, by index, and how many places
-/// it has.
-pub(in crate::core) fn are_filled(places: Vec<(Vec<usize>, u32)>, people: usize) -> bool {
-    let counts: Vec<u32> = places.iter().map(|(_, count)| *count).collect();
-    let able = places.into_iter().map(|(able, _)| able).collect();
+/// Tells whether each entry can have its count of people to itself, out of so many people; `able` says, per entry, which of
+/// them (by number) may fill a place in it.
+pub(in crate::core) fn can_fill(able: Vec<Vec<usize>>, counts: &[u32], people: usize) -> bool {
+    let entries = able.len();
     let mut matching = Matching { able, fills: vec![None; people] };
-    counts
-        .iter()
-        .enumerate()
-        .all(|(index, count)| (0..*count).all(|_| matching.fill(index, &mut vec![false; counts.len()])))
+    let mut counts = counts.iter().enumerate();
+    counts.all(|(index, count)| (0..*count).all(|_| matching.fill(index, &mut vec![false; entries])))
 }
 
 /// A matching of places to people, grown one augmenting path at a time (Kuhn's algorithm). It finds a full one whenever

@@ -92,7 +92,8 @@ pub fn explain<'a>(policy: &'a Policy, ask: &Ask<'_>, people: &Approvers) -> Vec
         .collect()
 }
 
-fn conditions(policy: &Policy, rule: &Rule, ask: &Ask<'_>, people: &Approvers) -> Vec<Asked> {
+/// Asks each condition of one rule.
+pub(in crate::core) fn conditions(policy: &Policy, rule: &Rule, ask: &Ask<'_>, people: &Approvers) -> Vec<Asked> {
     let mut asked = vec![
         Asked {
             condition: Condition::Subject,

@@ -1,6 +1,7 @@
 //! The pure core: values in, values out. No files, git, network, environment, clock or randomness.
 
 pub mod checkpoint;
+pub mod coverage;
 pub mod decide;
 pub mod escape;
 pub mod evaluate;

@@ -280,11 +280,12 @@ fn are_enough(approvals: &[Approval<'_>]) -> bool {
     }
     let all: BTreeSet<&Name> = approvals.iter().flat_map(|approval| approval.approvers.iter().copied()).collect();
     let all: Vec<&Name> = all.into_iter().collect();
-    let places = approvals.iter().map(|approval| {
-        let able = approval.approvers.iter().filter_map(|who| all.binary_search(who).ok());
-        (able.collect(), approval.entry.count)
-    });
-    evaluate::are_filled(places.collect(), all.len())
+    let able = approvals
+        .iter()
+        .map(|approval| approval.approvers.iter().filter_map(|who| all.binary_search(who).ok()).collect())
+        .collect();
+    let counts: Vec<u32> = approvals.iter().map(|approval| approval.entry.count).collect();
+    evaluate::can_fill(able, &counts, all.len())
 }
 
 /// Tells whether a deny rule that is for the subject always is, or is at the moment asked about, whatever the hour.

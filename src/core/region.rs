@@ -31,9 +31,7 @@ const LATER: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789._-";
 /// # Errors
 /// The patterns are too intricate to tell.
 pub fn example(inside: &[&Pattern], outside: &[&Pattern]) -> Result<Option<Resource>, TooHard> {
-    let patterns: Vec<Vec<&str>> =
-        inside.iter().chain(outside).map(|pattern| pattern.as_str().split('/').collect()).collect();
-    Search { patterns, inside: inside.len(), steps: 0, texts: BTreeMap::new() }.run()
+    example_within(inside, outside, &mut { MAX_STEPS })
 }
 
 /// Tells whether some resource is in both.
@@ -50,6 +48,31 @@ pub fn overlap(one: &Pattern, other: &Pattern) -> Result<bool, TooHard> {
 /// The patterns are too intricate to tell.
 pub fn covers(outer: &[&Pattern], inner: &Pattern) -> Result<bool, TooHard> {
     Ok(example(&[inner], outer)?.is_none())
+}
+
+/// As [`covers`], out of an allowance of steps for many questions, which it lowers by what it took.
+///
+/// # Errors
+/// The patterns are too intricate to tell, or the allowance is used up.
+pub fn covers_within(outer: &[&Pattern], inner: &Pattern, steps: &mut usize) -> Result<bool, TooHard> {
+    example_within(&[inner], outer, steps).map(|found| found.is_none())
+}
+
+/// As [`overlap`], out of an allowance of steps like that of [`covers_within`].
+///
+/// # Errors
+/// The patterns are too intricate to tell, or the allowance is used up.
+pub fn overlap_within(one: &Pattern, other: &Pattern, steps: &mut usize) -> Result<bool, TooHard> {
+    example_within(&[one, other], &[], steps).map(|found| found.is_some())
+}
+
+fn example_within(inside: &[&Pattern], outside: &[&Pattern], steps: &mut usize) -> Result<Option<Resource>, TooHard> {
+    let patterns = inside.iter().chain(outside).map(|pattern| pattern.as_str().split('/').collect()).collect();
+    let most = MAX_STEPS.min(*steps);
+    let mut search = Search { patterns, inside: inside.len(), steps: 0, most, texts: BTreeMap::new() };
+    let found = search.run();
+    *steps = steps.saturating_sub(search.steps);
+    found
 }
 
 /// The patterns are too intricate for an exact answer.
@@ -74,13 +97,15 @@ struct Search<'a> {
     /// How many of them, from the first on, have to match; the others must not.
     inside: usize,
     steps: usize,
+    /// The most steps it may take.
+    most: usize,
     /// What texts there are, by the segments of patterns that are asked of them.
     texts: BTreeMap<BTreeSet<&'a str>, Texts>,
 }
 
 impl<'a> Search<'a> {
     /// Goes through the states from the shortest resource on.
-    fn run(mut self) -> Result<Option<Resource>, TooHard> {
+    fn run(&mut self) -> Result<Option<Resource>, TooHard> {
         let start: State = self.patterns.iter().map(|globs| skipped(globs, 1)).collect();
         let mut seen = BTreeSet::from([(0, start.clone())]);
         let mut queue = BinaryHeap::from([Reverse((0, 0, String::new(), start))]);
@@ -183,7 +208,7 @@ impl<'a> Search<'a> {
 
     fn count(&mut self, steps: usize) -> Result<(), TooHard> {
         self.steps += steps;
-        if self.steps > MAX_STEPS { Err(TooHard) } else { Ok(()) }
+        if self.steps > self.most { Err(TooHard) } else { Ok(()) }
     }
 }
 

@@ -4,6 +4,7 @@
 //! just as it would be in a log.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use super::decide::{self, Answer, Decision};
@@ -29,8 +30,30 @@ pub struct Played {
     pub decision: Decision,
     /// What still has to be approved.
     pub needs: Vec<Need>,
-    /// What is not as the case expects it, in words; none if all is.
-    pub faults: Vec<String>,
+    /// What is not as the case expects it; none if all is.
+    pub faults: Vec<Fault>,
+}
+
+/// Something that is not as a case expects it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What the case says, as it is written there.
+    pub expected: String,
+    /// What it would have to say, were all well as it is.
+    pub found: String,
+    /// Why it is so, where that can be said.
+    pub why: Option<String>,
+}
+
+impl fmt::Display for Fault {
+    /// Writes it on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected `{}`, and it is `{}`", self.expected, self.found)?;
+        match &self.why {
+            Some(why) => write!(f, ": {why}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Plays the cases and asks the assertions of one policy.
@@ -134,8 +157,7 @@ impl Rehearsal {
     /// # Errors
     /// The patterns are too intricate to tell.
     pub fn breaches(&self, assertion: &Assertion) -> Result<Vec<String>, TooHard> {
-        let denies = |rule: &&Rule| matches!(rule.effect, Effect::Deny) && rule.hours.is_empty();
-        let denying: Vec<&Rule> = self.policy.rules().values().filter(denies).collect();
+        let denying = self.denying(None);
         let mut breaches = Vec::new();
         for rule in self.policy.rules().values() {
             if let Some(breach) = self.breach_by(assertion, rule, &denying)? {
@@ -143,6 +165,30 @@ impl Rehearsal {
             }
         }
         Ok(breaches)
+    }
+
+    /// Returns the deny rules that assertions take into account, without one of them.
+    fn denying(&self, without: Option<&Name>) -> Vec<&Rule> {
+        let denies = |rule: &&Rule| matches!(rule.effect, Effect::Deny) && rule.hours.is_empty();
+        let others = |rule: &&Rule| without != Some(&rule.id);
+        self.policy.rules().values().filter(denies).filter(others).collect()
+    }
+
+    /// Tells whether an assertion that holds would not without this deny rule, or without the entry of `approvals` at this
+    /// place of this rule. What is too intricate to tell, it does not lean on.
+    pub fn leans_on(&self, assertion: &Assertion, rule: &Rule, entry: Option<usize>) -> bool {
+        let Some(entry) = entry else {
+            let denying = self.denying(Some(&rule.id));
+            let breaks = |other: &Rule| matches!(self.breach_by(assertion, other, &denying), Ok(Some(_)));
+            return self.policy.rules().values().any(breaks);
+        };
+        let mut bare = rule.clone();
+        if let Effect::Allow(allow) = &mut bare.effect
+            && entry < allow.approvals.len()
+        {
+            allow.approvals.remove(entry);
+        }
+        matches!(self.breach_by(assertion, &bare, &self.denying(None)), Ok(Some(_)))
     }
 
     /// Returns how one rule breaks an assertion.
@@ -250,37 +296,43 @@ fn nobody() -> Name {
 
 /// Holds what came of a case against what it expects.
 fn judged(case: &Case, decision: Decision, needs: Vec<Need>) -> Played {
+    let fault = |expected: String, found: String, why: Option<String>| Fault { expected, found, why };
     let mut faults = Vec::new();
     if decision.answer != case.expect {
         let why = decision.reasons.iter().map(|reason| reason.message.as_str()).collect::<Vec<_>>().join("; ");
-        faults.push(format!("expected {}, and it is {}: {why}", case.expect.as_str(), decision.answer.as_str()));
+        let written = |answer: Answer| format!("expect = \"{}\"", answer.as_str());
+        faults.push(fault(written(case.expect), written(decision.answer), Some(why)));
     }
     if let Some(rule) = &case.rule {
+        let written = |rule: &Name| format!("rule = \"{rule}\"");
         match decision.grant.as_ref().map(|grant| &grant.rule) {
             Some(allowing) if allowing == rule => {}
-            Some(allowing) => faults.push(format!("expected rule `{rule}`, and it is `{allowing}`")),
-            None => faults.push(format!("expected rule `{rule}`, and no rule allows it")),
+            Some(allowing) => faults.push(fault(written(rule), written(allowing), None)),
+            None => faults.push(fault(written(rule), "no rule".to_owned(), None)),
         }
     }
     if let Some(reasons) = &case.reasons {
         let found: BTreeSet<Code> = decision.reasons.iter().map(|reason| reason.code).collect();
         if found != *reasons {
-            let list = |codes: &BTreeSet<Code>| codes.iter().map(|code| code.as_str()).collect::<Vec<_>>().join(", ");
-            faults.push(format!("expected the reasons {}; they are {}", list(reasons), list(&found)));
+            let written =
+                |codes: &BTreeSet<Code>| format!("reasons = {}", list(codes.iter().map(|code| code.as_str())));
+            faults.push(fault(written(reasons), written(&found), None));
         }
     }
     if let Some(missing) = &case.missing {
         let open = needs.iter().filter(|need| u32::try_from(need.have.len()).is_ok_and(|have| have < need.count));
         let found: BTreeSet<Selector> = open.flat_map(|need| need.from.iter().cloned()).collect();
         if found != *missing {
-            let list = |from: &BTreeSet<Selector>| match from.is_empty() {
-                true => "nobody".to_owned(),
-                false => from.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-            };
-            faults.push(format!("expected that {} must approve; it is {}", list(missing), list(&found)));
+            let written = |from: &BTreeSet<Selector>| format!("missing = {}", list(from.iter()));
+            faults.push(fault(written(missing), written(&found), None));
         }
     }
     Played { decision, needs, faults }
+}
+
+/// Writes a list as TOML does.
+fn list<T: fmt::Display>(items: impl Iterator<Item = T>) -> String {
+    format!("[{}]", items.map(|item| format!("\"{item}\"")).collect::<Vec<_>>().join(", "))
 }
 
 /// A log that is being played.

@@ -13,6 +13,7 @@
 //! - [`witness`] fetches and pushes what witnesses say of the log.
 //! - [`policy_tree`] reads a policy from a commit of a normal branch, and [`work_tree`] reads and writes files of one.
 //! - [`keys`] finds the caller's key and signs with it; [`secret_file`] reads files that a caller names.
+//! - [`report`] writes a file that the caller names.
 //! - [`inspect`] looks at owners, modes and leftovers, for `jit doctor`.
 //! - [`config`] keeps which logs this machine trusts, and how far it has seen them.
 
@@ -31,6 +32,7 @@ pub mod reference;
 pub mod refused;
 pub mod remote;
 pub mod replay;
+pub mod report;
 pub mod secret_file;
 mod sharing;
 pub mod witness;

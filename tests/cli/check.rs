@@ -35,6 +35,40 @@ fn ones_own_identity() {
 }
 
 #[test]
+fn explained_rule_by_rule() {
+    let team = Team::new();
+    let same = |line: &str| {
+        let plain = team.jit("carol", line).run();
+        let explained = team.jit("carol", &format!("{line} --explain")).run();
+        assert_eq!(explained.status, plain.status, "{line}");
+        let (plain, explained) = (
+            team.jit("carol", &format!("{line} --json")).run(),
+            team.jit("carol", &format!("{line} --json --explain")).run(),
+        );
+        let keys = |ran: &crate::support::Ran| ran.json().as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!((explained.status, keys(&explained)), (plain.status, keys(&plain)), "{line}");
+        assert_eq!(
+            (&explained.json()["decision"], &explained.json()["reasons"][0]["code"]),
+            (&plain.json()["decision"], &plain.json()["reasons"][0]["code"])
+        );
+        assert!(explained.err.contains("CONDITION") || explained.err.contains("o rule is"), "{}", explained.err);
+    };
+    let check = |line: &str| format!("check {line} --genesis {}", team.genesis());
+    assert_eq!(team.jit("carol", &check("db/prod/orders read --subject alice --explain")).show().status, 1);
+    let id = team.request("alice", "db/prod/orders read --for 2h --reason 'INC-1234 orders are stuck'");
+    assert_eq!(team.jit("carol", &check("db/prod/orders read --subject alice --explain")).show().status, 3);
+    same(&check("db/prod/orders read --subject alice"));
+    assert_eq!(team.jit("carol", &format!("approve {id} --yes")).run().status, 0);
+    assert_eq!(team.jit("carol", &check("db/prod/orders read --subject alice --explain")).show().status, 0);
+    for line in
+        ["db/prod/orders read --subject alice", "db/prod/orders read --subject nobody", "cloud/x --subject alice"]
+    {
+        same(&check(line));
+    }
+    assert_snapshot!(team.transcript());
+}
+
+#[test]
 fn subjects_and_keys_that_the_gate_has_authenticated() {
     let team = Team::new();
     team.request("alice", "db/staging/x read");

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 
 use crate::support::Team;
 use crate::support::policy::{edited, policy};
-use crate::support::shape::{Shape, assert_shape, error, object};
+use crate::support::shape::{Shape, assert_shape, error, list, object};
 
 /// Names the key, so that what this machine's git says about keys does not matter.
 const KEY: &str = "--key home/alice/.ssh/id_ed25519";
@@ -23,6 +23,54 @@ fn a_new_folder_gets_the_starter_pack() {
     assert_snapshot!(team.transcript());
     assert_eq!(team.git(&["status", "--porcelain"]), "");
     assert_eq!(team.git(&["log", "--format=%s", "main"]), "Start with a policy");
+}
+
+#[test]
+fn every_template_is_covered_by_its_tests() {
+    let team = Team::without_repo();
+    team.jit("alice", "init --list-templates").show();
+    let ran = team.jit("alice", "init --list-templates --json").run();
+    let template = object(&[("name", Shape::Text), ("about", Shape::Text)]);
+    assert_shape(&ran.json(), &object(&[("templates", list(template))]));
+    assert_eq!(team.jit("alice", &format!("init repo --template on-cal {KEY}")).show().status, 2);
+    assert!(!team.repo().exists());
+    let templates = ran.json()["templates"].as_array().unwrap().clone();
+    assert_eq!(templates.len(), 4);
+    for template in &templates {
+        let name = template["name"].as_str().unwrap();
+        let ran = team.jit("alice", &format!("init {name} --name acme --template {name} {KEY}")).run();
+        assert_eq!(ran.status, 0, "{name}: {}", ran.err);
+        let ran = team.jit("alice", &format!("policy test {name} --coverage --fail-under 100")).run();
+        assert_eq!(ran.status, 0, "{name}: {}{}", ran.out, ran.err);
+        assert_eq!(team.jit("alice", &format!("policy lint {name}")).run().status, 0, "{name}");
+    }
+    assert_snapshot!(team.transcript());
+}
+
+#[test]
+fn editors_find_the_schemas() {
+    let team = Team::without_repo();
+    assert_eq!(team.jit("alice", &format!("init repo --name acme {KEY}")).run().status, 0);
+    let read = |path: &str| fs::read_to_string(team.repo().join(path)).unwrap();
+    for (path, line) in [
+        ("jit.toml", "#:schema ./.schemas/jit.json"),
+        ("identities/people.toml", "#:schema ../.schemas/identities.json"),
+        ("tests/small-team.toml", "#:schema ../.schemas/tests.json"),
+    ] {
+        let text = read(path);
+        assert_eq!(text.lines().next(), Some(line), "{path}");
+        let schema = team.repo().join(path).parent().unwrap().join(line.split_once(' ').unwrap().1);
+        assert!(schema.is_file(), "{path}");
+    }
+    for name in ["jit", "identities", "policies", "targets", "tests"] {
+        let ran = team.jit("alice", &format!("policy schema {name}")).run();
+        assert_eq!((ran.status, ran.out), (0, read(&format!(".schemas/{name}.json"))), "{name}");
+    }
+    let all = team.jit("alice", "policy schema").run().json();
+    assert_eq!(all.as_object().unwrap().len(), 5);
+    assert_eq!(team.jit("alice", "policy schema rules").run().status, 2);
+    assert_eq!(team.jit("alice", "identity add bob").run().status, 0);
+    assert!(read("identities/bob.toml").starts_with("#:schema ../.schemas/identities.json\n[identity."));
 }
 
 #[test]

@@ -31,6 +31,55 @@ fn lint() {
     assert_snapshot!(team.transcript());
 }
 
+/// What code-review pages need of SARIF 2.1.0; the format's own schema has the same names and types for all of it.
+#[test]
+fn lint_for_code_review() {
+    let team = Team::new();
+    team.write(
+        "repo/policies/more.toml",
+        "[rule.x]\nsubjects = [\"alice\"]\nresources = [\"ssh/a\"]\nactions = [\"read\"]\nduration = { max = \"1h\" }\n\
+         approvals = [{ from = [\"alice\"] }]\n",
+    );
+    let at = object(&[
+        ("startLine", Shape::Number),
+        ("startColumn", Shape::Number),
+        ("endLine", Shape::Number),
+        ("endColumn", Shape::Number),
+    ]);
+    let place = object(&[("artifactLocation", object(&[("uri", Shape::Text)])), ("region", at)]);
+    let message = object(&[("text", Shape::Text)]);
+    let result = object(&[
+        ("ruleId", Shape::Text),
+        ("ruleIndex", Shape::Number),
+        ("level", Shape::Word(&["error", "warning"])),
+        ("message", message.clone()),
+        ("locations", list(object(&[("physicalLocation", place)]))),
+    ]);
+    let rule = object(&[("id", Shape::Text), ("shortDescription", message)]);
+    let driver = object(&[("name", Shape::Text), ("semanticVersion", Shape::Text), ("rules", list(rule))]);
+    let run = object(&[
+        ("tool", object(&[("driver", driver)])),
+        ("columnKind", Shape::Word(&["unicodeCodePoints"])),
+        ("results", list(result)),
+    ]);
+    let log = object(&[("$schema", Shape::Text), ("version", Shape::Word(&["2.1.0"])), ("runs", list(run))]);
+    let ran = team.jit("alice", "policy lint --sarif").run();
+    assert_eq!(ran.status, 0);
+    assert_shape(&ran.json(), &log);
+    let answer = ran.json();
+    let found =
+        answer["runs"][0]["results"].as_array().unwrap().iter().find(|found| found["ruleId"] == "too-few-approvers");
+    let found = found.expect("alice can't approve for herself");
+    assert_eq!(found["level"], "warning");
+    let place = &found["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "policies/more.toml");
+    assert_eq!((&place["region"]["startLine"], &place["region"]["startColumn"]), (&1.into(), &7.into()));
+    team.write("repo/policies/more.toml", "[rule.x]\n");
+    let ran = team.jit("alice", "policy lint --sarif").run();
+    assert_eq!((ran.status, &ran.json()["runs"][0]["results"][0]["level"]), (1, &"error".into()));
+    assert_eq!(team.jit("alice", "policy lint --sarif --json").run().status, 2);
+}
+
 #[test]
 fn publish_shows_what_changes() {
     let team = Team::new();
@@ -130,6 +179,7 @@ fn json() {
         ("line", or_null(Shape::Number)),
         ("column", or_null(Shape::Number)),
         ("severity", Shape::Word(&["error", "warning"])),
+        ("check", Shape::Text),
         ("message", Shape::Text),
         ("help", or_null(Shape::Text)),
     ]);
@@ -281,6 +331,31 @@ fn tests_of_a_policy() {
     assert_eq!(team.jit("alice", "policy test").show().status, 1);
     assert_eq!(team.jit("alice", "policy lint").show().status, 1);
     assert_snapshot!(team.transcript());
+}
+
+#[test]
+fn coverage_of_a_policy_by_its_tests() {
+    let team = Team::new();
+    team.write("repo/tests/orders.toml", TESTS);
+    team.jit("alice", "policy test --coverage").show();
+    team.note("less than is wanted; enough");
+    assert_eq!(team.jit("alice", "policy test --fail-under 100").show().status, 1);
+    assert_eq!(team.jit("alice", "policy test --fail-under 5 --junit ../report.xml").run().status, 0);
+    assert_eq!(team.jit("alice", "policy test --fail-under 101").run().status, 2);
+    assert_eq!(team.jit("alice", "policy test --junit nowhere/report.xml").run().status, 5);
+    team.note("the report for CI hosts");
+    team.write("repo/tests/orders.toml", &TESTS.replace("expect = \"pending\"", "expect = \"deny\""));
+    assert_eq!(team.jit("alice", "policy test --junit ../report.xml").run().status, 1);
+    let report = fs::read_to_string(team.repo().join("../report.xml")).unwrap();
+    let rule = object(&[
+        ("rule", Shape::Text),
+        ("covered", Shape::Number),
+        ("of", Shape::Number),
+        ("missing", list(Shape::Text)),
+    ]);
+    let ran = team.jit("alice", "policy test --coverage --json").run();
+    assert_shape(&ran.json()["coverage"], &object(&[("percent", Shape::Number), ("rules", list(rule))]));
+    assert_snapshot!(format!("{}{report}", team.transcript()));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! chain of policies (`genesis`, `policies`); then what becomes of a request that nobody attacks (`lifecycle`), who may approve
 //! (`approvals`, `hardware`), what it may be (`limits`, `hours`), whose turn it is (`rotations`), what takes a grant away (`grants`, `lockdowns`, `revocations`), and what proves one (`tokens`), and how
 //! old what is known is (`checkpoints`); and what a policy's own tests and its explanations say of it
-//! (`rehearsal`, `explain`).
+//! (`rehearsal`, `explain`, `coverage`).
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -13,6 +13,7 @@ mod support;
 mod approvals;
 mod attribution;
 mod checkpoints;
+mod coverage;
 mod explain;
 mod genesis;
 mod grants;

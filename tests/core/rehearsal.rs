@@ -36,7 +36,10 @@ fn play(text: &str) -> Vec<String> {
     let tests = read_tests(&policy, &files).expect("the tests load");
     assert!(!(tests.cases.is_empty() && tests.assertions.is_empty()));
     let rehearsal = Rehearsal::new(&policy);
-    let cases = tests.cases.iter().map(|case| (case.name.clone(), rehearsal.play(case).faults));
+    let cases = tests.cases.iter().map(|case| {
+        let faults: Vec<String> = rehearsal.play(case).faults.iter().map(ToString::to_string).collect();
+        (case.name.clone(), faults)
+    });
     let assertions = tests
         .assertions
         .iter()
@@ -127,11 +130,12 @@ cases = [
     assert_eq!(
         play(text),
         [
-            "x[1]: expected deny, and it is allow: granted to `bob` until 2026-01-05T13:00:00Z",
-            "x[2]: expected allow, and it is pending: it waits for approval until 2026-01-06T12:00:00Z; expected rule \
-             `open`, and no rule allows it",
-            "x[3]: expected rule `open`, and it is `read`; expected the reasons too-long; they are granted",
-            "x[4]: expected that carol must approve; it is group:dba",
+            "x[1]: expected `expect = \"deny\"`, and it is `expect = \"allow\"`: granted to `bob` until 2026-01-05T13:00:00Z",
+            "x[2]: expected `expect = \"allow\"`, and it is `expect = \"pending\"`: it waits for approval until \
+             2026-01-06T12:00:00Z; expected `rule = \"open\"`, and it is `no rule`",
+            "x[3]: expected `rule = \"open\"`, and it is `rule = \"read\"`; expected `reasons = [\"too-long\"]`, and it is \
+             `reasons = [\"granted\"]`",
+            "x[4]: expected `missing = [\"carol\"]`, and it is `missing = [\"group:dba\"]`",
         ]
     );
 }

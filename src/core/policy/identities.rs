@@ -17,9 +17,10 @@ use super::rotation::{Handoffs, Override, Rotation, parse_date};
 use super::rules::read_zone;
 use super::syntax::{Declared, Reader, Section, Value, What};
 
-const IDENTITY: Section = Section { name: "identity", what: "an identity", keys: &["kind", "keys", "owners"] };
-const GROUP: Section = Section { name: "group", what: "a group", keys: &["members"] };
-const ROTATION: Section = Section {
+pub(super) const IDENTITY: Section =
+    Section { name: "identity", what: "an identity", keys: &["kind", "keys", "owners"] };
+pub(super) const GROUP: Section = Section { name: "group", what: "a group", keys: &["members"] };
+pub(super) const ROTATION: Section = Section {
     name: "rotation",
     what: "a rotation",
     keys: &["members", "start", "handoff", "tz", "period", "overrides"],

@@ -42,13 +42,14 @@ mod load;
 mod model;
 mod rotation;
 mod rules;
+mod schema;
 mod settings;
 mod syntax;
 #[cfg(test)]
 mod tests;
 
 pub use cases::{Assertion, Case, Claim, Earlier, GivenApproval, Place, Tests, read_tests};
-pub use diagnostic::{Diagnostic, Kind, Severity, Span, escape, render};
+pub use diagnostic::{Check, Diagnostic, Kind, Severity, Span, escape, render};
 pub use files::{FOLDERS, FilesError, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, SETTINGS, is_policy_path};
 pub(crate) use files::{digest_of, is_policy_file, is_policy_folder};
 pub use findings::{did_you_mean, nearest};
@@ -60,6 +61,7 @@ pub use model::{
     Rule, Selector,
 };
 pub use rotation::{Override, Rotation};
+pub use schema::Schema;
 
 /// The format of policies that this program knows.
 pub const FORMAT: u64 = 1;

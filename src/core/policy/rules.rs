@@ -15,7 +15,7 @@ use super::load::{Draft, report_twice};
 use super::model::{Actions, Allow, ApprovalRule, Effect, Limits, Rate, ReasonRule, Rule, Selector};
 use super::syntax::{Declared, Reader, Section, Value, What};
 
-const RULE: Section = Section {
+pub(super) const RULE: Section = Section {
     name: "rule",
     what: "a rule",
     keys: &[

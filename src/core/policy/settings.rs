@@ -12,7 +12,8 @@ use super::model::{ReasonRule, Selector};
 use super::rules::{Regexes, read_lengths, read_reason};
 use super::syntax::{MAX_FILE_BYTES, Reader, Value, What};
 
-const KEYS: &[&str] = &["format", "name", "maintainers", "threshold", "revokers", "check", "request", "defaults"];
+pub(super) const KEYS: &[&str] =
+    &["format", "name", "maintainers", "threshold", "revokers", "check", "request", "defaults"];
 const DEFAULT_MAX_AGE_SECS: u64 = 5 * 60;
 const DEFAULT_PENDING_SECS: u64 = 24 * 60 * 60;
 

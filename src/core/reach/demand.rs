@@ -123,9 +123,10 @@ fn is_met(demand: &[Entry<'_>], people: &[(Person, bool)]) -> bool {
     }
     let able = |entry: &Entry<'_>| {
         let fits = people.iter().enumerate().filter(|(_, (who, touched))| entry.takes(*who, *touched));
-        (fits.map(|(index, _)| index).collect(), entry.count)
+        fits.map(|(index, _)| index).collect()
     };
-    evaluate::are_filled(demand.iter().map(able).collect(), people.len())
+    let counts: Vec<u32> = demand.iter().map(|entry| entry.count).collect();
+    evaluate::can_fill(demand.iter().map(able).collect(), &counts, people.len())
 }
 
 /// Goes through the ways to fill the places, one entry after the other.

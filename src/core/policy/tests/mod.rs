@@ -7,6 +7,7 @@ mod identities;
 mod lint;
 mod rotation;
 mod rules;
+mod schema;
 mod settings;
 
 use std::collections::BTreeMap;
