@@ -239,8 +239,8 @@ pub struct Logged {
 
 /// Appends to the log on the local branch.
 ///
-/// `judge` is given the log as it stands at the branch's tip and says what to add to it, or that nothing is to be added
-/// any more. It is asked again, with the longer log, each time somebody else was first.
+/// The walk goes on from what is `known`, if there is such a thing, else from the first commit. `judge` is given the log as it
+/// stands at the branch's tip and says what to add to it, or that nothing is to be added any more. It is asked again, with the longer log, each time somebody else was first.
 ///
 /// # Errors
 /// What `judge` says; and see [`AppendError`]. In all cases but [`AppendError::Git`] while flushing the branch itself,
@@ -248,6 +248,7 @@ pub struct Logged {
 pub fn append<E>(
     repo: &Repo,
     context: &Context<'_>,
+    known: Option<&Walked>,
     judge: &mut dyn FnMut(&Walked) -> Result<Draft, E>,
 ) -> Result<Logged, AppendError<E>> {
     let mut lock = None;
@@ -256,7 +257,7 @@ pub fn append<E>(
             lock = Some(AppendLock::take(repo)?);
         }
         let tip = repo.read_ref(BRANCH)?.ok_or(AppendError::NoLog)?;
-        let walked = walk(repo, tip, context.pin, &context.rules).map_err(AppendError::Walk)?;
+        let walked = walk_from(repo, known, tip, context).map_err(AppendError::Walk)?;
         let draft = judge(&walked).map_err(AppendError::Judge)?;
         let logged = propose(repo, context, Some(&walked), &draft)?;
         let held = match &lock {
@@ -270,6 +271,17 @@ pub fn append<E>(
         }
     }
     Err(AppendError::Contended)
+}
+
+/// Walks to `tip` from what is known, or else from the first commit.
+fn walk_from(repo: &Repo, known: Option<&Walked>, tip: Oid, context: &Context<'_>) -> Result<Walked, WalkError> {
+    if let Some(known) = known {
+        let mut longer = known.clone();
+        if longer.go_on(repo, tip, context.pin, &context.rules)? {
+            return Ok(longer);
+        }
+    }
+    walk(repo, tip, context.pin, &context.rules)
 }
 
 /// Starts a log on the local branch with its line 0.
@@ -452,7 +464,7 @@ mod tests {
         for count in [1, 62, 63, 5] {
             let new: Vec<Vec<u8>> = (0..count).map(|line| format!("{count} {line}").into_bytes()).collect();
             let draft = Draft { lines: new.iter().cloned().map(NewLine::plain).collect(), message: String::new() };
-            let logged = append::<Infallible>(&repo, &context, &mut |_| Ok(draft.clone())).unwrap();
+            let logged = append::<Infallible>(&repo, &context, None, &mut |_| Ok(draft.clone())).unwrap();
             lines.extend(new);
             let walked = walk(&repo, logged.commit, None, &context.rules).unwrap();
             assert!(gone_on.go_on(&repo, logged.commit, None, &context.rules).unwrap());

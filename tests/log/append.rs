@@ -72,7 +72,7 @@ fn a_judge_may_decide_otherwise() {
     let temp = Temp::new();
     let here = temp.repo();
     let tip = here.tip();
-    let refused = log::append(&here.repo, &context(1), &mut |walked| Err(walked.size()));
+    let refused = log::append(&here.repo, &context(1), None, &mut |walked| Err(walked.size()));
     assert!(matches!(refused, Err(AppendError::Judge(1))));
     assert!(matches!(here.append_lines(&[]), Err(AppendError::Build(_))));
     assert_eq!(here.tip(), tip);
@@ -83,7 +83,7 @@ fn who_comes_second_is_judged_again_on_the_new_tip() {
     let temp = Temp::new();
     let here = temp.repo();
     let mut sizes = Vec::new();
-    let logged = log::append::<Infallible>(&here.repo, &context(1), &mut |walked| {
+    let logged = log::append::<Infallible>(&here.repo, &context(1), None, &mut |walked| {
         sizes.push(walked.size());
         if sizes.len() < 3 {
             here.append("first");

@@ -140,7 +140,7 @@ impl Here {
 
     pub(crate) fn append_lines(&self, lines: &[NewLine]) -> Result<Logged, AppendError<Infallible>> {
         let draft = Draft { lines: lines.to_vec(), message: "Add lines".to_owned() };
-        log::append(&self.repo, &context(1), &mut |_| Ok(draft.clone()))
+        log::append(&self.repo, &context(1), None, &mut |_| Ok(draft.clone()))
     }
 
     pub(crate) fn tip(&self) -> Oid {

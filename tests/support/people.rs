@@ -87,7 +87,7 @@ pub fn add_bob(folder: &Path) {
     Said::from(jit.expect("jit runs")).exits(0);
     let groups = folder.join("alice/clone/identities/groups.toml");
     let text = fs::read_to_string(&groups).expect("the starter pack has groups");
-    fs::write(&groups, text.replace("[\"alice\"]", "[\"alice\", \"bob\"]")).expect("it can be written");
+    fs::write(&groups, text.replace("[\"alice\"", "[\"alice\", \"bob\"")).expect("it can be written");
 }
 
 /// Writes a script that can be run.

@@ -14,7 +14,7 @@ use crate::core::name::Name;
 use crate::core::policy::PolicyFiles;
 use crate::core::statement::Line;
 use crate::core::view::{View, ViewExt};
-use crate::edge::config::Config;
+use crate::edge::config::{Config, Pin};
 use crate::edge::git::Repo;
 use crate::edge::log::append_remote::{Append, judge_all};
 use crate::edge::log::{self, AppendError, BRANCH_NAME, Draft, Walked};
@@ -71,7 +71,7 @@ impl Context<'_> {
                     // enough: whoever rewrites the branch meanwhile may have put others in their place.
                     let longer = match walked.tail == known.walked.tail {
                         true => check_pin(walked, &known.view, pin).map(|()| None)?,
-                        false => Some(open_longer(walked.clone())?),
+                        false => Some(go_on(repo, &context, known, walked, pin, &open_longer)?),
                     };
                     let view = longer.as_ref().map_or(&known.view, |longer| &longer.view);
                     let deltas = judge_all(view, &new, &examined, insist)?.map_err(|delta| refuse(&delta))?;
@@ -107,6 +107,23 @@ impl Context<'_> {
 /// What the lines would change, and the log that they would go into, where that is longer than what is known.
 type Judged = (Option<Opened>, Vec<Delta>);
 
+/// Opens a longer log than what is known: by what is new alone, if that can tell.
+fn go_on(
+    repo: &Repo,
+    context: &log::Context<'_>,
+    known: &Opened,
+    walked: &Walked,
+    pin: Option<Pin>,
+    open_longer: &dyn Fn(Walked) -> anyhow::Result<Opened>,
+) -> anyhow::Result<Opened> {
+    let mut longer = known.clone();
+    if longer.go_on(repo, walked.tip, context.pin, &context.rules)? {
+        check_pin(&longer.walked, &longer.view, pin)?;
+        return Ok(longer);
+    }
+    open_longer(walked.clone())
+}
+
 /// Appends to the log on the local branch, where there is no remote.
 fn append_here(
     repo: &Repo,
@@ -116,7 +133,8 @@ fn append_here(
     judge: &dyn Fn(&Walked, &Opened) -> anyhow::Result<Judged>,
 ) -> Result<(), AppendError<anyhow::Error>> {
     let mut judged = None;
-    let logged = log::append(repo, context, &mut |walked| {
+    let from = known.walked.clone();
+    let logged = log::append(repo, context, Some(&from), &mut |walked| {
         judged = Some((walked.clone(), judge(walked, known)?));
         Ok(draft.clone())
     })?;
