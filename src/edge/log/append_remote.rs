@@ -34,19 +34,17 @@ const MOST_PUSHES: u32 = 1000;
 const MOST_UNMOVED: u32 = 20;
 /// How many pushes may fail without an answer. A host that lets this user read and not write fails every one like that.
 const MOST_UNANSWERED: u32 = 3;
-/// By how many sixteenths of the longest a pause is shorter after each lost race.
+/// How long to pause at most after a lost race, as a multiple of how long it took, and how much less after each.
+const MOST_PAUSE: u32 = 16;
 const LESS_PAUSE: u32 = 3;
 /// How long to pause at most, however slow the network.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a round is taken to last before there was one.
 const A_ROUND: Duration = Duration::from_millis(80);
-/// How many of the last lines, signed how many seconds ago at most, tell how many others write at this moment.
+/// How many of the last lines, signed how many seconds ago at most, tell that others are racing for the log already.
 const LAST_LINES: u64 = 8;
-const SECONDS: i64 = 10;
-/// More writers than this make no difference.
-const MOST_WRITERS: u64 = 14;
-/// How many others there are for whoever has just come to leave them the way.
-const MANY_WRITERS: u32 = 2;
+const OF_OTHERS: usize = 4;
+const SECONDS: i64 = 5;
 /// How often to look whether another process has logged what waits, or lets this one: 10 minutes. After that this one
 /// pushes for itself.
 const LOOKS_AT_OTHERS: u32 = 30_000;
@@ -177,10 +175,9 @@ impl<E> Rounds<'_, E> {
         let (mut sent, mut unanswered): (Option<RemoteError>, u32) = (None, 0);
         let mut unmoved: Option<(Oid, u32)> = None;
         let (mut must_fetch, mut is_alone, mut races) = (!is_fresh, false, 0);
-        let others = self.others();
-        if is_fresh && others >= MANY_WRITERS {
+        if is_fresh && self.others_are_at_it() {
             (must_fetch, races) = (true, 1);
-            world.sleep(pause(context.random, others, races, A_ROUND));
+            world.sleep(pause(context.random, races, A_ROUND));
         }
         for _ in 0..MOST_PUSHES {
             let (started, clock) = (world.now(), Instant::now());
@@ -225,7 +222,7 @@ impl<E> Rounds<'_, E> {
                     }
                     unmoved = Some((tip, times));
                     races += 1;
-                    world.sleep(pause(context.random, self.others(), races, clock.elapsed()));
+                    world.sleep(pause(context.random, races, clock.elapsed()));
                 }
                 // It may be another's line that the host does not want.
                 Ok(Pushed::Refused(_)) if batch.deltas.len() > self.append.new.len() => is_alone = true,
@@ -316,21 +313,20 @@ impl<E> Rounds<'_, E> {
         Ok(Batch { draft, deltas, places, view: Some(view) })
     }
 
-    /// Guesses how many others are writing at this moment: so many lines come between what somebody has seen and what they
-    /// say, as do others while they wait. Nothing depends on it but who goes first, so what they say is believed.
-    fn others(&self) -> u32 {
-        let Opened { walked, .. } = &*self.opened;
-        let from = walked.size().saturating_sub(LAST_LINES);
+    /// Tells whether others were writing just now: then they have lost races that they did not start sooner than this one.
+    /// Nothing depends on it but who goes first, so their clocks are believed.
+    fn others_are_at_it(&self) -> bool {
+        let Ok(own) = &self.examined.outcome else { return false };
         let now = self.append.world.now();
+        let is_recent = |body: &Body| now.since(body.at()).num_seconds().abs() <= SECONDS;
+        let Opened { walked, .. } = &*self.opened;
+        let last = walked.segments(self.append.repo, walked.size().saturating_sub(LAST_LINES));
         // Whoever builds on it says what of it can't be read.
-        let last: Vec<_> = walked.segments(self.append.repo, from).map_while(Result::ok).collect();
-        let between = (from..).zip(last.iter().flatten()).filter_map(|(index, line)| {
-            let line = Line::parse(line).ok()?;
-            let Body::Statement(statement) = line.unverified() else { return None };
-            let is_recent = now.since(statement.at).num_seconds().abs() <= SECONDS;
-            is_recent.then(|| index.saturating_sub(statement.seen.size).min(MOST_WRITERS))
-        });
-        u32::try_from(between.sum::<u64>() / LAST_LINES).unwrap_or_default()
+        let Ok(last) = last.collect::<Result<Vec<_>, _>>() else { return false };
+        let lines = last.iter().flatten().filter_map(|line| Line::parse(line).ok());
+        let of_others =
+            lines.filter(|line| line.unverified().by() != own.get().body.by() && is_recent(line.unverified()));
+        of_others.count() >= OF_OTHERS
     }
 
     /// Notes where the log stands on the remote, and returns why that could not be noted here; the next fetch brings it.
@@ -352,12 +348,11 @@ impl<E> Rounds<'_, E> {
     }
 }
 
-/// A pause, while so many `others` write, after so many lost races, of which the last took so long: so that those who lost
-/// it do not meet again. It is the shorter the more were lost: whoever has waited longest goes first, and who has just come
-/// leaves them the way.
-fn pause(random: [u8; 16], others: u32, races: u32, lost: Duration) -> Duration {
+/// A pause after so many lost races, of which the last took so long, so that those who lost it do not meet again. It is the
+/// shorter the more were lost: whoever has waited longest goes first, and who has just come leaves them the way.
+fn pause(random: [u8; 16], races: u32, lost: Duration) -> Duration {
     let place = usize::try_from(races).unwrap_or_default() % random.len();
     let part = random.get(place).copied().unwrap_or_default();
-    let most = lost.saturating_mul(others.saturating_add(2) * 16_u32.saturating_sub(LESS_PAUSE * races)) / 16;
-    (most.saturating_mul(u32::from(part)) / 255).min(LONGEST_PAUSE)
+    let most = lost * MOST_PAUSE.saturating_sub(LESS_PAUSE * races);
+    (most * u32::from(part) / 255).min(LONGEST_PAUSE)
 }
