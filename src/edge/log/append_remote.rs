@@ -316,7 +316,7 @@ impl<E> Rounds<'_, E> {
     /// Tells whether others were writing just now: then they have lost races that they did not start sooner than this one.
     /// Nothing depends on it but who goes first, so their clocks are believed.
     fn others_are_at_it(&self) -> bool {
-        let Ok(own) = &self.examined.outcome else { return false };
+        let Some(Ok(own)) = self.examined.first().map(|examined| &examined.outcome) else { return false };
         let now = self.append.world.now();
         let is_recent = |body: &Body| now.since(body.at()).num_seconds().abs() <= SECONDS;
         let Opened { walked, .. } = &*self.opened;
