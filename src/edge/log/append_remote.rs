@@ -5,7 +5,7 @@
 //! judged once more, for the next round. Where an answer was lost, the log is looked at for the line before anything is
 //! sent again.
 //!
-//! What waits on this machine at the same time ([`queue`](super::queue)) goes in one commit: whoever holds the lock judges
+//! What waits on this machine at the same time ([`queue`]) goes in one commit: whoever holds the lock judges
 //! the lines of the others behind its own, takes along those that are still worth what their authors insist on, and
 //! leaves the rest to their own processes, which then say why.
 
