@@ -28,7 +28,8 @@ use super::ledger::Ledger;
 use super::render;
 use crate::core::history::policy_folder::read_policy;
 use crate::core::ledger::PolicyRecord;
-use crate::core::policy::{self, Diagnostic, PolicyFiles, Severity};
+use crate::core::name::Name;
+use crate::core::policy::{self, Diagnostic, Policy, PolicyFiles, Severity, did_you_mean, nearest};
 use crate::core::view::{View, ViewExt as _};
 use crate::edge::log::BRANCH;
 use crate::edge::policy_tree;
@@ -126,6 +127,17 @@ pub(super) fn files_of(ledger: &Ledger, index: u64) -> anyhow::Result<PolicyFile
 /// Describes how a proposed policy differs from the one in force, from the digested files of both.
 pub(super) fn describe_changes(ledger: &Ledger, next: &PolicyRecord) -> anyhow::Result<String> {
     describe_difference(ledger, &files_of(ledger, next.index)?, &tree_of(next.index))
+}
+
+/// Refuses a name that is no identity of a policy.
+fn nobody_called(policy: &Policy, name: &Name) -> Failure {
+    let help = match nearest(name.as_str(), policy.identities().keys().map(Name::as_str)) {
+        Some(near) => did_you_mean(near),
+        None => {
+            "the files under identities/ say who there is; `jit identity add NAME KEYFILE` adds somebody".to_owned()
+        }
+    };
+    Failure::usage(format!("nobody is called `{name}` in this policy")).help(help)
 }
 
 /// Names the folder of a policy line's files, as git takes it.

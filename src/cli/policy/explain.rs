@@ -77,7 +77,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ExplainArgs) -> anyhow::Result<Ex
     let (policy, subject) = policy_and_subject(cx, args)?;
     for name in [&subject].into_iter().chain(&args.approved_by) {
         if policy.identity(name).is_none() {
-            return Err(Failure::usage(format!("nobody is called `{name}` in this policy")).into());
+            return Err(super::nobody_called(&policy, name).into());
         }
     }
     let usual = || evaluate::default_duration(&policy, &subject, &args.resource, &args.action, at);

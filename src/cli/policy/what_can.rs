@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use super::reach::{self, Scope, TierJson};
 use crate::cli::context::Context;
-use crate::cli::exit::{Exit, Failure};
+use crate::cli::exit::Exit;
 use crate::cli::render;
 use crate::core::name::Name;
-use crate::core::policy::{Rule, did_you_mean, nearest};
+use crate::core::policy::Rule;
 use crate::core::reach::{Reach, what_can};
 
 /// Show all that a person or a service can have, for how long, and who has to approve it
@@ -66,9 +66,7 @@ struct BarJson {
 pub(super) fn run(cx: &mut Context<'_>, args: &WhatCanArgs) -> anyhow::Result<Exit> {
     let (policy, at) = args.scope.read(cx)?;
     let Some((subject, _)) = policy.identities().get_key_value(&args.subject) else {
-        let failure = Failure::usage(format!("nobody is called `{}` in this policy", args.subject));
-        let near = nearest(args.subject.as_str(), policy.identities().keys().map(Name::as_str));
-        return Err(near.into_iter().fold(failure, |failure, near| failure.help(did_you_mean(near))).into());
+        return Err(super::nobody_called(&policy, &args.subject).into());
     };
     let found = what_can(&policy, subject, at);
     if cx.json() {
