@@ -39,8 +39,8 @@ const MOST_PAUSE: u32 = 16;
 const LESS_PAUSE: u32 = 3;
 /// How long to pause at most, however slow the network.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// How long a round is taken to last before there was one.
-const A_ROUND: Duration = Duration::from_millis(80);
+/// How long a round is taken to last before there was one: long, so that who has just come lets those who have lost go first.
+const A_ROUND: Duration = Duration::from_millis(150);
 /// How many of the last lines, signed how many seconds ago at most, tell that others are racing for the log already.
 const LAST_LINES: u64 = 8;
 const OF_OTHERS: usize = 4;
