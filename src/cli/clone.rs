@@ -8,17 +8,18 @@ use serde::Serialize;
 use super::context::{Context, shown};
 use super::exit::{Exit, Failure};
 use super::freshness::names_witnesses;
-use super::ledger::{Expected, Unfetched};
+use super::ledger::{Expected, Unfetched, UseOfIndex};
 use super::pin::{GenesisOption, check_minimum};
 use super::render;
 use crate::core::hash::Hash;
+use crate::core::history::object::Oid;
 use crate::core::reason::Code;
 use crate::core::time::Timestamp;
 use crate::core::view::{View, ViewExt};
 use crate::edge::config::{Config, Origin, Pin};
 use crate::edge::git::Repo;
 use crate::edge::log;
-use crate::edge::remote;
+use crate::edge::remote::{self, Remote};
 use crate::edge::replay::Opened;
 
 /// Clone a policy repo, verify its whole log, and trust it on this machine
@@ -104,6 +105,11 @@ pub(super) fn run(cx: &mut Context<'_>, args: &CloneArgs) -> anyhow::Result<Exit
     Ok(Exit::Done)
 }
 
+/// Says that there is nothing to verify.
+fn no_log() -> Failure {
+    Failure::denied("that repository has no branch jit/audit, so it is no policy repo")
+}
+
 /// Verifies the log of a clone that was `started` then, asks whether it is the right one, and trusts it.
 fn adopt(
     cx: &mut Context<'_>,
@@ -112,7 +118,6 @@ fn adopt(
     started: Timestamp,
 ) -> anyhow::Result<(Hash, Opened)> {
     let repo = Repo::open(folder)?;
-    let no_log = || Failure::denied("that repository has no branch jit/audit, so it is no policy repo");
     let remote = remote::find(&repo)?.ok_or_else(no_log)?;
     // Git has just brought it, and asked for whatever it needed; once is enough.
     let tip = repo.read_ref(&remote.tracking)?.ok_or_else(no_log)?;
@@ -125,20 +130,35 @@ fn adopt(
         let text = format!("the log there is {genesis}, not the {} that was named", named.id);
         return Err(Failure::untrusted(Code::UnknownGenesis, text).into());
     }
-    let expected = Expected {
-        genesis: Some(genesis),
-        pin: config.pin(&genesis)?,
-        minimums: config.minimums(&genesis)?,
-        index: None,
-    };
-    let opened = expected.open_at(cx.world, &repo, tip)?;
-    let heard = cx.hear_witnesses(&repo, &remote, (tip, opened), &expected);
+    // All of it is verified now, whatever an index of a clone that was here before says; what follows from it is kept.
+    let index = UseOfIndex::of(cx.world, &config, &genesis, &repo, true)?.filter(UseOfIndex::is_emptied);
+    let (pin, minimums) = (config.pin(&genesis)?, config.minimums(&genesis)?);
+    let expected = Expected { genesis: Some(genesis), pin, minimums, index };
+    let adopted = trust(cx, &config, (&repo, &remote), (tip, &expected), named, started);
+    if let (Err(_), Some(index)) = (&adopted, &expected.index) {
+        // It can't be read where nobody trusts that log, and goes as the clone does.
+        let _ = index.file.remove();
+    }
+    adopted.map(|opened| (genesis, opened))
+}
+
+/// Verifies the log up to `tip` from its first line, asks whether it is the right one, and trusts it.
+fn trust(
+    cx: &mut Context<'_>,
+    config: &Config,
+    (repo, remote): (&Repo, &Remote),
+    (tip, expected): (Oid, &Expected),
+    named: Option<&GenesisOption>,
+    started: Timestamp,
+) -> anyhow::Result<Opened> {
+    let opened = expected.open_at(cx.world, repo, tip)?;
+    let heard = cx.hear_witnesses(repo, remote, (tip, opened), expected);
     let (tip, opened) = heard.map_err(Unfetched::into_error)?;
     if let Some(minimum) = named.and_then(|named| named.minimum) {
         check_minimum(&opened.view, &minimum, "the one that --genesis names")?;
     }
     let (Some(record), Some(root)) = (opened.view.genesis(), opened.view.root()) else { return Err(no_log().into()) };
-    let vouched = if names_witnesses(&opened.view) { Some(cx.age_of(&repo, &remote, &opened.view)?) } else { None };
+    let vouched = if names_witnesses(&opened.view) { Some(cx.age_of(repo, remote, &opened.view)?) } else { None };
     if named.is_none() {
         let maintainers = match opened.view.roster() {
             Some(policy) => policy.maintainers().iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -146,7 +166,7 @@ fn adopt(
         };
         let mut rows = vec![
             ("log", record.name.to_string()),
-            ("genesis", genesis.to_string()),
+            ("genesis", record.id.to_string()),
             ("started", render::both_times(cx.world, record.at)),
             ("maintainers", maintainers.join(", ")),
             ("size", format!("{} lines, root {root}", opened.view.size())),
@@ -157,17 +177,17 @@ fn adopt(
     }
     let mut random = [0; 16];
     cx.world.random(&mut random);
-    remote::accept(&repo, &remote, tip, random)?;
-    cx.keep_checkpoint(&repo, &remote, &opened.view)?;
-    remote::stamp(&repo, started)?;
+    remote::accept(repo, remote, tip, random)?;
+    cx.keep_checkpoint(repo, remote, &opened.view)?;
+    remote::stamp(repo, started)?;
     let pin = Pin { commit: opened.walked.last_valid_commit, size: opened.view.size(), root };
     let extends = |known: &Pin| opened.view.root_at(known.size) == Some(known.root);
-    config.trust(&genesis, &repo.shown_path(), Origin::Clone, started, pin, extends)?;
+    config.trust(&record.id, &repo.shown_path(), Origin::Clone, started, pin, extends)?;
     let most = opened.view.rules().map_or(0, |policy| u64::from(policy.max_age().as_secs()));
     if let Some(vouched) = vouched.filter(|vouched| vouched.seconds.is_none_or(|seconds| seconds > most)) {
         cx.world.warn(&format!("warning: {}; until one does anew, gates here say `stale`", vouched.told));
     }
-    Ok((genesis, opened))
+    Ok(opened)
 }
 
 /// Returns the folder that git would choose: the last part of the URL, without `.git`.

@@ -8,6 +8,7 @@ mod index;
 pub(super) use fetch::{Unfetched, check_clock};
 pub(super) use index::UseOfIndex;
 
+use std::cell::Cell;
 use std::path::PathBuf;
 
 use anyhow::anyhow;
@@ -23,7 +24,7 @@ use crate::core::hash::Hash;
 use crate::core::history::chain::Rules;
 use crate::core::history::object::Oid;
 use crate::core::history::segment::{SEGMENT_LINES, read_segment_at, segment_starts};
-use crate::core::ledger::{self, Verdict};
+use crate::core::ledger::{self, Delta, Verdict};
 use crate::core::reason::Code;
 use crate::core::statement::policy_digest;
 use crate::core::time::Duration;
@@ -32,7 +33,7 @@ use crate::edge::config::{Config, ConfigError, Minimum, Origin, Pin};
 use crate::edge::git::Repo;
 use crate::edge::log::{self, BRANCH, WalkError};
 use crate::edge::remote::{self, Remote};
-use crate::edge::replay::{self, Opened};
+use crate::edge::replay::{self, Opened, ReplayError, Told};
 use crate::edge::world::World;
 
 /// A log, verified, held against this machine's pin, and folded.
@@ -124,19 +125,28 @@ impl Expected {
         }
         let progress = world.progress();
         let pin = self.pin.map(|pin| pin.commit);
-        let reading = |objects| progress.tell(format_args!("reading the log: {objects} objects"));
-        let walked = log::walk_telling(repo, tip, pin, &rules(), &reading).map_err(Failure::of_walk)?;
+        let has_lines = Cell::new(false);
+        let reading = |objects| {
+            if !has_lines.get() {
+                progress.tell(format_args!("reading the log: {objects} objects"));
+            }
+        };
         let verifying = |lines: u64, of: u64| {
-            let percent = lines.saturating_mul(100) / of.max(1);
+            has_lines.set(true);
+            let percent = (lines.saturating_mul(100) / of.max(1)).min(100);
             progress.tell(format_args!("verifying the log: {percent}% ({lines}/{of} lines)"));
         };
         // An index that can't be written is no reason not to answer.
         let mut builder = self.index.as_ref().filter(|index| index.writes).and_then(|index| index.file.build().ok());
-        let replayed = replay::replay_keeping(repo, &walked, &verifying, &mut |delta| {
+        let keep = &mut |delta: &Delta| {
             builder = builder.take().and_then(|mut builder| builder.add(delta).is_ok().then_some(builder));
-        })?;
+        };
+        let told = Told { objects: &reading, lines: &verifying, keep };
+        let opened = match replay::open(repo, tip, pin, &rules(), told) {
+            Err(ReplayError::Walk(why)) => return Err(Failure::of_walk(why)),
+            opened => opened?,
+        };
         progress.end();
-        let opened = Opened { walked, view: replayed.view, verdicts: replayed.verdicts, unsaved: None };
         self.check(&opened)?;
         if let (Some(builder), Some(prefix), Some(root)) = (builder, opened.prefix(pin), opened.view.root()) {
             let _ = builder.finish(&prefix, root);
@@ -184,7 +194,7 @@ impl Ledger {
         &self,
         mut take: impl FnMut(u64, &[u8], &Verdict) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let mut verdicts = (0..).zip(&self.verdicts);
+        let mut verdicts = (0..).zip(self.verdicts.iter());
         for start in segment_starts(self.walked.tail.size) {
             for (line, (index, verdict)) in self.read_segment(start)?.iter().zip(&mut verdicts) {
                 take(index, line, verdict)?;
@@ -200,8 +210,7 @@ impl Ledger {
     /// Returns what a non-inert line is worth.
     pub(super) fn verdict(&self, id: &Hash, index: u64) -> anyhow::Result<Verdict> {
         let base = self.view.base();
-        let known = index.checked_sub(base.size()).and_then(|place| usize::try_from(place).ok());
-        let verdict = match known {
+        let verdict = match index.checked_sub(base.size()) {
             Some(place) => self.verdicts.get(place).cloned(),
             None => base.verdict(id),
         };
@@ -421,7 +430,7 @@ impl Context<'_> {
     pub(super) fn first_pin(&self, repo: &Repo) -> anyhow::Result<(Hash, Pin)> {
         let tip = repo.read_ref(BRANCH)?.ok_or_else(|| no_log(repo))?;
         let walked = log::walk(repo, tip, None, &rules()).map_err(Failure::of_walk)?;
-        let replayed = replay::replay(repo, &walked, &|_, _| {})?;
+        let replayed = replay::replay(repo, &walked)?;
         let (Some(genesis), Some(root)) = (replayed.view.genesis(), replayed.view.root()) else {
             return Err(no_log(repo).into());
         };

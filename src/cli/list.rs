@@ -69,27 +69,31 @@ struct LockdownJson {
 struct Listed {
     record: Arc<RequestRecord>,
     decision: Decision,
+    /// Whether it waits, and for somebody like who looks.
     mine_to_approve: bool,
 }
 
 pub(super) fn run(cx: &mut Context<'_>, args: &ListArgs) -> anyhow::Result<Exit> {
-    if !args.watch {
-        let ledger = cx.ledger()?;
-        let (_, text) = look(cx, args, &ledger)?;
-        cx.print(&text)?;
-        return Ok(Exit::Done);
-    }
     let redraws = cx.world.stdout_is_terminal() && !cx.json();
     let mut last = None;
     loop {
         let ledger = cx.ledger()?;
-        let (state, text) = look(cx, args, &ledger)?;
-        if redraws {
-            cx.print(&format!("{CLEAR}{text}"))?;
-        } else if last.as_ref() != Some(&state) {
-            cx.print(&text)?;
+        let now = cx.world.now();
+        let listed = look(cx, args, &ledger, now)?;
+        // All that there is to say, without times left: that is what tells whether something has changed.
+        let state = (cx.json() || (args.watch && !redraws)).then(|| state_of(&ledger, &listed));
+        let is_news = redraws || !args.watch || last != state;
+        if is_news {
+            let text = match &state {
+                Some(state) if cx.json() => state.clone(),
+                Some(_) | None => in_words(cx, args, &ledger, &listed, now),
+            };
+            cx.print(&if redraws && args.watch { format!("{CLEAR}{text}") } else { text })?;
         }
-        last = Some(state);
+        if !args.watch {
+            return Ok(Exit::Done);
+        }
+        last = state;
         Patience::new(cx, None).pause(cx);
     }
 }
@@ -97,8 +101,8 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ListArgs) -> anyhow::Result<Exit>
 /// Puts the cursor into the corner and clears what is below it.
 const CLEAR: &str = "\u{1b}[H\u{1b}[J";
 
-/// Returns what there is to list, without times left, and as it is shown.
-fn look(cx: &mut Context<'_>, args: &ListArgs, ledger: &Ledger) -> anyhow::Result<(String, String)> {
+/// Returns what there is to list: what somebody could approve first, then by age, the newest last.
+fn look(cx: &mut Context<'_>, args: &ListArgs, ledger: &Ledger, now: Timestamp) -> anyhow::Result<Vec<Listed>> {
     let me = match cx.me(ledger) {
         Ok(me) => Some(me),
         Err(why) if args.mine => return Err(why),
@@ -111,15 +115,15 @@ fn look(cx: &mut Context<'_>, args: &ListArgs, ledger: &Ledger) -> anyhow::Resul
             None
         }
     };
-    let now = cx.world.now();
     let mut listed: Vec<Listed> = ledger
         .view
         .requests((!args.all).then_some(now))
         .into_iter()
-        .map(|record| Listed {
-            decision: decide::stand(&ledger.view, &record, now),
-            mine_to_approve: me.as_ref().is_some_and(|me| may_approve(ledger, &record, me, now)),
-            record,
+        .map(|record| {
+            let decision = decide::stand(&ledger.view, &record, now);
+            let may_approve = || me.as_ref().is_some_and(|me| may_approve(ledger, &record, me, now));
+            let mine_to_approve = decision.answer == Answer::Pending && may_approve();
+            Listed { decision, mine_to_approve, record }
         })
         .filter(|listed| {
             let answer = listed.decision.answer;
@@ -132,26 +136,29 @@ fn look(cx: &mut Context<'_>, args: &ListArgs, ledger: &Ledger) -> anyhow::Resul
             wanted && (!args.mine || me.as_ref().is_some_and(|me| me.name == listed.record.by))
         })
         .collect();
-    // What I could approve comes first, then by age, the newest last.
-    listed.sort_by_key(|listed| {
-        (!(listed.mine_to_approve && listed.decision.answer == Answer::Pending), listed.record.index)
-    });
+    listed.sort_by_key(|listed| (!listed.mine_to_approve, listed.record.index));
+    Ok(listed)
+}
+
+/// Returns all of it for programs, as one JSON object.
+fn state_of(ledger: &Ledger, listed: &[Listed]) -> String {
     let requests = listed.iter().map(|listed| row(ledger, listed)).collect();
-    let state = render::json(&ListAnswer { requests, lockdowns: lockdowns(ledger) }).trim_end().to_owned();
-    let mut text = state.clone();
-    if !cx.json() {
-        text = if listed.is_empty() { nothing(args).to_owned() } else { table(cx, &listed, now) };
-        for lockdown in ledger.view.lockdowns().into_iter().filter(|lockdown| lockdown.lifted.is_none()) {
-            let what = super::lockdown::describe(&lockdown.subjects, &lockdown.resources);
-            text.push_str(&format!(
-                "\nLockdown {}: {what}, by {}: {}",
-                lockdown.id.short(),
-                lockdown.by,
-                render::quoted(&lockdown.reason)
-            ));
-        }
+    render::json(&ListAnswer { requests, lockdowns: lockdowns(ledger) }).trim_end().to_owned()
+}
+
+/// Returns all of it for people.
+fn in_words(cx: &Context<'_>, args: &ListArgs, ledger: &Ledger, listed: &[Listed], now: Timestamp) -> String {
+    let mut text = if listed.is_empty() { nothing(args).to_owned() } else { table(cx, listed, now) };
+    for lockdown in ledger.view.lockdowns().into_iter().filter(|lockdown| lockdown.lifted.is_none()) {
+        let what = super::lockdown::describe(&lockdown.subjects, &lockdown.resources);
+        text.push_str(&format!(
+            "\nLockdown {}: {what}, by {}: {}",
+            lockdown.id.short(),
+            lockdown.by,
+            render::quoted(&lockdown.reason)
+        ));
     }
-    Ok((state, text))
+    text
 }
 
 /// Tells whether somebody may approve it who has not done so, by the key in use.
@@ -174,7 +181,7 @@ fn row(ledger: &Ledger, listed: &Listed) -> Row {
         reasons: json::reasons(&listed.decision.reasons),
         grant: decide::granted(&ledger.view, &listed.record).as_ref().map(GrantJson::from),
         needs: needs.iter().map(NeedJson::from).collect(),
-        yours_to_approve: listed.mine_to_approve && listed.decision.answer == Answer::Pending,
+        yours_to_approve: listed.mine_to_approve,
     }
 }
 
@@ -219,11 +226,7 @@ fn table(cx: &Context<'_>, listed: &[Listed], now: Timestamp) -> String {
                 record.by.to_string(),
                 record.request.action.to_string(),
                 record.request.resource.to_string(),
-                if listed.mine_to_approve && listed.decision.answer == Answer::Pending {
-                    format!("{state} (yours to approve)")
-                } else {
-                    state
-                },
+                if listed.mine_to_approve { format!("{state} (yours to approve)") } else { state },
                 left,
                 until(&listed.decision, record).map(|end| cx.world.local_time(end)).unwrap_or_default(),
                 crate::core::escape::shorten(&record.request.reason, 40).into_owned(),

@@ -48,7 +48,8 @@ fn is_hidden(c: char) -> bool {
 
 /// Returns `text` as it may be printed to a terminal, on one line: hidden characters are shown by number.
 pub fn escape(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_hidden) {
+    // Most texts are as plain as that, and a list shows thousands.
+    if text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) || !text.contains(is_hidden) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);

@@ -117,7 +117,21 @@ fn digit(byte: u8) -> Option<u8> {
 
 /// Writes `bytes` in lower-case hex.
 pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    // Ids are written by the thousand, so not a digit at a time.
+    let mut digits = [0; 2 * 32];
+    for part in bytes.chunks(32) {
+        let (pairs, _) = digits.as_chunks_mut::<2>();
+        for (pair, byte) in pairs.iter_mut().zip(part) {
+            *pair = [hex_digit(byte >> 4), hex_digit(byte & 0xf)];
+        }
+        let written = digits.get(..2 * part.len()).and_then(|digits| std::str::from_utf8(digits).ok());
+        f.write_str(written.ok_or(fmt::Error)?)?;
+    }
+    Ok(())
+}
+
+fn hex_digit(value: u8) -> u8 {
+    if value < 10 { b'0' + value } else { b'a' + value - 10 }
 }
 
 #[cfg(test)]

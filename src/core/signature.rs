@@ -122,8 +122,8 @@ impl Signature {
     /// touch where the key is a security key.
     ///
     /// # Errors
-    /// [`SignatureError::NoPresence`], [`SignatureError::Mismatch`], or [`SignatureError::Algorithm`] where the key is a
-    /// security key and the signature that of a plain one.
+    /// [`SignatureError::NoPresence`], [`SignatureError::Mismatch`], [`SignatureError::Algorithm`] where the key is a
+    /// security key and the signature that of a plain one, [`SignatureError::Key`] where its point is weak after all.
     pub fn verify(&self, message: &[u8]) -> Result<(), SignatureError> {
         let signed = match (self.touch, self.key.application()) {
             (None, None) => signed_data(message),
@@ -134,7 +134,8 @@ impl Signature {
             (None, Some(_)) | (Some(_), None) => return Err(SignatureError::Algorithm),
         };
         let signature = ed25519_dalek::Signature::from_bytes(&self.bytes);
-        self.key.verifying_key().verify_strict(&signed, &signature).map_err(|_| SignatureError::Mismatch)
+        let key = self.key.verifying_key().map_err(SignatureError::Key)?;
+        key.verify_strict(&signed, &signature).map_err(|_| SignatureError::Mismatch)
     }
 
     /// Checks the signature over `message` and keeps with the key what the message said.

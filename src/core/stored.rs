@@ -1,7 +1,9 @@
 //! How checked values are kept in a store: as the text that people write them in, and checked again when they are read.
 
+use std::fmt::{self, Display};
 use std::sync::Arc;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::hash::Hash;
@@ -12,6 +14,21 @@ use super::pattern::Pattern;
 use super::policy::Policy;
 use super::statement::{Bind, LockdownSubject};
 use super::time::{Duration, Timestamp};
+
+/// Reads a text, and hands it on as it stands in the store, without a copy: an index is read by the thousand records.
+struct Text<F>(F);
+
+impl<T, E: Display, F: FnOnce(&str) -> Result<T, E>> Visitor<'_> for Text<F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a text")
+    }
+
+    fn visit_str<D: serde::de::Error>(self, text: &str) -> Result<T, D> {
+        (self.0)(text).map_err(D::custom)
+    }
+}
 
 /// Keeps each of these types as its text.
 macro_rules! stored_as_text {
@@ -24,8 +41,7 @@ macro_rules! stored_as_text {
 
         impl<'de> Deserialize<'de> for $kind {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<$kind, D::Error> {
-                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
+                deserializer.deserialize_str(Text(str::parse))
             }
         }
     )+};
@@ -48,14 +64,14 @@ impl<'de> Deserialize<'de> for Duration {
 
 impl Serialize for PublicKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&self.to_kept())
     }
 }
 
 impl<'de> Deserialize<'de> for PublicKey {
+    /// Reads a key that was checked when it was written; its point is looked at again where a signature is verified.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<PublicKey, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        PublicKey::parse_canonical(&text).map_err(serde::de::Error::custom)
+        deserializer.deserialize_str(Text(PublicKey::from_kept))
     }
 }
 

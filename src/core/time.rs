@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, TimeDelta, Timelike as _, Utc};
 
 /// An instant in UTC, to the second, within the years 1970 to 9999.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,7 +14,6 @@ pub struct Timestamp(i64);
 
 /// `9999-12-31T23:59:59Z`
 const LAST_SECOND: i64 = 253_402_300_799;
-const FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
 
 impl Timestamp {
     /// The latest instant there is, `9999-12-31T23:59:59Z`.
@@ -65,16 +64,39 @@ impl FromStr for Timestamp {
 
     /// Reads exactly the form that [`Timestamp`] displays; a leap second, a missing digit or another zone is refused.
     fn from_str(text: &str) -> Result<Timestamp, TimestampError> {
-        let time = NaiveDateTime::parse_from_str(text, FORMAT).map_err(|_| TimestampError)?;
-        let stamp = Timestamp::from_unix(time.and_utc().timestamp());
-        // What prints differently was not in the one form: a sign, a space, a short year, a leap second.
-        if stamp.to_string() == text { Ok(stamp) } else { Err(TimestampError) }
+        read_instant(text.as_bytes()).map(Timestamp).ok_or(TimestampError)
     }
+}
+
+/// Returns the seconds since the start of 1970. Every line has an instant, so nothing general reads it.
+fn read_instant(text: &[u8]) -> Option<i64> {
+    let [date @ .., b'T', h1, h2, b':', m1, m2, b':', s1, s2, b'Z'] = text else { return None };
+    let [y1, y2, y3, y4, b'-', month1, month2, b'-', d1, d2] = date else { return None };
+    let number = |digits: &[&u8]| {
+        digits
+            .iter()
+            .try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u32::from(**digit - b'0')))
+    };
+    let year = i32::try_from(number(&[y1, y2, y3, y4])?).ok()?;
+    let date = NaiveDate::from_ymd_opt(year, number(&[month1, month2])?, number(&[d1, d2])?)?;
+    let time = date.and_hms_opt(number(&[h1, h2])?, number(&[m1, m2])?, number(&[s1, s2])?)?;
+    Some(time.and_utc().timestamp()).filter(|seconds| (0..=LAST_SECOND).contains(seconds))
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.to_chrono().format(FORMAT).fmt(f)
+        let time = self.to_chrono();
+        let date = [i64::from(time.year()), i64::from(time.month()), i64::from(time.day())];
+        let clock = [time.hour(), time.minute(), time.second()].map(i64::from);
+        let mut text = *b"0000-00-00T00:00:00Z";
+        for (number, last) in date.into_iter().chain(clock).zip([3, 6, 9, 12, 15, 18]) {
+            let mut rest = number;
+            for byte in text.iter_mut().take(last + 1).rev().take_while(|byte| byte.is_ascii_digit()) {
+                *byte = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+                rest /= 10;
+            }
+        }
+        f.pad(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -215,6 +237,12 @@ mod tests {
             "2024-01-01 00:00:00Z",
             "2024-01-01t00:00:00z",
             " 2024-01-01T00:00:00Z",
+            "2024-13-01T00:00:00Z",
+            "2024-00-01T00:00:00Z",
+            "2024-01-00T00:00:00Z",
+            "2024-01-01T00:60:00Z",
+            "2024-01-01T0:000:00Z",
+            "2024-01-01T00:00:0/Z",
         ] {
             assert!(bad.parse::<Timestamp>().is_err(), "{bad:?}");
         }

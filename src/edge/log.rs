@@ -19,7 +19,8 @@ use super::reference::{AppendLock, Moved, advance};
 use super::remote::{self, RemoteError};
 use super::replay::ReplayError;
 use crate::core::history::append::{BuildError, NewLine, build};
-use crate::core::history::chain::{Chain, ChainError, Rules, follow, go_on};
+use crate::core::history::chain::{Chain, ChainError, Rules, follow_handing, go_on};
+use crate::core::history::judge::Appended;
 use crate::core::history::object::{Author, CommitHead, Objects as _, Oid};
 use crate::core::history::policy_folder::read_policy;
 use crate::core::history::segment::{SEGMENT_LINES, Tail, TreeError, read_segment_at, segment_starts};
@@ -108,25 +109,28 @@ impl Walked {
 /// # Errors
 /// See [`WalkError`].
 pub fn walk(repo: &Repo, tip: Oid, pin: Option<Oid>, rules: &Rules<'_>) -> Result<Walked, WalkError> {
-    walk_telling(repo, tip, pin, rules, &|_| {})
+    walk_handing(repo, tip, pin, rules, &|_| {}, &mut |_| {})
 }
 
-/// As [`walk`]; `tell` is told how many objects were read so far.
+/// As [`walk`]; `tell` is told how many objects were read so far, and `take` is handed what commits appended, or nothing
+/// ([`follow_handing`]).
 ///
 /// # Errors
 /// See [`WalkError`].
-pub fn walk_telling(
+pub fn walk_handing(
     repo: &Repo,
     tip: Oid,
     pin: Option<Oid>,
     rules: &Rules<'_>,
     tell: &dyn Fn(u64),
+    take: &mut dyn FnMut(Appended),
 ) -> Result<Walked, WalkError> {
     if repo.is_shallow() {
         return Err(WalkError::Git(GitError::Shallow(repo.shown_path())));
     }
     let objects = Recent::new(repo, tell);
-    let Chain { tail, last_valid, voids, holds_pin } = follow(&objects, tip, pin, rules).map_err(WalkError::Chain)?;
+    let chain = follow_handing(&objects, tip, pin, rules, take).map_err(WalkError::Chain)?;
+    let Chain { tail, last_valid, voids, holds_pin } = chain;
     Ok(Walked { tip, tail, last_valid_commit: last_valid, voids, holds_pin })
 }
 

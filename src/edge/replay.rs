@@ -1,27 +1,38 @@
-//! From a walked log to all that follows from it: examine every line on all cores, then fold them in order.
+//! From a log to all that follows from it: every line is examined, on all cores, while those before it are folded in order
+//! and those after it are read.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZero;
 use std::rc::Rc;
-use std::thread;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, Scope};
 
 use super::git::Repo;
 use super::index::{Index, Prefix};
-use super::log::{WalkError, Walked};
+use super::log::{self, WalkError, Walked};
 use crate::core::hash::Hash;
 use crate::core::history::chain::Rules;
-use crate::core::history::object::Oid;
+use crate::core::history::judge::Appended;
+use crate::core::history::object::{Objects as _, Oid};
+use crate::core::history::policy_folder::read_policy;
+use crate::core::history::segment::{Tail, measure};
 use crate::core::history::void::Void;
-use crate::core::ledger::{self, Delta, Examined, NoLog, Verdict};
+use crate::core::ledger::{self, Delta, Examined, NoLog, Verdicts};
 use crate::core::policy::PolicyFiles;
 use crate::core::view::{Overlay, View as _};
 
-/// How many lines are examined between two words of progress, unless they are large.
-const BATCH: usize = 4096;
-/// How many bytes of lines are examined at once; one segment may be more.
-const BATCH_SIZE: usize = 4 << 20;
+/// How many lines are examined at once by one worker, unless they are large.
+const BATCH: usize = 256;
+/// After how many bytes of lines a batch ends.
+const BATCH_SIZE: usize = 256 << 10;
+/// How many batches wait for each core, or for what is before them.
+const MOST_WAITING: usize = 4;
 /// Fewer lines than this for each thread are not worth starting it.
 const FEW: usize = 32;
+const NO_PANIC: &str = "examining a line does not panic";
 
 /// All that follows from a log's lines: an index, perhaps of nothing, and what is new since.
 pub type LogView = Overlay<Index>;
@@ -32,7 +43,7 @@ pub struct Replayed {
     /// All that follows from its lines.
     pub view: LogView,
     /// What each line is worth.
-    pub verdicts: Vec<Verdict>,
+    pub verdicts: Verdicts,
 }
 
 /// A log as it stands at one commit: walked, and folded.
@@ -43,7 +54,7 @@ pub struct Opened {
     /// All that follows from its lines.
     pub view: LogView,
     /// What each line is worth that the index does not have.
-    pub verdicts: Vec<Verdict>,
+    pub verdicts: Verdicts,
     /// What the index is to take in once nobody reads from it any more.
     pub unsaved: Option<Rc<Unsaved>>,
 }
@@ -51,21 +62,38 @@ pub struct Opened {
 /// What an index lacks. It goes in when this is dropped, and what is read from the index is of the moment before.
 #[derive(Debug)]
 pub struct Unsaved {
-    /// The index.
-    pub index: Index,
-    /// What the lines after its own changed.
-    pub deltas: Vec<Delta>,
-    /// Up to where it then reaches.
-    pub prefix: Prefix,
-    /// The root there.
-    pub root: Hash,
+    index: Index,
+    lacking: RefCell<Lacking>,
+}
+
+/// What the lines after those of an index changed, up to where it then reaches, and the root there.
+#[derive(Debug)]
+struct Lacking {
+    deltas: Vec<Delta>,
+    prefix: Prefix,
+    root: Hash,
+}
+
+impl Unsaved {
+    /// An index lacks what the lines after its own changed, up to `prefix` with its root.
+    pub fn new(index: Index, deltas: Vec<Delta>, (prefix, root): (Prefix, Hash)) -> Unsaved {
+        Unsaved { index, lacking: RefCell::new(Lacking { deltas, prefix, root }) }
+    }
+
+    /// It lacks what the lines after those changed, too: an index is written once.
+    pub fn extend(&self, deltas: Vec<Delta>, (prefix, root): (Prefix, Hash)) {
+        let mut lacking = self.lacking.borrow_mut();
+        lacking.deltas.extend(deltas);
+        (lacking.prefix, lacking.root) = (prefix, root);
+    }
 }
 
 impl Drop for Unsaved {
     fn drop(&mut self) {
+        let Lacking { deltas, prefix, root } = &*self.lacking.borrow();
         // An index that could not be written is as true as before, and the next command tries again; `jit doctor` looks
         // whether it can be.
-        let _ = self.index.advance(&self.deltas, &self.prefix, self.root);
+        let _ = self.index.advance(deltas, prefix, *root);
     }
 }
 
@@ -111,7 +139,7 @@ impl Opened {
             voids: Vec::new(),
             holds_pin,
         };
-        Opened { walked, view: Overlay::over(index), verdicts: Vec::new(), unsaved: None }
+        Opened { walked, view: Overlay::over(index), verdicts: Verdicts::default(), unsaved: None }
     }
 
     /// Returns up to where this log reaches, for an index; none of one that an index can't say all of: where logs were
@@ -130,26 +158,60 @@ impl Opened {
     }
 }
 
-/// Folds a log from its first line; `progress` is told how many of how many lines are done.
+/// Who is told how far it is.
+pub struct Told<'a> {
+    /// How many objects were read, before there are lines.
+    pub objects: &'a dyn Fn(u64),
+    /// How many of how many lines are folded, as far as that is known.
+    pub lines: &'a dyn Fn(u64, u64),
+    /// What each line changes.
+    pub keep: Keep<'a>,
+}
+
+/// Walks the log up to `tip`, and folds it from its first line while it is walked. What is walked is the log at each
+/// moment, unless there are merges; then it is folded when the walk has told which commits are the log's.
+///
+/// # Errors
+/// The commits can't be walked, the first line is no genesis, or the files of a policy can't be read.
+pub fn open(
+    repo: &Repo,
+    tip: Oid,
+    pin: Option<Oid>,
+    rules: &Rules<'_>,
+    Told { objects, lines, keep }: Told<'_>,
+) -> Result<Opened, ReplayError> {
+    // It is for the eye alone: whatever the tip is, the walk tells what is true.
+    let head = repo.commit(tip).ok().flatten();
+    let tail = head.and_then(|head| measure(repo, head.tree).ok().flatten());
+    let total = tail.map_or(0, |tail| tail.size);
+    let mut replayed = Replayed { view: Overlay::over(Index::nothing()), verdicts: Verdicts::default() };
+    let progress = |done| lines(done, total);
+    let walked = thread::scope(|scope| {
+        let to = (&mut replayed.view, &mut replayed.verdicts);
+        let mut fold = Fold::new(scope, repo, to, &progress, &mut *keep);
+        let mut fault = None;
+        let mut take = |appended: Appended| {
+            if fault.is_none() {
+                fault = fold.take(appended.tail, appended.lines).err();
+            }
+        };
+        let walked = log::walk_handing(repo, tip, pin, rules, objects, &mut take).map_err(ReplayError::Walk)?;
+        fault.map_or(Ok(()), Err)?;
+        fold.finish()?;
+        Ok(walked)
+    })?;
+    let to = (&mut replayed.view, &mut replayed.verdicts);
+    fold_rest(repo, &walked, to, &lines, &mut *keep)?;
+    Ok(Opened { walked, view: replayed.view, verdicts: replayed.verdicts, unsaved: None })
+}
+
+/// Folds a log that was walked, from its first line.
 ///
 /// # Errors
 /// The first line is no genesis, or the files of a policy can't be read.
-pub fn replay(repo: &Repo, walked: &Walked, progress: &dyn Fn(u64, u64)) -> Result<Replayed, ReplayError> {
-    replay_keeping(repo, walked, progress, &mut |_| {})
-}
-
-/// As [`replay`]; `keep` is told what each line changes.
-///
-/// # Errors
-/// As there.
-pub fn replay_keeping(
-    repo: &Repo,
-    walked: &Walked,
-    progress: &dyn Fn(u64, u64),
-    keep: Keep<'_>,
-) -> Result<Replayed, ReplayError> {
-    let mut replayed = Replayed { view: Overlay::over(Index::nothing()), verdicts: Vec::new() };
-    fold_rest(repo, walked, (&mut replayed.view, &mut replayed.verdicts), progress, keep)?;
+pub fn replay(repo: &Repo, walked: &Walked) -> Result<Replayed, ReplayError> {
+    let mut replayed = Replayed { view: Overlay::over(Index::nothing()), verdicts: Verdicts::default() };
+    fold_rest(repo, walked, (&mut replayed.view, &mut replayed.verdicts), &|_, _| {}, &mut |_| {})?;
     Ok(replayed)
 }
 
@@ -157,57 +219,152 @@ pub fn replay_keeping(
 fn fold_rest(
     repo: &Repo,
     walked: &Walked,
-    (view, verdicts): (&mut LogView, &mut Vec<Verdict>),
+    (view, verdicts): (&mut LogView, &mut Verdicts),
     progress: &dyn Fn(u64, u64),
     keep: Keep<'_>,
 ) -> Result<(), ReplayError> {
-    let total = walked.size();
-    if view.size() >= total {
+    let (known, total) = (view.size(), walked.size());
+    if known >= total {
         return Ok(());
     }
-    let (mut batch, mut bytes) = (Vec::new(), 0);
-    for segment in walked.segments(repo, view.size()) {
-        let segment = segment.map_err(ReplayError::Walk)?;
-        bytes += segment.iter().map(Vec::len).sum::<usize>();
-        batch.extend(segment);
-        if batch.len() >= BATCH || bytes >= BATCH_SIZE {
-            progress(view.size(), total);
-            fold(repo, walked, &batch, (view, verdicts), keep)?;
-            batch.clear();
-            bytes = 0;
+    thread::scope(|scope| {
+        let progress = |done| progress(done, total);
+        let mut fold = Fold::new(scope, repo, (view, verdicts), &progress, keep);
+        for segment in walked.segments(repo, known) {
+            fold.take(walked.tail, segment.map_err(ReplayError::Walk)?)?;
         }
-    }
-    progress(view.size(), total);
-    fold(repo, walked, &batch, (view, verdicts), keep)?;
-    progress(total, total);
-    Ok(())
+        fold.finish()
+    })
 }
 
-/// Folds the lines that come next.
-fn fold(
-    repo: &Repo,
-    walked: &Walked,
-    lines: &[Vec<u8>],
-    (view, verdicts): (&mut LogView, &mut Vec<Verdict>),
-    keep: Keep<'_>,
-) -> Result<(), ReplayError> {
-    for examined in examine_all(lines) {
-        let files = match ledger::needs_files(view, &examined) {
-            true => read_files(repo, walked, view.size())?,
-            false => None,
-        };
-        let delta = ledger::apply(view, &examined, files.as_ref()).map_err(ReplayError::NoLog)?;
-        keep(&delta);
-        verdicts.push(delta.verdict.clone());
-        view.commit(delta);
+/// Lines on their way into a view: workers examine them, a batch each, while those before are folded and those after are
+/// read. What is on its way at once is bounded, however long the log.
+struct Fold<'scope, 'env, 'a> {
+    scope: &'scope Scope<'scope, 'env>,
+    repo: &'a Repo,
+    view: &'a mut LogView,
+    verdicts: &'a mut Verdicts,
+    /// Is told how many lines the view has.
+    progress: &'a dyn Fn(u64),
+    keep: Keep<'a>,
+    /// Where the log ends that the lines so far are of; none as long as there are none.
+    tail: Option<Tail>,
+    batch: Vec<Vec<u8>>,
+    bytes: usize,
+    /// Where batches are examined; none as long as there were not enough lines for it.
+    jobs: Option<Sender<Job>>,
+    /// The batches that are being examined, in log order.
+    examined: VecDeque<Receiver<Vec<Examined>>>,
+}
+
+/// Lines to be examined, and who wants to know.
+type Job = (Vec<Vec<u8>>, Sender<Vec<Examined>>);
+
+impl<'scope, 'env, 'a> Fold<'scope, 'env, 'a> {
+    fn new(
+        scope: &'scope Scope<'scope, 'env>,
+        repo: &'a Repo,
+        (view, verdicts): (&'a mut LogView, &'a mut Verdicts),
+        progress: &'a dyn Fn(u64),
+        keep: Keep<'a>,
+    ) -> Fold<'scope, 'env, 'a> {
+        let (batch, examined) = (Vec::new(), VecDeque::new());
+        Fold { scope, repo, view, verdicts, progress, keep, tail: None, batch, bytes: 0, jobs: None, examined }
     }
-    Ok(())
+
+    /// Takes the lines that come next, of a log that ends there.
+    fn take(&mut self, tail: Tail, lines: Vec<Vec<u8>>) -> Result<(), ReplayError> {
+        self.tail = Some(tail);
+        for line in lines {
+            self.bytes += line.len();
+            self.batch.push(line);
+            if self.batch.len() >= BATCH || self.bytes >= BATCH_SIZE {
+                self.send()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Folds all that was taken.
+    fn finish(mut self) -> Result<(), ReplayError> {
+        while let Some(next) = self.examined.pop_front() {
+            self.fold(&received(&next))?;
+        }
+        let rest = examine_all(&self.batch);
+        self.fold(&rest)
+    }
+
+    /// Lets the batch be examined, and folds what has been.
+    fn send(&mut self) -> Result<(), ReplayError> {
+        let (answer, examined) = mpsc::channel();
+        let batch = std::mem::take(&mut self.batch);
+        self.bytes = 0;
+        let scope = self.scope;
+        let jobs = self.jobs.get_or_insert_with(|| start_workers(scope));
+        jobs.send((batch, answer)).expect(NO_PANIC);
+        self.examined.push_back(examined);
+        while let Some(next) = self.examined.front() {
+            let done = match self.examined.len() > MOST_WAITING * cores() {
+                true => received(next),
+                false => match next.try_recv() {
+                    Ok(done) => done,
+                    Err(_) => break,
+                },
+            };
+            self.examined.pop_front();
+            self.fold(&done)?;
+        }
+        Ok(())
+    }
+
+    /// Folds the lines that come next.
+    fn fold(&mut self, lines: &[Examined]) -> Result<(), ReplayError> {
+        for examined in lines {
+            let files = match (ledger::needs_files(self.view, examined), &self.tail) {
+                (true, Some(tail)) => read_files(self.repo, tail, self.view.size())?,
+                (true, None) | (false, _) => None,
+            };
+            let delta = ledger::apply(self.view, examined, files.as_ref()).map_err(ReplayError::NoLog)?;
+            (self.keep)(&delta);
+            let kind = examined.outcome.as_ref().map_or("", |signed| signed.get().body.kind());
+            self.verdicts.push_kind(&delta.verdict, kind);
+            self.view.commit(delta);
+        }
+        (self.progress)(self.view.size());
+        Ok(())
+    }
+}
+
+/// Waits for what was examined.
+fn received(from: &Receiver<Vec<Examined>>) -> Vec<Examined> {
+    from.recv().expect(NO_PANIC)
+}
+
+/// Starts a worker for each core. They end when nobody can send them anything any more.
+fn start_workers<'scope>(scope: &'scope Scope<'scope, '_>) -> Sender<Job> {
+    let (sender, jobs) = mpsc::channel::<Job>();
+    let jobs = Arc::new(Mutex::new(jobs));
+    for _ in 0..cores() {
+        let jobs = Arc::clone(&jobs);
+        scope.spawn(move || {
+            loop {
+                let next = jobs.lock().expect(NO_PANIC).recv();
+                let Ok((lines, answer)) = next else { return };
+                // Nobody waits for it where another line could not be folded.
+                let _ = answer.send(lines.iter().map(|line| ledger::examine(line)).collect());
+            }
+        });
+    }
+    sender
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// Examines lines on all cores: a signature needs nothing but its own line.
 pub(super) fn examine_all(lines: &[Vec<u8>]) -> Vec<Examined> {
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let share = lines.len().div_ceil(cores).max(FEW);
+    let share = lines.len().div_ceil(cores()).max(FEW);
     thread::scope(|scope| {
         let examine_share = |share: &[Vec<u8>]| share.iter().map(|line| ledger::examine(line)).collect::<Vec<_>>();
         let mut shares = lines.chunks(share);
@@ -215,14 +372,14 @@ pub(super) fn examine_all(lines: &[Vec<u8>]) -> Vec<Examined> {
         let others: Vec<_> = shares.map(|share| scope.spawn(move || examine_share(share))).collect();
         let mut examined = examine_share(first);
         for other in others {
-            examined.extend(other.join().expect("examining a line does not panic"));
+            examined.extend(other.join().expect(NO_PANIC));
         }
         examined
     })
 }
 
-fn read_files(repo: &Repo, walked: &Walked, index: u64) -> Result<Option<PolicyFiles>, ReplayError> {
-    walked.policy_files(repo, index).map_err(ReplayError::Walk)
+fn read_files(repo: &Repo, tail: &Tail, index: u64) -> Result<Option<PolicyFiles>, ReplayError> {
+    read_policy(repo, tail, index).map_err(|why| ReplayError::Walk(WalkError::Tree(why)))
 }
 
 /// Why a log could not be folded.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use jit::core::decide::{Answer, Question, Shown, decide};
 use jit::core::history::chain::Rules;
-use jit::core::ledger::{Verdict, apply, examine};
+use jit::core::ledger::{apply, examine};
 use jit::core::name::{Name, Resource};
 use jit::core::statement::policy_digest;
 use jit::core::view::{Memory, View as _, ViewExt as _};
@@ -31,9 +31,8 @@ fn check(plan: &Plan, per_commit: u64) -> Made {
     let walked = walk(&repo, tip, None, &Rules { is_genesis: &is_genesis, named_digest: &policy_digest });
     let walked = walked.expect("commits that can be walked");
     assert_eq!(walked.voids, []);
-    let replayed = replay(&repo, &walked, &|_, _| {}).expect("lines that can be read");
-    let other = replayed.verdicts.iter().position(|verdict| *verdict != Verdict::Effect);
-    assert_eq!(other.map(|line| (line, replayed.verdicts.get(line))), None);
+    let replayed = replay(&repo, &walked).expect("lines that can be read");
+    assert_eq!(replayed.verdicts.without_effect().next(), None);
 
     let view = replayed.view;
     assert_eq!((view.size(), view.root().map(|root| root.to_string())), (plan.lines, Some(made.root.clone())));

@@ -11,7 +11,6 @@ use crate::cli::ledger::Ledger;
 use crate::cli::pin;
 use crate::cli::render;
 use crate::core::ledger::Verdict;
-use crate::core::statement::Line;
 use crate::core::view::{View, ViewExt};
 
 /// Verify the whole log from its genesis, and name every inert line and void commit
@@ -65,7 +64,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &VerifyArgs) -> anyhow::Result<Exi
     if let Some(minimum) = known {
         pin::check_minimum(&ledger.view, &minimum, "the one that --known names")?;
     }
-    let verified = report(&ledger)?;
+    let verified = report(&ledger);
     let exit =
         if args.strict && !(verified.inert.is_empty() && verified.void.is_empty()) { Exit::Denied } else { Exit::Done };
     if cx.json() {
@@ -100,30 +99,21 @@ pub(super) fn run(cx: &mut Context<'_>, args: &VerifyArgs) -> anyhow::Result<Exi
     Ok(exit)
 }
 
-fn report(ledger: &Ledger) -> anyhow::Result<Verified> {
-    let mut statements: BTreeMap<String, u64> = BTreeMap::new();
-    let mut inert = Vec::new();
-    let mut without_effect = 0;
-    ledger.each_line(|index, line, verdict| {
+fn report(ledger: &Ledger) -> Verified {
+    let (mut inert, mut without_effect) = (Vec::new(), 0);
+    for (index, verdict) in ledger.verdicts.without_effect() {
         match verdict {
-            Verdict::Inert(why) => {
-                inert.push(InertJson { index, reason: why.to_string() });
-                return Ok(());
-            }
+            Verdict::Inert(why) => inert.push(InertJson { index, reason: why.to_string() }),
             Verdict::WithoutEffect(_) => without_effect += 1,
             Verdict::Effect => {}
         }
-        if let Ok(line) = Line::parse(line) {
-            *statements.entry(line.unverified().kind().to_owned()).or_default() += 1;
-        }
-        Ok(())
-    })?;
-    Ok(Verified {
+    }
+    Verified {
         size: ledger.view.size(),
         root: ledger.view.root().map(|root| root.to_string()).unwrap_or_default(),
         genesis: ledger.genesis_id().to_string(),
         policy: ledger.view.policy_record().as_deref().map(PolicyJson::from),
-        statements,
+        statements: ledger.verdicts.kinds().clone(),
         without_effect,
         inert,
         void: ledger
@@ -132,5 +122,5 @@ fn report(ledger: &Ledger) -> anyhow::Result<Verified> {
             .iter()
             .map(|(commit, why)| VoidJson { commit: commit.to_string(), reason: why.to_string() })
             .collect(),
-    })
+    }
 }

@@ -64,7 +64,8 @@ fn say_log(known: &Known, report: &mut Report) {
             format!("{here}, and this machine has seen {seen}: another clone here is ahead, or the host went back");
         return report.note("log", text, Some("jit sync".to_owned()));
     }
-    let inert = known.opened.verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Inert(_))).count();
+    let is_inert = |(_, verdict): &(u64, &Verdict)| matches!(verdict, Verdict::Inert(_));
+    let inert = known.opened.verdicts.without_effect().filter(is_inert).count();
     let voids = known.opened.walked.voids.len();
     let count = |number: usize, thing| render::count(u64::try_from(number).unwrap_or(u64::MAX), thing);
     let size = render::count(view.size(), "line");

@@ -53,7 +53,7 @@ impl Context<'_> {
         let (size, root) = (opened.view.size(), opened.view.root());
         // A log that this one must be the beginning of.
         let open_longer = |walked: Walked| -> anyhow::Result<Opened> {
-            let replayed = replay::replay(repo, &walked, &|_, _| {})?;
+            let replayed = replay::replay(repo, &walked)?;
             check_pin(&walked, &replayed.view, pin)?;
             if replayed.view.root_at(size) != root {
                 return Err(rewritten("the log changed while this command ran", size, root, &replayed.view).into());
@@ -145,7 +145,7 @@ fn append_here(
     }
     known.walked = walked;
     known.walked.take_in(&logged);
-    known.verdicts.extend(deltas.iter().map(|delta| delta.verdict.clone()));
+    deltas.iter().for_each(|delta| known.verdicts.push(&delta.verdict));
     deltas.into_iter().for_each(|delta| known.view.commit(delta));
     Ok(())
 }

@@ -208,8 +208,7 @@ impl Context<'_> {
         Ok((tip, opened))
     }
 
-    /// Fetches the log and opens it, unless it still ends where it was opened before; no ref moves but that of what was
-    /// fetched.
+    /// Fetches the log and opens it, from where it was opened before if it was; no ref moves but that of what was fetched.
     fn fetch_log(
         &self,
         repo: &Repo,
@@ -224,6 +223,9 @@ impl Context<'_> {
         };
         if let Some((_, opened)) = before.filter(|(known, _)| *known == tip) {
             return Ok((tip, opened.clone()));
+        }
+        if let Some(opened) = before.and_then(|(_, opened)| expected.go_on(opened, repo, tip)) {
+            return Ok((tip, opened));
         }
         let why = match expected.open_at(self.world, repo, tip) {
             Ok(opened) => return Ok((tip, opened)),

@@ -43,6 +43,11 @@ impl UseOfIndex {
         Ok(file.map(|file| UseOfIndex { writes: writes && file.is_ours(), file }))
     }
 
+    /// Takes away what is there, so that the log is read from its first line; false where this user can't.
+    pub(in crate::cli) fn is_emptied(&self) -> bool {
+        self.writes && self.file.remove().is_ok()
+    }
+
     /// Returns how many lines the index has; none if there is none.
     ///
     /// # Errors
@@ -75,9 +80,38 @@ impl Expected {
             && let (Some(next), Some(root)) = (opened.prefix(pin), opened.view.root())
             && next != prefix
         {
-            opened.unsaved = Some(Rc::new(Unsaved { index: known, deltas, prefix: next, root }));
+            opened.unsaved = Some(Rc::new(Unsaved::new(known, deltas, (next, root))));
         }
         Some(opened)
+    }
+
+    /// Goes on to a later tip from a log that was opened from the index, without opening that again; none where only opening
+    /// it anew can tell.
+    pub(super) fn go_on(&self, before: &Opened, repo: &Repo, tip: Oid) -> Option<Opened> {
+        // What was read without an index has one by now, and is much to have twice.
+        let index = self.index.as_ref().filter(|_| before.view.base().size() > 0)?;
+        let pin = self.pin.map(|pin| pin.commit);
+        let mut longer = before.clone();
+        let mut deltas = Vec::new();
+        let keep = &mut |delta: &Delta| deltas.push(delta.clone());
+        if !longer.go_on_keeping(repo, tip, pin, &rules(), keep).ok()? || self.check(&longer).is_err() {
+            return None;
+        }
+        if longer.view.failure().is_some() {
+            return None;
+        }
+        if index.writes
+            && let Some(reach) = longer.prefix(pin).zip(longer.view.root())
+        {
+            match &longer.unsaved {
+                Some(unsaved) => unsaved.extend(deltas, reach),
+                None => {
+                    let unsaved = Unsaved::new(longer.view.base().clone(), deltas, reach);
+                    longer.unsaved = Some(Rc::new(unsaved));
+                }
+            }
+        }
+        Some(longer)
     }
 }
 

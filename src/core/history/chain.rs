@@ -19,7 +19,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::judge::{NamedDigest, judge_append_with, judge_first};
+use super::judge::{Appended, NamedDigest, judge_append_with, judge_first};
 use super::object::{CommitHead, Objects, Oid};
 use super::policy_folder::Sums;
 use super::segment::{Tail, TreeError, is_prefix, measure};
@@ -92,19 +92,38 @@ pub fn follow<O: Objects + ?Sized>(
     pin: Option<Oid>,
     rules: &Rules<'_>,
 ) -> Result<Chain, ChainError<O::Error>> {
+    follow_handing(objects, tip, pin, rules, &mut |_| {})
+}
+
+/// As [`follow`]; `take` is handed what each commit appended, oldest first, so that nobody need read it again. Where there
+/// are merges only the end tells which commits are the log's, and nothing is handed over.
+///
+/// # Errors
+/// See [`ChainError`].
+pub fn follow_handing<O: Objects + ?Sized>(
+    objects: &O,
+    tip: Oid,
+    pin: Option<Oid>,
+    rules: &Rules<'_>,
+    take: &mut dyn FnMut(Appended),
+) -> Result<Chain, ChainError<O::Error>> {
     let commits = discover(objects, tip)?;
+    let has_merges = commits.iter().any(|commit| commit.parents.len() > 1);
     let before_pin = mark_before_pin(&commits, pin);
     let pinned = match commits.iter().find(|commit| Some(commit.oid) == pin) {
         Some(Commit { head: Some(head), .. }) => measure(objects, head.tree).map_err(ChainError::Objects)?,
         _ => None,
     };
     let states = Vec::with_capacity(commits.len());
-    let mut walk = Walk { objects, rules, commits: &commits, states, sums: Sums::default() };
+    let mut walk = Walk { objects, rules, commits: &commits, states, sums: Sums::default(), appended: None };
     for (commit, before_pin) in commits.iter().zip(before_pin) {
         let pinned = pinned.as_ref().filter(|_| before_pin);
         let log = walk.judge(commit, pinned)?;
         let holds_pin = Some(commit.oid) == pin || commit.parents.iter().any(|parent| walk.holds_pin(*parent));
         walk.states.push(State { log, holds_pin });
+        if let Some(appended) = walk.appended.take().filter(|_| !has_merges) {
+            take(appended);
+        }
     }
     walk.finish()
 }
@@ -247,6 +266,8 @@ struct Walk<'a, O: ?Sized> {
     /// One for each commit judged so far, in the same order.
     states: Vec<State>,
     sums: Sums,
+    /// What the commit that was judged last added.
+    appended: Option<Appended>,
 }
 
 impl<O: Objects + ?Sized> Walk<'_, O> {
@@ -282,10 +303,12 @@ impl<O: Objects + ?Sized> Walk<'_, O> {
         }
     }
 
-    fn judge_first(&self, oid: Oid, tree: Oid) -> Result<Log, ChainError<O::Error>> {
+    fn judge_first(&mut self, oid: Oid, tree: Oid) -> Result<Log, ChainError<O::Error>> {
         let why = match judge_first(self.objects, tree) {
             Ok(first) if first.lines.first().is_some_and(|line| (self.rules.is_genesis)(line)) => {
-                return Ok(Log::Some { tail: first.tail, last_valid: oid, void: None, parent: None });
+                let tail = first.tail;
+                self.appended = Some(first);
+                return Ok(Log::Some { tail, last_valid: oid, void: None, parent: None });
             }
             Ok(_) => Void::NotGenesis,
             Err(error) => void_or_error(error)?,
@@ -298,7 +321,11 @@ impl<O: Objects + ?Sized> Walk<'_, O> {
             return Ok(self.after(parent, None));
         };
         match judge_append_with(self.objects, &old, tree, self.rules.named_digest, &mut self.sums) {
-            Ok(new) => Ok(Log::Some { tail: new.tail, last_valid: oid, void: None, parent: Some(parent) }),
+            Ok(new) => {
+                let tail = new.tail;
+                self.appended = Some(new);
+                Ok(Log::Some { tail, last_valid: oid, void: None, parent: Some(parent) })
+            }
             Err(error) => Ok(self.after(parent, Some(void_or_error(error)?))),
         }
     }
@@ -430,6 +457,21 @@ mod tests {
 
         fn follow(&self, tip: Oid, pin: Option<Oid>) -> Result<Chain, ChainError<Missing>> {
             follow(&self.store, tip, pin, &RULES)
+        }
+
+        /// What is handed over is the log, or nothing.
+        fn check_handed(&self, tip: Oid, pin: Option<Oid>, chain: &Chain) {
+            let (mut handed, mut tail) = (Vec::new(), None);
+            let again = follow_handing(&self.store, tip, pin, &RULES, &mut |appended| {
+                handed.extend(appended.lines);
+                tail = Some(appended.tail);
+            });
+            assert_eq!(again.as_ref(), Ok(chain));
+            let has_merges = chain.voids.iter().any(|(_, void)| matches!(void, Void::Merge(_)));
+            match tail {
+                Some(tail) => assert_eq!((tail, handed), (chain.tail, lines_from(&self.store, &chain.tail, 0))),
+                None => assert!(has_merges),
+            }
         }
 
         fn lines(&self, tip: Oid, pin: Option<Oid>) -> Result<Vec<u64>, ChainError<Missing>> {
@@ -683,6 +725,7 @@ mod tests {
             let from = oids[picks[0].index(graph.len())];
             for pin in [None, Some(oids[picks[1].index(graph.len())])] {
                 let Ok(known) = repo.follow(from, pin) else { continue };
+                repo.check_handed(from, pin, &known);
                 if let Some(chain) = go_on(&repo.store, from, &known, tip, pin, &RULES).unwrap() {
                     prop_assert_eq!(Ok(chain), repo.follow(tip, pin));
                 }

@@ -16,6 +16,7 @@ mod lockdown;
 mod policy;
 mod record;
 mod request;
+mod verdicts;
 
 use std::fmt;
 
@@ -29,6 +30,7 @@ pub use record::{
 };
 pub(in crate::core) use request::denied_now;
 pub use request::{approvers, judge_new, locked_reason, no_rules};
+pub use verdicts::Verdicts;
 
 use super::hash::Hash;
 use super::key::PublicKey;

@@ -4,6 +4,7 @@
 //! hold no control characters (U+0000–1F, U+007F, U+0080–9F); numbers are decimal, without sign, leading zero, fraction
 //! or exponent, at most 2^53−1. Whatever a reader returned, written again, gives the same bytes.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
@@ -104,15 +105,24 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a string and undoes its escapes.
-    pub(super) fn string(&mut self) -> Result<String, Malformed> {
+    pub(super) fn string(&mut self) -> Result<Cow<'a, str>, Malformed> {
         self.expect("\"")?;
-        let mut value = String::new();
+        let is_plain = |byte: &u8| (0x20..0x7f).contains(byte) && !matches!(byte, b'"' | b'\\');
+        let plain = self.rest().bytes().take_while(|byte| is_plain(byte)).count();
+        // Nearly all strings are plain ASCII to their end, and none of its bytes is looked at twice.
+        let (start, rest) = self.rest().split_at(plain);
+        self.at += plain;
+        if rest.starts_with('"') {
+            self.at += 1;
+            return Ok(Cow::Borrowed(start));
+        }
+        let mut value = start.to_owned();
         loop {
             let Some(c) = self.rest().chars().next() else { return self.fail("the end of a string") };
             let (c, len) = match c {
                 '"' => {
                     self.at += 1;
-                    return Ok(value);
+                    return Ok(Cow::Owned(value));
                 }
                 '\\' => match self.rest().as_bytes().get(1) {
                     Some(b'"') => ('"', 2),
@@ -132,7 +142,7 @@ impl<'a> Reader<'a> {
         let start = self.at;
         let value = self.string()?;
         if value.len() <= MAX_TEXT_LEN {
-            Ok(value)
+            Ok(value.into_owned())
         } else {
             self.fail_at(start, format!("at most {MAX_TEXT_LEN} bytes of text"))
         }
@@ -208,7 +218,7 @@ impl<'a> Reader<'a> {
     fn skip_field(&mut self, keys: &mut BTreeSet<String>, depth: usize) -> Result<(), Malformed> {
         let start = self.at;
         let key = self.string()?;
-        if !keys.insert(key) {
+        if !keys.insert(key.into_owned()) {
             return self.fail_at(start, "no key twice");
         }
         self.expect(":")?;

@@ -12,6 +12,8 @@ use crate::core::signature::{Signature, SignatureError, Verified};
 pub const MAX_LINE_LEN: usize = 16 * 1024;
 
 const BEFORE_BODY: &str = "{\"body\":";
+/// How every line with a `policy` body begins, whose keys and spelling are fixed.
+const BEFORE_POLICY: &[u8] = b"{\"body\":{\"v\":1,\"type\":\"policy\",";
 const BEFORE_SIGNATURE: &str = ",\"sig\":\"";
 const AFTER_SIGNATURE: &str = "\"}";
 
@@ -115,6 +117,10 @@ fn read_body(bytes: &[u8]) -> Result<(&str, Body, Range<usize>), Malformed> {
 /// Returns the digest that a line names if it holds a canonical `policy` body, whatever its signature is worth: such a
 /// line, inert or not, brings its files along.
 pub fn policy_digest(bytes: &[u8]) -> Option<Hash> {
+    // Every line of a log is asked, and hardly one is such a line.
+    if !bytes.starts_with(BEFORE_POLICY) {
+        return None;
+    }
     let (text, body, range) = read_body(bytes).ok()?;
     let framed = text.get(range.end..).is_some_and(|rest| {
         rest.strip_prefix(BEFORE_SIGNATURE)

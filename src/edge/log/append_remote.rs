@@ -339,7 +339,7 @@ impl<E> Rounds<'_, E> {
     /// Lets the log that is known have what was logged, and returns whose lines those were.
     fn take_in(&mut self, logged: &Logged, batch: Batch) -> Vec<Place> {
         self.opened.walked.take_in(logged);
-        self.opened.verdicts.extend(batch.deltas.iter().map(|delta| delta.verdict.clone()));
+        batch.deltas.iter().for_each(|delta| self.opened.verdicts.push(&delta.verdict));
         match batch.view {
             Some(view) => self.opened.view = view,
             None => batch.deltas.into_iter().for_each(|delta| self.opened.view.commit(delta)),
