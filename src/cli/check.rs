@@ -157,8 +157,10 @@ fn explain(
     let mut texts = Vec::new();
     match (view.rules(), subject) {
         (Some(policy), Some(subject)) if policy.identity(subject).is_some() => {
-            let record =
-                view.requests_for(subject, &args.resource, &args.action).into_iter().max_by_key(|record| record.index);
+            let record = view
+                .requests_for(subject, &args.resource, &args.action, None)
+                .into_iter()
+                .max_by_key(|record| record.index);
             let people = record.as_ref().map(|record| who_approved(view, record)).unwrap_or_default();
             let usual = || evaluate::default_duration(&policy, subject, &args.resource, &args.action, now);
             let ask = match &record {

@@ -185,12 +185,13 @@ fn decide_subject(
     if !view.knows(subject) {
         return Decision::deny(unknown_subject(subject));
     }
-    let judged: Vec<Decision> = view
-        .requests_for(subject, question.resource, question.action)
-        .into_iter()
-        .map(|record| judge(view, &record, question.bind, key, now))
-        .collect();
-    choose(judged).unwrap_or_else(|| {
+    let judged = |from: Option<Timestamp>| {
+        let records = view.requests_for(subject, question.resource, question.action, from);
+        choose(records.iter().map(|record| judge(view, record, question.bind, key, now)).collect())
+    };
+    // What has ended only says why not, so it is asked if nothing else answers; there may be much of it.
+    let live = judged(Some(now)).filter(|decision| decision.answer != Answer::Deny);
+    live.or_else(|| judged(None)).unwrap_or_else(|| {
         let text = format!("`{subject}` has not asked for `{}` on `{}`", question.action, question.resource);
         Decision::deny(Reason::new(Code::NoGrant, text))
     })

@@ -80,6 +80,14 @@ impl PublicKey {
         }
     }
 
+    /// Takes the point of a plain key.
+    ///
+    /// # Errors
+    /// It is weak, or not canonical.
+    pub(super) fn plain(point: [u8; 32]) -> Result<PublicKey, KeyError> {
+        PublicKey::checked(point, None)
+    }
+
     fn checked(point: [u8; 32], application: Option<&str>) -> Result<PublicKey, KeyError> {
         on_curve(&point)?;
         if application.is_some_and(|text| !is_application(text)) {

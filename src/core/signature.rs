@@ -36,6 +36,10 @@ impl Signature {
     /// Any deviation from the form that the module's head describes; see [`SignatureError`].
     pub fn parse_base64(text: &str) -> Result<Signature, SignatureError> {
         let blob = STANDARD.decode(text).map_err(|_| SignatureError::Base64)?;
+        if let Some((point, bytes)) = split_plain(&blob) {
+            let key = PublicKey::plain(point).map_err(SignatureError::Key)?;
+            return Ok(Signature::from_plain(key, bytes));
+        }
         let envelope = SshSig::decode(&mut blob.as_slice()).map_err(|_| SignatureError::Envelope)?;
         if envelope.namespace() != NAMESPACE {
             return Err(SignatureError::Namespace(envelope.namespace().to_owned()));
@@ -145,6 +149,17 @@ impl Signature {
     pub(super) fn verified<T>(self, message: &[u8], value: T) -> Result<Verified<T>, SignatureError> {
         self.verify(message).map(|()| Verified { value, key: self.key })
     }
+}
+
+/// What stands in the blob of a plain key's signature before its point, and between that and the 64 bytes at the end.
+const BEFORE_POINT: &[u8] = b"SSHSIG\0\0\0\x01\0\0\0\x33\0\0\0\x0bssh-ed25519\0\0\0\x20";
+const AFTER_POINT: &[u8] = b"\0\0\0\x03jit\0\0\0\0\0\0\0\x06sha512\0\0\0\x53\0\0\0\x0bssh-ed25519\0\0\0\x40";
+
+/// Takes the one form of a plain key's signature apart, which nearly every line has; none of any other blob, of which the
+/// codec has to say what it is.
+fn split_plain(blob: &[u8]) -> Option<([u8; 32], [u8; 64])> {
+    let (point, rest) = blob.strip_prefix(BEFORE_POINT)?.split_first_chunk()?;
+    Some((*point, rest.strip_prefix(AFTER_POINT)?.try_into().ok()?))
 }
 
 /// A value that whoever holds the key has signed. There is no way to one but through a signature that fits.
@@ -312,6 +327,17 @@ mod tests {
             pem.starts_with("-----BEGIN SSH SIGNATURE-----\nU1NIU0lHAAAAAQAAADMAAAALc3NoLWVkMjU1MTkAAAAgFdu8KQMHp")
         );
         assert_eq!(pem.lines().filter(|line| !line.starts_with('-')).collect::<String>(), text);
+    }
+
+    #[test]
+    fn a_plain_blob_is_the_same_by_hand_and_by_the_codec() {
+        let blob = Envelope::plain().blob();
+        let signature = Envelope::plain().parse().unwrap();
+        assert_eq!(split_plain(&blob), Some((*signature.key.point(), signature.bytes)));
+        assert_eq!(signature.to_blob(), blob);
+        assert_eq!(split_plain(&[&blob[..], b"\0"].concat()), None);
+        assert_eq!(split_plain(&blob[..blob.len() - 1]), None);
+        assert_eq!(split_plain(&Envelope::security(1, APPLICATION).blob()), None);
     }
 
     #[test]

@@ -49,8 +49,15 @@ pub trait View {
     fn request(&self, id: &Hash) -> Option<Arc<RequestRecord>>;
     /// The requests of one subject, in log order.
     fn requests_of(&self, subject: &Name) -> Vec<Arc<RequestRecord>>;
-    /// The requests of one subject to do one thing, in log order.
-    fn requests_for(&self, subject: &Name, resource: &Resource, action: &Name) -> Vec<Arc<RequestRecord>>;
+    /// The requests of one subject to do one thing, in log order; those that have not ended before `from`, as
+    /// [`View::requests`] has it, or all there are where it is none.
+    fn requests_for(
+        &self,
+        subject: &Name,
+        resource: &Resource,
+        action: &Name,
+        from: Option<Timestamp>,
+    ) -> Vec<Arc<RequestRecord>>;
     /// The requests that nothing has ended, and that time does not end before `from` ([`RequestRecord::until`]), in log
     /// order; all there are where `from` is none.
     fn requests(&self, from: Option<Timestamp>) -> Vec<Arc<RequestRecord>>;
@@ -384,13 +391,20 @@ impl<B: View> View for Overlay<B> {
         self.join_requests(self.base.requests_of(subject), self.own_requests_of(subject))
     }
 
-    fn requests_for(&self, subject: &Name, resource: &Resource, action: &Name) -> Vec<Arc<RequestRecord>> {
+    fn requests_for(
+        &self,
+        subject: &Name,
+        resource: &Resource,
+        action: &Name,
+        from: Option<Timestamp>,
+    ) -> Vec<Arc<RequestRecord>> {
         let own = self.own_requests_of(subject).filter(|record| record.is_for(resource, action));
-        self.join_requests(self.base.requests_for(subject, resource, action), own)
+        let own = own.filter(|record| record.reaches(from));
+        self.join_requests(self.base.requests_for(subject, resource, action, from), own)
     }
 
     fn requests(&self, from: Option<Timestamp>) -> Vec<Arc<RequestRecord>> {
-        let own = self.requests.values().filter(|record| from.is_none_or(|from| record.until() >= Some(from)));
+        let own = self.requests.values().filter(|record| record.reaches(from));
         self.join_requests(self.base.requests(from), own)
     }
 
@@ -481,7 +495,7 @@ impl View for Nothing {
         Vec::new()
     }
 
-    fn requests_for(&self, _: &Name, _: &Resource, _: &Name) -> Vec<Arc<RequestRecord>> {
+    fn requests_for(&self, _: &Name, _: &Resource, _: &Name, _: Option<Timestamp>) -> Vec<Arc<RequestRecord>> {
         Vec::new()
     }
 

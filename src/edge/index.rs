@@ -411,15 +411,34 @@ impl View for Index {
         self.records("SELECT record FROM requests WHERE subject = ? ORDER BY line", [subject.as_str()])
     }
 
-    fn requests_for(&self, subject: &Name, resource: &Resource, action: &Name) -> Vec<Arc<RequestRecord>> {
-        let sql = "SELECT record FROM requests WHERE subject = ? AND resource = ? AND action = ? ORDER BY line";
-        self.records(sql, [subject.as_str(), resource.as_str(), action.as_str()])
+    fn requests_for(
+        &self,
+        subject: &Name,
+        resource: &Resource,
+        action: &Name,
+        from: Option<Timestamp>,
+    ) -> Vec<Arc<RequestRecord>> {
+        let (subject, resource, action) = (subject.as_str(), resource.as_str(), action.as_str());
+        let sql = "SELECT record FROM requests WHERE subject = ? AND resource = ? AND action = ?";
+        match from {
+            None => self.records(&format!("{sql} ORDER BY line"), (subject, resource, action)),
+            Some(from) => {
+                let sql = format!("{sql} AND until >= ? ORDER BY line");
+                self.records(&sql, (subject, resource, action, from.unix()))
+            }
+        }
     }
 
     fn requests(&self, from: Option<Timestamp>) -> Vec<Arc<RequestRecord>> {
         match from {
             None => self.records("SELECT record FROM requests ORDER BY line", []),
-            Some(from) => self.records("SELECT record FROM requests WHERE until >= ? ORDER BY line", [from.unix()]),
+            Some(from) => {
+                // Asked for them in order, SQLite would read all there ever were, which come in that order.
+                let mut records: Vec<Arc<RequestRecord>> =
+                    self.records("SELECT record FROM requests WHERE until >= ?", [from.unix()]);
+                records.sort_by_key(|record| record.index);
+                records
+            }
         }
     }
 

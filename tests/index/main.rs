@@ -43,24 +43,20 @@ mod life {
         }
 
         fn folder(&self) -> PathBuf {
-            self.folder.path().join("alice/.local/state/jit/index")
+            index_folder(self.folder.path(), "alice")
         }
 
         /// The one index that there is.
         #[track_caller]
         fn index(&self) -> PathBuf {
-            let names = fs::read_dir(self.folder()).unwrap().map(|entry| entry.unwrap().path());
-            let found: Vec<PathBuf> = names.filter(|path| path.extension().is_some_and(|kind| kind == "db")).collect();
+            let found = indexes(&self.folder());
             assert_eq!(found.len(), 1, "{found:?}");
             found.into_iter().next().unwrap()
         }
 
         /// How many lines the index has; none if there is none that can be read.
         fn indexed(&self) -> Option<u64> {
-            let db = Connection::open(self.index()).ok()?;
-            let sql = "SELECT value FROM head WHERE name = 'prefix'";
-            let text: String = db.query_row(sql, [], |row| row.get(0)).ok()?;
-            serde_json::from_str::<Value>(&text).ok()?["size"].as_u64()
+            size_of(&self.index())
         }
 
         /// All requests and how each stands, as the index has it and as the log does.
@@ -73,6 +69,24 @@ mod life {
             fs::remove_dir_all(aside).unwrap();
             [indexed, whole]
         }
+    }
+
+    fn index_folder(folder: &Path, who: &str) -> PathBuf {
+        folder.join(who).join(".local/state/jit/index")
+    }
+
+    /// The indexes in a folder.
+    fn indexes(folder: &Path) -> Vec<PathBuf> {
+        let names = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+        names.filter(|path| path.extension().is_some_and(|kind| kind == "db")).collect()
+    }
+
+    /// How many lines an index has; none if it can't be read.
+    fn size_of(index: &Path) -> Option<u64> {
+        let db = Connection::open(index).ok()?;
+        let sql = "SELECT value FROM head WHERE name = 'prefix'";
+        let text: String = db.query_row(sql, [], |row| row.get(0)).ok()?;
+        serde_json::from_str::<Value>(&text).ok()?["size"].as_u64()
     }
 
     fn set_mode(path: &Path, mode: u32) {
@@ -204,5 +218,45 @@ mod life {
         let [indexed, whole] = machine.both();
         assert_eq!(indexed, whole);
         machine.jit(&["audit", "verify", "--strict"]).exits(0);
+    }
+    #[test]
+    fn a_clone_has_an_index_and_what_is_fetched_goes_into_it_at_once() {
+        let machine = Machine::new();
+        let folder = machine.folder.path();
+        people::settle(folder, "bob");
+        let bob = |program: &str, args: &[&str]| -> Said {
+            people::command(folder, "bob", program, args).output().unwrap().into()
+        };
+        let jit = env!("CARGO_BIN_EXE_jit");
+        let log = machine.jit(&["audit", "verify", "--json"]).exits(0).json();
+        let (genesis, size) = (log["genesis"].as_str().unwrap(), log["size"].as_u64().unwrap());
+        let index = || indexes(&index_folder(folder, "bob"));
+
+        let other = format!("{genesis}:{size}:{}", "0".repeat(64));
+        bob(jit, &["clone", "../alice/clone", "clone", "--genesis", &other]).exits(4);
+        assert_eq!(index(), Vec::<PathBuf>::new(), "nobody trusts that log");
+        bob(jit, &["clone", "../alice/clone", "clone", "--genesis", genesis]).exits(0);
+        assert_eq!(index().iter().map(|path| size_of(path)).collect::<Vec<_>>(), [Some(size)]);
+
+        // One line is there before the gate looks, the next comes when it fetches.
+        machine.ask("db/staging/one").exits(0);
+        bob("git", &["fetch", "-q", "origin"]).exits(0);
+        machine.ask("db/staging/two").exits(0);
+        fs::remove_file(folder.join("bob/clone/.git/jit/fetched-at")).unwrap();
+        let gate = ["check", "db/staging/two", "--subject", "alice", "--json"];
+        assert_eq!(bob(jit, &gate).exits(0).json()["decision"], "allow");
+        assert_eq!(index().iter().map(|path| size_of(path)).collect::<Vec<_>>(), [Some(size + 2)]);
+        let list = || bob(jit, &["list", "--all", "--json"]).exits(0).json();
+        let indexed = list();
+        fs::remove_dir_all(index_folder(folder, "bob")).unwrap();
+        assert_eq!(list(), indexed);
+
+        // What is cloned is verified, whatever an index says that stood here before.
+        let index = index().remove(0);
+        let forge = "UPDATE requests SET record = replace(record, 'alice', 'mallory')";
+        Connection::open(&index).unwrap().execute(forge, []).unwrap();
+        fs::remove_dir_all(folder.join("bob/clone")).unwrap();
+        bob(jit, &["clone", "../alice/clone", "clone", "--genesis", genesis]).exits(0);
+        assert_eq!(list(), indexed);
     }
 }

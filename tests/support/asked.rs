@@ -23,7 +23,7 @@ pub struct Asked {
     prefixes: Vec<(Option<Hash>, Option<Hash>)>,
     by_id: Vec<ById>,
     by_digits: Vec<Vec<(Hash, Entry)>>,
-    by_subject: Vec<[Vec<Arc<RequestRecord>>; 2]>,
+    by_subject: Vec<[Vec<Arc<RequestRecord>>; 3]>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -67,9 +67,11 @@ pub fn ask_all(view: &impl View, ids: &[Hash], subjects: &[Name], now: Timestamp
         by_subject: subjects
             .iter()
             .map(|subject| {
-                let for_one =
-                    requests.iter().map(|one| view.requests_for(subject, &one.request.resource, &one.request.action));
-                [view.requests_of(subject), for_one.flatten().collect()]
+                let for_each = |from| -> Vec<Arc<RequestRecord>> {
+                    let asked = requests.iter().map(|one| (&one.request.resource, &one.request.action));
+                    asked.flat_map(|(resource, action)| view.requests_for(subject, resource, action, from)).collect()
+                };
+                [view.requests_of(subject), for_each(None), for_each(Some(now))]
             })
             .collect(),
         requests: [view.requests(Some(now)), requests],

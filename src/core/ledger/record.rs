@@ -171,6 +171,11 @@ impl RequestRecord {
         }
     }
 
+    /// Tells whether it has not ended before `from`; so does everything where that is none.
+    pub(in crate::core) fn reaches(&self, from: Option<Timestamp>) -> bool {
+        from.is_none_or(|from| self.until() >= Some(from))
+    }
+
     /// Tells whether it had to be complete before `now`, and is not.
     pub fn has_lapsed(&self, now: Timestamp) -> bool {
         matches!(self.status, Status::Pending) && now > self.lapses_at()

@@ -39,6 +39,7 @@ const TABLES: &str = "
         action TEXT NOT NULL, until INTEGER, record TEXT NOT NULL);
     CREATE UNIQUE INDEX requests_by_id ON requests (id);
     CREATE INDEX requests_by_subject ON requests (subject, resource, action);
+    CREATE INDEX requests_by_question ON requests (subject, resource, action, until) WHERE until IS NOT NULL;
     CREATE INDEX requests_by_end ON requests (until) WHERE until IS NOT NULL;
     CREATE TABLE policies (size INTEGER PRIMARY KEY, id BLOB NOT NULL);
     CREATE TABLE proposals (line INTEGER PRIMARY KEY, record TEXT NOT NULL);
