@@ -23,7 +23,7 @@ use crate::core::name::Name;
 use crate::core::stored::StoredPolicy;
 
 /// The form of these tables and of the records in them; another form is another text.
-const FORM: &str = concat!("jit ", env!("CARGO_PKG_VERSION"), ", index 2");
+const FORM: &str = concat!("jit ", env!("CARGO_PKG_VERSION"), ", index 3");
 
 /// What they are for:
 /// - `head`: what the index says of itself ([`Head`]), by names;
