@@ -18,12 +18,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use crate::core::name::{Name, Resource};
+use crate::core::near::may_overlap;
 use crate::core::pattern::Pattern;
 use crate::core::policy::{Actions, Allow, ApprovalRule, Effect, Limits, Policy, ReasonRule, Rule, Selector};
 use crate::core::region::TooHard;
 use crate::core::time::Duration;
 
-use super::cover::{Regions, may_overlap};
+use super::cover::Regions;
 use super::demand::{self, Entry, Person};
 use super::people::{self, Keys};
 
