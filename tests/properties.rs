@@ -19,6 +19,9 @@ mod histories;
 mod index;
 #[path = "properties/invariants.rs"]
 mod invariants;
+#[cfg(test)]
+#[path = "properties/kept.rs"]
+mod kept;
 #[path = "properties/model.rs"]
 mod model;
 #[path = "properties/monotone.rs"]

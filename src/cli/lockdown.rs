@@ -113,7 +113,7 @@ fn is_known(view: &impl View, subject: &LockdownSubject) -> bool {
     match subject {
         LockdownSubject::Everyone => true,
         LockdownSubject::Identity(name) => view.knows(name),
-        LockdownSubject::Group(group) => view.roster().is_some_and(|policy| policy.groups().contains_key(group)),
+        LockdownSubject::Group(group) => view.roster().is_some_and(|policy| policy.members(group).is_some()),
     }
 }
 

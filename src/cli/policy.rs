@@ -91,10 +91,16 @@ pub(super) fn check(files: &PolicyFiles) -> (Option<policy::Policy>, Vec<Diagnos
 
 /// Returns the policy in force.
 fn in_force(ledger: &Ledger) -> anyhow::Result<Arc<policy::Policy>> {
-    ledger.view.rules().ok_or_else(|| {
+    let policy = ledger.view.rules().ok_or_else(|| {
         let why = crate::core::ledger::no_rules(&ledger.view);
-        Failure::untrusted(why.code, why.message).help("`jit policy status` shows what is missing").into()
-    })
+        Failure::untrusted(why.code, why.message).help("`jit policy status` shows what is missing")
+    })?;
+    // Whoever asks about a policy asks for all of it, and half of one would be a wrong answer.
+    policy.rules();
+    match ledger.view.failure() {
+        Some(why) => Err(Failure::unavailable(why).into()),
+        None => Ok(policy),
+    }
 }
 
 /// Returns the policy of a folder, published or not.

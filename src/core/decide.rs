@@ -330,7 +330,7 @@ fn stand_complete(
     mut against: Vec<Reason>,
 ) -> Decision {
     let (ask, grant, now) = (record.ask_at(gate.now), gate.grant, gate.now);
-    let rules = grant.rules.iter().filter_map(|id| policy.rules().get(id));
+    let rules = grant.rules.iter().filter_map(|id| policy.rule(id));
     let fitting: Vec<(&Rule, &Allow)> =
         rules.clone().filter_map(|rule| evaluate::fit(policy, rule, &ask).ok().map(|allow| (rule, allow))).collect();
     let mut by_policy: Vec<Reason> = denied_now(policy, &ask).into_iter().collect();
@@ -435,7 +435,7 @@ pub fn granted(view: &impl View, record: &RequestRecord) -> Option<Granted> {
     let grant = record.grant()?;
     let policy = view.rules();
     let still = |id: &&Name| {
-        let rule = policy.as_ref().and_then(|policy| policy.rules().get(*id).map(|rule| (policy, rule)));
+        let rule = policy.as_ref().and_then(|policy| policy.rule(id).map(|rule| (policy, rule)));
         rule.is_some_and(|(policy, rule)| evaluate::fit(policy, rule, &record.ask()).is_ok())
     };
     let rule = grant.rules.iter().find(still).or_else(|| grant.rules.first())?;

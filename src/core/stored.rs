@@ -9,7 +9,7 @@ use super::key::PublicKey;
 use super::ledger::{Loaded, PolicyRecord};
 use super::name::{Name, Resource};
 use super::pattern::Pattern;
-use super::policy::Policy;
+use super::policy::{Policy, ReasonPattern, Selector, TimeOfDay};
 use super::statement::{Bind, LockdownSubject};
 use super::time::{Duration, Timestamp};
 
@@ -31,7 +31,7 @@ macro_rules! stored_as_text {
     )+};
 }
 
-stored_as_text!(Hash, Name, Resource, Pattern, Timestamp, Bind, LockdownSubject);
+stored_as_text!(Hash, Name, Resource, Pattern, Timestamp, Bind, LockdownSubject, Selector, TimeOfDay);
 
 impl Serialize for Duration {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -59,14 +59,50 @@ impl<'de> Deserialize<'de> for PublicKey {
     }
 }
 
-/// A policy as it is kept: its files are kept elsewhere, and loaded from there.
+impl Serialize for ReasonPattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for ReasonPattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ReasonPattern, D::Error> {
+        String::deserialize(deserializer).map(ReasonPattern::checked)
+    }
+}
+
+/// A zone as its name.
+pub mod zone {
+    use chrono_tz::Tz;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    /// Writes the name.
+    ///
+    /// # Errors
+    /// As the serializer's.
+    pub fn serialize<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(zone.name())
+    }
+
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// There is no such zone.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tz, D::Error> {
+        let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        name.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What the log says of a policy as it is kept; its pieces are kept elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredPolicy {
     id: Hash,
     index: u64,
     version: u64,
     format: u64,
-    digest: Hash,
+    /// Of its files, by which it is found.
+    pub digest: Hash,
     commit: [u8; 20],
     at: Timestamp,
     signers: Vec<Name>,
@@ -101,13 +137,13 @@ impl From<&PolicyRecord> for StoredPolicy {
 }
 
 impl StoredPolicy {
-    /// Returns the record; `load` is asked for the policy of a line, if it is one that loads, and says what it can't.
+    /// Returns the record; `load` is asked for the policy of these files, if it is one that loads, and says what it can't.
     ///
     /// # Errors
     /// What `load` says.
-    pub fn into_record<E>(self, load: impl FnOnce(u64, &Hash) -> Result<Arc<Policy>, E>) -> Result<PolicyRecord, E> {
+    pub fn into_record<E>(self, load: impl FnOnce(&Hash) -> Result<Arc<Policy>, E>) -> Result<PolicyRecord, E> {
         let loaded = match self.loaded {
-            StoredLoaded::Policy => Loaded::Policy(load(self.index, &self.digest)?),
+            StoredLoaded::Policy => Loaded::Policy(load(&self.digest)?),
             StoredLoaded::Broken(why) => Loaded::Broken(why),
             StoredLoaded::Unsupported => Loaded::Unsupported,
         };

@@ -15,21 +15,22 @@
 //! that is asked for, and its hashes make up the root it names. Where reading fails later on, [`View::failure`] says so, and
 //! no decision is made from it.
 
+mod policies;
 mod tables;
 
-use std::cell::RefCell;
 use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Params};
 use serde::de::DeserializeOwned;
 
+use self::policies::Met;
 use self::tables::{ENTRY, Head, StoredProposal, Subtrees, from_json, number, to_entry, to_hash};
 use super::config::{ConfigError, Folder};
 use super::world::{World, WorldError};
@@ -49,9 +50,6 @@ use crate::core::view::View;
 const FOLDER: &str = "index";
 /// How long a writer waits for readers to end, and a reader for a writer.
 const PATIENCE: Duration = Duration::from_millis(50);
-
-/// Loads the policy of a log's line (its index, the digest of its files, where the log ends).
-pub type LoadPolicy<'a> = &'a dyn Fn(u64, &Hash, &Tail) -> Result<Arc<Policy>, String>;
 
 /// Where the index of one log in one repo stands, there or not.
 #[derive(Clone, Debug)]
@@ -111,18 +109,19 @@ impl IndexFile {
     ///
     /// # Errors
     /// It can't be read, is not of this program's form, or is not to be believed. It can be built anew.
-    pub fn open(&self, load: LoadPolicy<'_>) -> Result<Option<(Index, Prefix)>, IndexError> {
+    pub fn open(&self) -> Result<Option<(Index, Prefix)>, IndexError> {
         let Some(path) = self.folder.file(&self.name).map_err(IndexError::Folder)? else { return Ok(None) };
         let db = connect(&path)?;
         // From here on nobody changes what is read, until it is dropped.
         db.execute_batch("BEGIN")?;
         let head = Head::read(&db)?;
-        let known = Known::of(&db, &head, load)?;
         if merkle::root(head.prefix.tail.size, &Subtrees(&db))? != head.root {
             return Err(IndexError::Torn);
         }
+        let store = Arc::new(Store { db: Mutex::new(Some(db)), path, failure: Mutex::default() });
+        let known = Known::of(&store, &head)?;
         let prefix = head.prefix.clone();
-        Ok(Some((Index(Some(Rc::new(Stored { db, head, known, path, failure: RefCell::default() }))), prefix)))
+        Ok(Some((Index(Some(Rc::new(Stored { store, head, known }))), prefix)))
     }
 
     /// Starts an index anew; it takes the place of what was there once it is finished.
@@ -133,7 +132,13 @@ impl IndexFile {
         self.folder.make().map_err(IndexError::Folder)?;
         // Of several who build at once each has a file of its own, and the last is as good as the first.
         let path = self.folder.place(&format!("{}.{}.new", self.name, std::process::id()));
-        let builder = Builder { db: Some(tables::create(&path, self.mode)?), size: 0, path, place: self.path() };
+        let builder = Builder {
+            db: Some(tables::create(&path, self.mode)?),
+            met: Met::default(),
+            size: 0,
+            path,
+            place: self.path(),
+        };
         Ok(builder)
     }
 
@@ -164,6 +169,7 @@ fn connect(path: &Path) -> Result<Connection, IndexError> {
 pub struct Builder {
     /// None once it is finished.
     db: Option<Connection>,
+    met: Met,
     size: u64,
     path: PathBuf,
     place: PathBuf,
@@ -177,6 +183,7 @@ impl Builder {
     pub fn add(&mut self, delta: &Delta) -> Result<(), IndexError> {
         let Some(db) = &self.db else { return Err(IndexError::Torn) };
         tables::write(db, self.size, delta)?;
+        self.met.take_in(delta);
         self.size += 1;
         Ok(())
     }
@@ -187,6 +194,7 @@ impl Builder {
     /// It can't be written.
     pub fn finish(mut self, prefix: &Prefix, root: Hash) -> Result<(), IndexError> {
         let Some(db) = self.db.take() else { return Err(IndexError::Torn) };
+        policies::write(&db, &self.met)?;
         tables::write_prefix(&db, prefix, root)?;
         tables::finish(&db, &self.path)?;
         db.close().map_err(|(_, error)| error)?;
@@ -208,26 +216,56 @@ pub struct Index(Option<Rc<Stored>>);
 
 #[derive(Debug)]
 struct Stored {
-    db: Connection,
+    store: Arc<Store>,
     head: Head,
     known: Known,
-    path: PathBuf,
-    /// Why something could not be read.
-    failure: RefCell<Option<String>>,
 }
 
-impl Stored {
+/// The file that is read, by the index and by the policies that are kept in it.
+#[derive(Debug)]
+struct Store {
+    /// None once it has gone on to what comes later.
+    db: Mutex<Option<Connection>>,
+    path: PathBuf,
+    /// Why something could not be read.
+    failure: Mutex<Option<String>>,
+}
+
+impl Store {
+    /// Reads, or says that it could not and returns nothing.
+    fn read<T: Default>(&self, read: impl FnOnce(&Connection) -> Result<T, IndexError>) -> T {
+        let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(db) = &*db else {
+            self.note("the index has gone on to what comes later");
+            return T::default();
+        };
+        match read(db) {
+            Ok(value) => value,
+            Err(error) => {
+                self.fail(&error);
+                T::default()
+            }
+        }
+    }
+
     /// Notes that something could not be read, and takes the file away: the log makes another.
     fn fail(&self, error: &IndexError) {
-        let mut failure = self.failure.borrow_mut();
-        if failure.is_some() {
+        if self.failure().is_some() {
             return;
         }
         let next = match fs::remove_file(&self.path) {
             Ok(()) => "it is gone now, and the next command makes another".to_owned(),
             Err(why) => format!("delete it: {} ({why})", self.path.display().to_string().escape_debug()),
         };
-        *failure = Some(format!("the index can't be read, so nothing is sure: {error}; {next}"));
+        self.note(&format!("the index can't be read, so nothing is sure: {error}; {next}"));
+    }
+
+    fn note(&self, why: &str) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| why.to_owned());
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -243,19 +281,20 @@ struct Known {
 }
 
 impl Known {
-    fn of(db: &Connection, head: &Head, load: LoadPolicy<'_>) -> Result<Known, IndexError> {
-        let load = |line: u64, digest: &Hash| load(line, digest, &head.prefix.tail).map_err(IndexError::Policy);
-        let roster = head.roster.as_ref().map(|(line, digest)| load(*line, digest)).transpose()?;
+    fn of(store: &Arc<Store>, head: &Head) -> Result<Known, IndexError> {
+        let db = store.db.lock().unwrap_or_else(PoisonError::into_inner);
+        let db = db.as_ref().ok_or(IndexError::Torn)?;
+        let roster = head.roster.as_ref().map(|digest| policies::open(store, db, digest)).transpose()?;
         // The policy in force is mostly the one whose identities speak.
-        let load_record = |line: u64, digest: &Hash| match (&head.roster, &roster) {
-            (Some(known), Some(policy)) if *known == (line, *digest) => Ok(Arc::clone(policy)),
-            _ => load(line, digest),
+        let load = |digest: &Hash| match (&head.roster, &roster) {
+            (Some(known), Some(policy)) if known == digest => Ok(Arc::clone(policy)),
+            _ => policies::open(store, db, digest),
         };
-        let policy = head.policy.clone().map(|policy| policy.into_record(load_record)).transpose()?;
+        let policy = head.policy.clone().map(|policy| policy.into_record(load)).transpose()?;
         let proposals = tables::read_all(db, "SELECT record FROM proposals ORDER BY line")?;
         let proposals = proposals.iter().map(|kept: &Arc<StoredProposal>| {
             let (policy, signatures) = StoredProposal::clone(kept);
-            policy.into_record(load_record).map(|policy| Arc::new(ProposalRecord { policy, signatures }))
+            policy.into_record(load).map(|policy| Arc::new(ProposalRecord { policy, signatures }))
         });
         Ok(Known {
             genesis: Arc::new(head.genesis.clone()),
@@ -281,15 +320,19 @@ impl Index {
     /// It can't be written, or others read it.
     pub fn advance(&self, deltas: &[Delta], prefix: &Prefix, root: Hash) -> Result<(), IndexError> {
         let Some(stored) = &self.0 else { return Ok(()) };
-        if stored.failure.borrow().is_some() {
+        if stored.store.failure().is_some() {
             return Err(IndexError::Torn);
         }
         // The lock that it has read under becomes the writer's, so nobody can have changed it in between.
+        let db = stored.store.db.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or(IndexError::Torn)?;
+        let mut met = Met::default();
         for (delta, line) in deltas.iter().zip(stored.head.prefix.tail.size..) {
-            tables::write(&stored.db, line, delta)?;
+            tables::write(&db, line, delta)?;
+            met.take_in(delta);
         }
-        tables::write_prefix(&stored.db, prefix, root)?;
-        stored.db.execute_batch("COMMIT")?;
+        policies::write(&db, &met)?;
+        tables::write_prefix(&db, prefix, root)?;
+        db.execute_batch("COMMIT")?;
         Ok(())
     }
 
@@ -299,16 +342,8 @@ impl Index {
         Some(why.map_or(Verdict::Effect, Verdict::WithoutEffect))
     }
 
-    /// Reads, or says that it could not and returns nothing.
     fn read<T: Default>(&self, read: impl FnOnce(&Connection) -> Result<T, IndexError>) -> T {
-        let Some(stored) = &self.0 else { return T::default() };
-        match read(&stored.db) {
-            Ok(value) => value,
-            Err(error) => {
-                stored.fail(&error);
-                T::default()
-            }
-        }
+        self.0.as_ref().map(|stored| stored.store.read(read)).unwrap_or_default()
     }
 
     /// Reads one value of one row, if there is such a row.
@@ -338,7 +373,7 @@ impl Index {
 
 impl View for Index {
     fn failure(&self) -> Option<String> {
-        self.0.as_ref().and_then(|stored| stored.failure.borrow().clone())
+        self.0.as_ref().and_then(|stored| stored.store.failure())
     }
 
     fn genesis(&self) -> Option<Arc<GenesisRecord>> {
@@ -463,8 +498,14 @@ pub enum IndexError {
     Torn,
     /// A record in it does not read.
     Record(serde_json::Error),
-    /// The policy that it speaks of can't be loaded.
-    Policy(String),
+    /// A piece of a policy in it does not read.
+    Piece(String),
+}
+
+impl From<serde_json::Error> for IndexError {
+    fn from(error: serde_json::Error) -> IndexError {
+        IndexError::Record(error)
+    }
 }
 
 impl From<rusqlite::Error> for IndexError {
@@ -481,8 +522,8 @@ impl fmt::Display for IndexError {
             IndexError::Store(error) => error.fmt(f),
             IndexError::Form => write!(f, "another version of this program wrote it"),
             IndexError::Torn => write!(f, "what it holds does not fit together"),
+            IndexError::Piece(why) => write!(f, "a piece of a policy does not read: {why}"),
             IndexError::Record(error) => write!(f, "a record does not read: {error}"),
-            IndexError::Policy(why) => write!(f, "its policy does not load: {why}"),
         }
     }
 }
@@ -494,7 +535,7 @@ impl std::error::Error for IndexError {
             IndexError::Write(error) => Some(error),
             IndexError::Store(error) => Some(error),
             IndexError::Record(error) => Some(error),
-            IndexError::Form | IndexError::Torn | IndexError::Policy(_) => None,
+            IndexError::Form | IndexError::Torn | IndexError::Piece(_) => None,
         }
     }
 }

@@ -1,16 +1,13 @@
 //! The index on disk answers as the view in memory, at every prefix, whatever the history and however it got there.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use jit::core::hash::Hash;
 use jit::core::history::object::Oid;
 use jit::core::history::segment::Tail;
 use jit::core::ledger::{apply, examine};
 use jit::core::name::Name;
-use jit::core::policy::{self, Policy};
 use jit::core::view::{Overlay, View as _, ViewExt as _};
-use jit::edge::index::{Index, IndexError, IndexFile, Prefix};
+use jit::edge::index::{IndexFile, Prefix};
 use jit::edge::world::{Fixed, World, fixed};
 use proptest::prelude::*;
 
@@ -38,13 +35,6 @@ fn prefix(log: &Log, size: u64) -> Prefix {
     }
 }
 
-fn open(file: &IndexFile, log: &Log) -> Result<Option<(Index, Prefix)>, IndexError> {
-    file.open(&|line: u64, digest: &Hash, _: &Tail| {
-        let files = log.files(line).filter(|files| files.digest() == *digest).ok_or("no such files")?;
-        policy::load(files).map(Arc::<Policy>::new).map_err(|_| "it does not load".to_owned())
-    })
-}
-
 /// Builds the index of the first `size` lines.
 fn build(file: &IndexFile, log: &Log, size: u64) {
     let mut builder = file.build().expect("a folder of our own");
@@ -70,7 +60,7 @@ proptest! {
         let mut size = 1 + first.index(log.deltas().len()) as u64;
         build(&file, &log, size);
         for stride in strides.iter().cycle() {
-            let (index, reached) = open(&file, &log).expect("an index that reads").expect("an index");
+            let (index, reached) = file.open().expect("an index that reads").expect("an index");
             prop_assert_eq!(&reached, &prefix(&log, size));
             let memory = log.refold(size);
             prop_assert_eq!(ask_all(&index, &ids, &people, now), ask_all(&memory, &ids, &people, now));

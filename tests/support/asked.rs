@@ -5,6 +5,7 @@ use jit::core::ledger::{
     Entry, GenesisRecord, LiftRecord, LockdownRecord, PolicyRecord, ProposalRecord, RequestRecord,
 };
 use jit::core::name::Name;
+use jit::core::policy::Policy;
 use jit::core::time::Timestamp;
 use jit::core::view::{View, ViewExt as _};
 use std::sync::Arc;
@@ -36,6 +37,14 @@ struct ById {
     lift: Option<Arc<LiftRecord>>,
 }
 
+/// All that a policy says.
+pub fn said(policy: &Policy) -> String {
+    let settings = (policy.name(), policy.maintainers(), policy.threshold(), policy.revokers(), policy.witnesses());
+    let limits = (policy.max_age(), policy.pending_for(), policy.reason_for_all());
+    let people = (policy.identities(), policy.groups(), policy.rotations());
+    format!("{settings:?} {limits:?} {people:?} {:?}", policy.rules())
+}
+
 /// Asks a view everything, about these statements and subjects, at one instant.
 pub fn ask_all(view: &impl View, ids: &[Hash], subjects: &[Name], now: Timestamp) -> Asked {
     let requests = view.requests(None);
@@ -46,7 +55,7 @@ pub fn ask_all(view: &impl View, ids: &[Hash], subjects: &[Name], now: Timestamp
     Asked {
         genesis: view.genesis(),
         policy: view.policy_record(),
-        roster: view.roster().map(|policy| format!("{policy:?}")),
+        roster: view.roster().as_deref().map(said),
         format_above: view.format_above(),
         proposals: view.proposals(),
         lockdowns: view.lockdowns(),

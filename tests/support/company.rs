@@ -23,7 +23,7 @@ const TOUCH_EVERY: u64 = 4;
 /// How many rules stand in a file.
 const RULES_A_FILE: u64 = 250;
 const ACTIONS: [&str; 5] = ["read", "write", "deploy", "logs", "access"];
-const PLACES: [&str; 4] = ["prod", "staging", "*", "eu-*"];
+const PLACES: [&str; 9] = ["prod", "prod", "prod", "prod", "staging", "staging", "staging", "*", "eu-*"];
 /// Somebody who has much, and something that many have.
 pub const SUBJECT: &str = "p1";
 pub const RESOURCE: &str = "app/prod/team1/service1/config";
@@ -232,7 +232,7 @@ impl Company {
             0 => format!("resources = [\"vault/sealed{number}/**\"]\naccess = false"),
             1 => format!("resources = [\"**\"]\nactions = [\"admin{number}\"]\naccess = false"),
             2 => "resources = [\"app/**/sealed7\"]\nsubjects = [\"person:*\"]\naccess = false".to_owned(),
-            _ => format!("resources = [\"ssh/nobody{number}/**\"]\nneeds_approval = true"),
+            _ => format!("resources = [\"lab/nobody{number}/**\"]\nneeds_approval = true"),
         };
         format!("[assert.always{number}]\n{claim}\n\n")
     }

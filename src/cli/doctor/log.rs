@@ -203,7 +203,7 @@ fn index(world: &World, config: &Config, repo: &Repo, known: &Known, report: &mu
     let Some(id) = known.expected.genesis else { return };
     let Some(kept) = report.take("index", UseOfIndex::of(world, config, &id, repo, false)).flatten() else { return };
     let place = shown(&kept.file.path());
-    match kept.reach(repo) {
+    match kept.reach() {
         Ok(Some(size)) if size <= known.opened.view.size() => {
             report.fine("index", format!("{} of {}", size, render::count(known.opened.view.size(), "line")));
         }

@@ -1,20 +1,15 @@
 //! A log opened from the index of this machine: what it has is read by key, and only what is new is walked and folded.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::{Expected, rules};
 use crate::core::hash::Hash;
 use crate::core::history::object::Oid;
-use crate::core::history::policy_folder::read_policy;
-use crate::core::history::segment::Tail;
 use crate::core::ledger::Delta;
-use crate::core::policy::{self, Policy};
 use crate::core::view::{View as _, ViewExt as _};
 use crate::edge::config::Config;
 use crate::edge::git::Repo;
 use crate::edge::index::{IndexError, IndexFile};
-use crate::edge::log::WalkError;
 use crate::edge::replay::{Opened, Unsaved};
 use crate::edge::world::World;
 
@@ -47,8 +42,8 @@ impl UseOfIndex {
     ///
     /// # Errors
     /// It can't be read, or not believed.
-    pub(in crate::cli) fn reach(&self, repo: &Repo) -> Result<Option<u64>, IndexError> {
-        let opened = self.file.open(&|line: u64, digest: &Hash, tail: &Tail| load_policy(repo, line, digest, tail))?;
+    pub(in crate::cli) fn reach(&self) -> Result<Option<u64>, IndexError> {
+        let opened = self.file.open()?;
         Ok(opened.map(|(_, prefix)| prefix.tail.size))
     }
 }
@@ -56,8 +51,7 @@ impl UseOfIndex {
 impl Expected {
     /// Goes on from what the index has; none where the log itself has to be read to say anything.
     pub(super) fn open_indexed(&self, index: &UseOfIndex, repo: &Repo, tip: Oid) -> Option<Opened> {
-        let load = |line: u64, digest: &Hash, tail: &Tail| load_policy(repo, line, digest, tail);
-        let (known, prefix) = index.file.open(&load).ok().flatten()?;
+        let (known, prefix) = index.file.open().ok().flatten()?;
         if Some(prefix.genesis) != self.genesis {
             return None;
         }
@@ -79,13 +73,4 @@ impl Expected {
         }
         Some(opened)
     }
-}
-
-/// Loads the policy that a line brought in, from the log's own tree.
-fn load_policy(repo: &Repo, line: u64, digest: &Hash, tail: &Tail) -> Result<Arc<Policy>, String> {
-    let files = read_policy(repo, tail, line).map_err(|why| WalkError::Tree(why).to_string())?.unwrap_or_default();
-    if files.digest() != *digest {
-        return Err(format!("the files of line {line} are not those that it names"));
-    }
-    policy::load(&files).map(Arc::new).map_err(|_| format!("the files of line {line} do not load"))
 }

@@ -19,9 +19,9 @@ pub(super) fn lock(view: &impl View, at: &Placed<'_>, lockdown: &Lockdown) -> Ef
     let roster = view.roster();
     for subject in &lockdown.subjects {
         if let LockdownSubject::Group(group) = subject
-            && let Some(now) = roster.as_ref().and_then(|policy| policy.groups().get(group))
+            && let Some(now) = roster.as_ref().and_then(|policy| policy.members(group))
         {
-            members.insert(group.clone(), now.clone());
+            members.insert(group.clone(), now);
         }
     }
     Ok(vec![Change::Lockdown(Box::new(LockdownRecord {

@@ -106,7 +106,7 @@ fn settle(view: &impl View, at: &Placed<'_>, mut record: ProposalRecord) -> Vec<
     if let Loaded::Policy(policy) = &record.policy.loaded {
         for lockdown in view.lockdowns().into_iter().filter(|lockdown| lockdown.lifted.is_none()) {
             let mut followed = LockdownRecord::clone(&lockdown);
-            followed.follow_groups(policy.groups(), at.index);
+            followed.follow_groups(policy, at.index);
             if followed != *lockdown {
                 changes.push(Change::Lockdown(Box::new(followed)));
             }

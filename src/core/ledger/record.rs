@@ -337,13 +337,13 @@ impl LockdownRecord {
 
     /// Follows the groups of a policy that comes into force by the line at `index`; a group that is gone counts as it
     /// last stood.
-    pub(super) fn follow_groups(&mut self, groups: &BTreeMap<Name, BTreeSet<Name>>, index: u64) {
+    pub(super) fn follow_groups(&mut self, policy: &Policy, index: u64) {
         let before: BTreeSet<Name> = self.members_now.values().flatten().cloned().collect();
         for subject in &self.subjects {
             if let LockdownSubject::Group(group) = subject
-                && let Some(members) = groups.get(group)
+                && let Some(members) = policy.members(group)
             {
-                self.members_now.insert(group.clone(), members.clone());
+                self.members_now.insert(group.clone(), members);
             }
         }
         let after: BTreeSet<&Name> = self.members_now.values().flatten().collect();

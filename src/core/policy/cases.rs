@@ -44,7 +44,8 @@ use crate::core::time::{Duration, Timestamp};
 use super::diagnostic::{Diagnostic, Span, quoted};
 use super::files::PolicyFiles;
 use super::findings::{At, Findings};
-use super::model::{Policy, Selector};
+use super::loaded::Policy;
+use super::model::Selector;
 use super::syntax::{Declared, Reader, Section, Value, What};
 
 /// The folder of tests.

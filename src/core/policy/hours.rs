@@ -13,6 +13,7 @@ use std::str::FromStr;
 
 use chrono::{Datelike as _, NaiveDate, NaiveDateTime, Offset as _, TimeDelta, TimeZone as _, Timelike as _};
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
 use crate::core::time::Timestamp;
 
@@ -23,7 +24,7 @@ const DAY: TimeDelta = TimeDelta::days(1);
 const PROBE: TimeDelta = TimeDelta::hours(6);
 
 /// One entry of `hours`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hours {
     /// The days on which it starts.
     pub days: Days,
@@ -32,6 +33,7 @@ pub struct Hours {
     /// When it has ended; not the same as `from`.
     pub to: TimeOfDay,
     /// Whose wall clock.
+    #[serde(with = "crate::core::stored::zone")]
     pub tz: Tz,
 }
 
@@ -117,7 +119,7 @@ pub fn next_change(hours: &[Hours], now: Timestamp, limit: Timestamp) -> Option<
 }
 
 /// Days of the week.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Days(u8);
 
 impl Days {

@@ -13,7 +13,8 @@ use crate::core::name::Name;
 
 use super::diagnostic::{Check, Diagnostic, Kind, Severity, Span};
 use super::files::SETTINGS;
-use super::model::{Allow, ApprovalRule, Effect, Policy, Rule, Selector};
+use super::loaded::Policy;
+use super::model::{Allow, ApprovalRule, Effect, Rule, Selector};
 use super::rotation::Rotation;
 use crowd::Crowd;
 
@@ -73,14 +74,14 @@ fn check_maintainers(policy: &Policy, warnings: &mut Vec<Diagnostic>) {
     let (count, threshold) = (policy.maintainers().len(), policy.threshold());
     let at = |place: &'_ Option<(String, Span)>| place.clone();
     if threshold == 1 && count > 1 {
-        let place = at(&policy.places.threshold);
+        let place = at(&policy.whole().places.threshold);
         let message = format!("`threshold` is 1, so any of the {count} maintainers can change the policy alone");
         let place = place.as_ref().map(|(path, span)| (path.as_str(), span));
         warnings.push(warning(Check::LoneMaintainer, place, message, Some("write `threshold = 2`")));
     }
     let able = policy.maintainers().iter().filter(|name| has_key(policy, name)).count();
     if able < threshold {
-        let place = at(&policy.places.maintainers);
+        let place = at(&policy.whole().places.maintainers);
         let message = format!("`threshold` is {threshold} but the number of maintainers with a key is {able}");
         let place = place.as_ref().map(|(path, span)| (path.as_str(), span));
         let help = Some("list the maintainers' keys under identities/");

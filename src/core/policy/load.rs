@@ -16,7 +16,8 @@ use super::files::{PolicyFiles, SETTINGS};
 use super::findings::{At, Findings};
 use super::groups::resolve_groups;
 use super::identities::{DraftGroup, DraftIdentity, DraftRotation, read_identities};
-use super::model::{ByResource, Identity, IdentityKind, Places, Policy, Rule, Selector};
+use super::loaded::{ByResource, Head, Parts, Places, Policy, Whole};
+use super::model::{Identity, IdentityKind, Rule, Selector};
 use super::rules::{Regexes, read_rules};
 use super::settings::{Settings, format_of, read_settings};
 use super::syntax::{Declared, Reader};
@@ -145,8 +146,8 @@ impl Draft {
         match self.settings {
             Some(settings) if findings.is_empty() => {
                 let (identities, keys, rules, rotations) = (self.identities, self.keys, self.rules, self.rotations);
-                let parts = Parts { identities, keys, rules, groups, rotations };
-                Ok(parts.into_policy(settings, &findings))
+                let checked = Checked { identities, keys, rules, groups, rotations };
+                Ok(checked.into_policy(settings, &findings))
             }
             Some(_) | None => Err(findings.into_sorted()),
         }
@@ -221,7 +222,7 @@ impl Draft {
 }
 
 /// A draft in which nothing is wrong.
-struct Parts {
+struct Checked {
     identities: BTreeMap<Name, DraftIdentity>,
     keys: BTreeMap<PublicKey, (Name, At)>,
     rules: BTreeMap<Name, (At, Option<Rule>)>,
@@ -229,7 +230,7 @@ struct Parts {
     rotations: BTreeMap<Name, DraftRotation>,
 }
 
-impl Parts {
+impl Checked {
     fn into_policy(self, settings: Settings, findings: &Findings<'_>) -> Policy {
         let places = Places {
             maintainers: settings.maintainers_at.as_ref().and_then(|at| findings.place(at)),
@@ -254,7 +255,7 @@ impl Parts {
             (id, rule)
         });
         let rules: BTreeMap<Name, Rule> = rules.collect();
-        Policy {
+        let head = Head {
             name: settings.name.expect("a policy without a name is an error"),
             maintainers: settings.maintainers.into_iter().map(|(name, _)| name).collect(),
             threshold: settings.threshold.expect("a policy without a threshold is an error"),
@@ -263,6 +264,8 @@ impl Parts {
             witnesses: settings.witnesses.into_iter().map(|(name, _)| name).collect(),
             pending_for: settings.pending_for,
             reason_for_all: settings.defaults.reason,
+        };
+        let whole = Whole {
             identities: identities.collect(),
             groups: self.groups,
             rotations: rotations.collect(),
@@ -270,6 +273,7 @@ impl Parts {
             by_resource: ByResource::new(&rules),
             rules,
             places,
-        }
+        };
+        Policy { head, parts: Parts::Whole(Box::new(whole)) }
     }
 }

@@ -28,7 +28,7 @@
 //! - At most 4 MiB in one file, 1,000,000 memberships in all groups, 64 entries of `approvals` of up to 1,000 people, 64
 //!   entries of `hours`, limits of up to 1,000 grants, and 1,000 different reason patterns of up to 1,024 bytes (1 MiB compiled).
 //!
-//! Start reading at `load.rs`; `model.rs` is what everything else uses.
+//! Start reading at `load.rs`; `loaded.rs` and `model.rs` are what everything else uses.
 
 mod cases;
 mod diagnostic;
@@ -37,8 +37,10 @@ mod findings;
 mod groups;
 mod hours;
 mod identities;
+mod kept;
 mod lint;
 mod load;
+mod loaded;
 mod model;
 mod rotation;
 mod rules;
@@ -54,11 +56,13 @@ pub use files::{FOLDERS, FilesError, MAX_FILES, MAX_TOTAL_BYTES, PolicyFiles, SE
 pub(crate) use files::{digest_of, is_policy_file, is_policy_folder};
 pub use findings::{did_you_mean, nearest};
 pub use hours::{Days, Hours, TimeOfDay, any_contain, next_change};
+pub use kept::{Keeper, Piece};
 pub use lint::lint;
 pub use load::{declared_format, load};
+pub use loaded::Policy;
 pub use model::{
-    Actions, Allow, ApprovalRule, Effect, Identity, IdentityKind, Limits, Policy, Rate, ReasonRefusal, ReasonRule,
-    Rule, Selector,
+    Actions, Allow, ApprovalRule, Effect, Identity, IdentityKind, Limits, Rate, ReasonPattern, ReasonRefusal,
+    ReasonRule, Rule, Selector,
 };
 pub use rotation::{Override, Rotation};
 pub use schema::Schema;

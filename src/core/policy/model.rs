@@ -1,265 +1,22 @@
-//! What a policy means once it is loaded: who there is, and what the rules allow.
-//!
-//! A [`Policy`] comes only from [`super::load`], so all in it fits together: every name that is mentioned exists, no
-//! group contains itself, no point belongs to two identities, maintainers and owners are people.
+//! What the parts of a policy are: people and services, rules and their conditions, and whom both mean.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
+use serde::{Deserialize, Serialize};
 
 use crate::core::key::PublicKey;
-use crate::core::name::{Name, NameError, Resource};
+use crate::core::name::{Name, NameError};
 use crate::core::pattern::Pattern;
-use crate::core::policy::diagnostic::Span;
 use crate::core::time::{Duration, Timestamp};
 
 use super::hours::{Hours, any_contain};
-use super::rotation::Rotation;
-
-/// A policy that has been loaded as a whole.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    pub(super) name: Name,
-    pub(super) maintainers: BTreeSet<Name>,
-    pub(super) threshold: usize,
-    pub(super) revokers: Vec<Selector>,
-    pub(super) max_age: Duration,
-    pub(super) witnesses: BTreeSet<Name>,
-    pub(super) pending_for: Duration,
-    pub(super) reason_for_all: Option<ReasonRule>,
-    pub(super) identities: BTreeMap<Name, Identity>,
-    pub(super) groups: BTreeMap<Name, BTreeSet<Name>>,
-    pub(super) rotations: BTreeMap<Name, Rotation>,
-    pub(super) key_owners: BTreeMap<PublicKey, Name>,
-    pub(super) rules: BTreeMap<Name, Rule>,
-    pub(super) by_resource: ByResource,
-    pub(super) places: Places,
-}
-
-/// Rules by the first segment of their patterns, so that a resource finds the few that could be for it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct ByResource {
-    /// Rules with a pattern whose first segment is this very text.
-    named: BTreeMap<String, BTreeSet<Name>>,
-    /// Rules with a pattern whose first segment holds a wildcard.
-    wild: BTreeSet<Name>,
-}
-
-impl ByResource {
-    pub(super) fn new(rules: &BTreeMap<Name, Rule>) -> ByResource {
-        let mut sorted = ByResource::default();
-        for (id, rule) in rules {
-            for pattern in &rule.resources {
-                let first = pattern.as_str().split('/').next().unwrap_or_default();
-                let ids = if first.contains('*') {
-                    &mut sorted.wild
-                } else {
-                    sorted.named.entry(first.to_owned()).or_default()
-                };
-                ids.insert(id.clone());
-            }
-        }
-        sorted
-    }
-}
-
-/// Where in the files things stand, for warnings and explanations.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Places {
-    pub(super) maintainers: Option<(String, Span)>,
-    pub(super) threshold: Option<(String, Span)>,
-    pub(super) rules: BTreeMap<Name, (String, Span)>,
-}
-
-impl Policy {
-    /// Returns the name of the policy, such as `acme`.
-    pub fn name(&self) -> &str {
-        self.name.as_str()
-    }
-
-    /// Returns the people who may propose and approve policies and lift lockdowns; at least one.
-    pub fn maintainers(&self) -> &BTreeSet<Name> {
-        &self.maintainers
-    }
-
-    /// Returns how many maintainers a policy or a lift needs: 1 to their number.
-    pub fn threshold(&self) -> usize {
-        self.threshold
-    }
-
-    /// Returns whom the policy names as revokers; a maintainer may revoke all the same.
-    pub fn revokers(&self) -> &[Selector] {
-        &self.revokers
-    }
-
-    /// Returns how old a gate's data may be; 5 minutes where the policy says nothing.
-    pub fn max_age(&self) -> Duration {
-        self.max_age
-    }
-
-    /// Returns the services whose checkpoints say how old a gate's data is; where there are none, the last fetch does.
-    pub fn witnesses(&self) -> &BTreeSet<Name> {
-        &self.witnesses
-    }
-
-    /// Returns how long a request may wait for approvals; 24 hours where the policy says nothing.
-    pub fn pending_for(&self) -> Duration {
-        self.pending_for
-    }
-
-    /// Returns all people and services, by name.
-    pub fn identities(&self) -> &BTreeMap<Name, Identity> {
-        &self.identities
-    }
-
-    /// Returns the person or service of that name.
-    pub fn identity(&self, name: &Name) -> Option<&Identity> {
-        self.identities.get(name)
-    }
-
-    /// Returns each group's members: all identities in it, directly or by way of other groups; at least one.
-    pub fn groups(&self) -> &BTreeMap<Name, BTreeSet<Name>> {
-        &self.groups
-    }
-
-    /// Returns all rotations, by name.
-    pub fn rotations(&self) -> &BTreeMap<Name, Rotation> {
-        &self.rotations
-    }
-
-    /// Returns the rotations in which `name` is on call at a moment.
-    pub fn on_call(&self, name: &Name, at: Timestamp) -> BTreeSet<&Name> {
-        let theirs = self.rotations.iter().filter(|(_, rotation)| rotation.on_call(at) == Some(name));
-        theirs.map(|(rotation, _)| rotation).collect()
-    }
-
-    /// Returns the identity that `key` belongs to; keys are equal when their whole blobs are.
-    pub fn owner_of_key(&self, key: &PublicKey) -> Option<&Name> {
-        self.key_owners.get(key)
-    }
-
-    /// Tells whether the policy names `name` as a revoker at a moment, itself or by a group.
-    pub fn is_revoker(&self, name: &Name, at: Timestamp) -> bool {
-        self.selects(&self.revokers, name, at)
-    }
-
-    /// Tells whether `name` is a maintainer.
-    pub fn is_maintainer(&self, name: &Name) -> bool {
-        self.maintainers.contains(name)
-    }
-
-    /// Tells whether one of `from` means `name` at a moment (UTC): it is `name`, a group that `name` is in, a rotation in
-    /// which `name` is on call then, or its kind.
-    pub fn selects(&self, from: &[Selector], name: &Name, at: Timestamp) -> bool {
-        self.selects_by(from, name, |rotation| rotation.on_call(at) == Some(name))
-    }
-
-    /// Tells whether one of `from` means `name` at some moment or other.
-    pub fn could_select(&self, from: &[Selector], name: &Name) -> bool {
-        self.selects_by(from, name, |rotation| rotation.people().contains(name))
-    }
-
-    /// Tells whether one of `from` means `name` whoever is on call.
-    pub fn always_selects(&self, from: &[Selector], name: &Name) -> bool {
-        self.selects_by(from, name, |_| false)
-    }
-
-    /// Returns the first instant after `now` and before `limit` at which [`Policy::selects`] says something else than at
-    /// `now`.
-    pub fn next_turn(&self, from: &[Selector], name: &Name, now: Timestamp, limit: Timestamp) -> Option<Timestamp> {
-        if self.always_selects(from, name) {
-            return None;
-        }
-        let rotations: Vec<&Rotation> = from.iter().filter_map(|selector| self.rotation_of(selector)).collect();
-        let holds = self.selects(from, name, now);
-        let mut at = now;
-        loop {
-            at = rotations.iter().filter_map(|rotation| rotation.next_change(at, limit)).min()?;
-            if self.selects(from, name, at) != holds {
-                return Some(at);
-            }
-        }
-    }
-
-    /// Says who is on call at a moment in the rotations of `from`, in their order; empty if there is none.
-    pub fn turns(&self, from: &[Selector], at: Timestamp) -> String {
-        let rotations = from.iter().filter_map(|selector| self.rotation_of(selector));
-        let on_call = rotations.map(|rotation| rotation.on_call(at).map_or("nobody", Name::as_str));
-        on_call.collect::<Vec<_>>().join(", ")
-    }
-
-    /// Returns the rotation that `selector` names, if it names one.
-    pub fn rotation_of(&self, selector: &Selector) -> Option<&Rotation> {
-        match selector {
-            Selector::Rotation(name) => self.rotations.get(name),
-            Selector::Identity(_) | Selector::Group(_) | Selector::Kind(_) => None,
-        }
-    }
-
-    fn selects_by(&self, from: &[Selector], name: &Name, by_rotation: impl Fn(&Rotation) -> bool) -> bool {
-        from.iter().any(|selector| match selector {
-            Selector::Identity(identity) => identity == name,
-            Selector::Group(group) => self.groups.get(group).is_some_and(|members| members.contains(name)),
-            Selector::Rotation(_) => self.rotation_of(selector).is_some_and(&by_rotation),
-            Selector::Kind(kind) => self.identity(name).is_some_and(|identity| identity.kind == *kind),
-        })
-    }
-
-    /// Iterates over everybody that `selector` means; of a rotation, everybody who is on call at some time.
-    pub fn selected<'a>(&'a self, selector: &'a Selector) -> Box<dyn Iterator<Item = &'a Name> + 'a> {
-        match selector {
-            Selector::Identity(name) => Box::new(std::iter::once(name)),
-            Selector::Group(group) => Box::new(self.groups.get(group).into_iter().flatten()),
-            Selector::Rotation(_) => Box::new(self.rotation_of(selector).into_iter().flat_map(Rotation::people)),
-            Selector::Kind(kind) => {
-                let of_kind = self.identities.iter().filter(|(_, identity)| identity.kind == *kind);
-                Box::new(of_kind.map(|(name, _)| name))
-            }
-        }
-    }
-
-    /// Returns the same policy with keys that exist only in a rehearsal, where everybody can sign.
-    pub(in crate::core) fn with_keys_of_rehearsal(&self) -> Policy {
-        let mut policy = self.clone();
-        policy.key_owners.clear();
-        for (name, identity) in &mut policy.identities {
-            // Making a point takes a while, and whoever has one has it to themselves.
-            let own = identity.keys().next().cloned().unwrap_or_else(|| PublicKey::of_rehearsal(name, false));
-            let keys = [false, true].map(|touched| own.with_touch(touched));
-            policy.key_owners.extend(keys.iter().map(|key| (key.clone(), name.clone())));
-            identity.keys = keys.map(|key| (key, String::new())).into();
-        }
-        policy
-    }
-
-    /// Returns what every request's reason must be like, whatever the rule says beyond.
-    pub fn reason_for_all(&self) -> Option<&ReasonRule> {
-        self.reason_for_all.as_ref()
-    }
-
-    /// Returns all rules, by id.
-    pub fn rules(&self) -> &BTreeMap<Name, Rule> {
-        &self.rules
-    }
-
-    /// Returns the rules that could be for `resource`, by id: all whose patterns match it, and a few more.
-    pub fn rules_near(&self, resource: &Resource) -> impl Iterator<Item = &Rule> {
-        let first = resource.segments().next().unwrap_or_default();
-        let named = self.by_resource.named.get(first);
-        let ids: BTreeSet<&Name> = named.into_iter().flatten().chain(&self.by_resource.wild).collect();
-        ids.into_iter().filter_map(|id| self.rules.get(id))
-    }
-
-    /// Returns the file in which the rule of that id stands, and where in it.
-    pub fn place_of_rule(&self, id: &Name) -> Option<(&str, &Span)> {
-        self.places.rules.get(id).map(|(path, span)| (path.as_str(), span))
-    }
-}
 
 /// A person or a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Which of the two it is.
     pub kind: IdentityKind,
@@ -287,7 +44,7 @@ impl Identity {
 }
 
 /// What an identity is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum IdentityKind {
     /// Someone who may ask and approve.
     Person,
@@ -349,7 +106,7 @@ impl fmt::Display for Selector {
 }
 
 /// One rule: for whom, on what, to do what, and whether that is denied or allowed on which conditions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     /// The name in the rule's header, which no other rule of the policy has.
     pub id: Name,
@@ -375,7 +132,7 @@ impl Rule {
 }
 
 /// The actions that a rule is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Actions {
     /// All there are; written `["*"]`, or left out of a deny rule.
     Any,
@@ -408,7 +165,7 @@ impl fmt::Display for Actions {
 }
 
 /// What a rule does to the requests it is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
     /// They are refused, whatever other rules say.
     Deny,
@@ -417,7 +174,7 @@ pub enum Effect {
 }
 
 /// The conditions of an allow rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allow {
     /// The longest duration that may be asked for, itself included.
     pub max: Duration,
@@ -435,7 +192,7 @@ pub struct Allow {
 
 /// How much one subject may have of what one rule grants. Counted are the subject's earlier grants by this rule, when
 /// another is about to be complete.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// The most grants whose windows overlap, the new one included; what was revoked or locked down is left out.
     pub active: Option<u32>,
@@ -457,7 +214,7 @@ impl fmt::Display for Limits {
 }
 
 /// So many in so long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rate {
     /// The most grants, the new one included.
     pub count: u32,
@@ -472,10 +229,10 @@ impl fmt::Display for Rate {
 }
 
 /// What a reason must be like; both where both are there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReasonRule {
     /// Must be found somewhere in the reason.
-    pub pattern: Option<Regex>,
+    pub pattern: Option<ReasonPattern>,
     /// The fewest Unicode scalar values the reason may have.
     pub min_length: Option<u32>,
 }
@@ -512,15 +269,64 @@ impl fmt::Display for ReasonRule {
     }
 }
 
-impl PartialEq for ReasonRule {
-    /// Compares what is written: two patterns are equal when their texts are.
-    fn eq(&self, other: &ReasonRule) -> bool {
-        let written = |rule: &ReasonRule| rule.pattern.as_ref().map(|pattern| pattern.as_str().to_owned());
-        self.min_length == other.min_length && written(self) == written(other)
+/// The largest compiled pattern, in bytes as the `regex` crate counts them; `\w` takes some 50 KiB, `.{20,200}` 200.
+const MAX_REGEX_SIZE: usize = 1 << 20;
+/// The deepest nesting in a pattern.
+const MAX_REGEX_DEPTH: u32 = 50;
+
+/// A pattern that reasons are to match; compiled when it is first needed.
+#[derive(Clone)]
+pub struct ReasonPattern {
+    text: String,
+    /// None inside where it does not compile, which a checked one always does.
+    compiled: OnceLock<Option<Regex>>,
+}
+
+impl ReasonPattern {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// It is none, or takes too much.
+    pub(super) fn compile(text: &str) -> Result<ReasonPattern, regex::Error> {
+        let compiled = compiled(text)?;
+        Ok(ReasonPattern { text: text.to_owned(), compiled: OnceLock::from(Some(compiled)) })
+    }
+
+    /// Takes a pattern that was compiled once.
+    pub(in crate::core) fn checked(text: String) -> ReasonPattern {
+        ReasonPattern { text, compiled: OnceLock::new() }
+    }
+
+    /// Returns what is written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Tells whether it is found somewhere in `reason`.
+    pub fn is_match(&self, reason: &str) -> bool {
+        let compiled = self.compiled.get_or_init(|| compiled(&self.text).ok());
+        compiled.as_ref().is_some_and(|pattern| pattern.is_match(reason))
     }
 }
 
-impl Eq for ReasonRule {}
+fn compiled(text: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(text).size_limit(MAX_REGEX_SIZE).nest_limit(MAX_REGEX_DEPTH).build()
+}
+
+impl fmt::Debug for ReasonPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+impl PartialEq for ReasonPattern {
+    /// Compares what is written.
+    fn eq(&self, other: &ReasonPattern) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for ReasonPattern {}
 
 /// Why a reason will not do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -553,7 +359,7 @@ impl fmt::Display for ReasonRefusal {
 impl std::error::Error for ReasonRefusal {}
 
 /// One requirement of approval.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalRule {
     /// Who may approve; at least one.
     pub from: Vec<Selector>,

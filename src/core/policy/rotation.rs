@@ -26,6 +26,7 @@ use std::collections::BTreeSet;
 
 use chrono::{Datelike as _, Days, NaiveDate, NaiveDateTime, TimeZone as _};
 use chrono_tz::{GapInfo, Tz};
+use serde::{Deserialize, Serialize};
 
 use crate::core::name::Name;
 use crate::core::time::Timestamp;
@@ -33,7 +34,7 @@ use crate::core::time::Timestamp;
 use super::hours::TimeOfDay;
 
 /// People who take turns.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rotation {
     /// In the order of their turns; at least one, nobody twice.
     pub(super) members: Vec<Name>,
@@ -44,7 +45,7 @@ pub struct Rotation {
 }
 
 /// A time for which somebody stands in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
     /// When it begins.
     pub from: Timestamp,
@@ -104,13 +105,14 @@ impl Rotation {
 }
 
 /// When turns begin and end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Handoffs {
     /// The day of the first.
     pub(super) start: NaiveDate,
     /// When on a day; never 24:00.
     pub(super) time: TimeOfDay,
     /// Whose wall clock.
+    #[serde(with = "crate::core::stored::zone")]
     pub(super) tz: Tz,
     /// How many days a turn lasts; at least one.
     pub(super) days: u32,

@@ -3,7 +3,6 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use regex::{Regex, RegexBuilder};
 use toml::de::DeTable;
 
 use crate::core::time::Duration;
@@ -12,7 +11,7 @@ use super::diagnostic::{escape, quoted};
 use super::findings::At;
 use super::hours::{Days, Hours, TimeOfDay, zone};
 use super::load::{Draft, report_twice};
-use super::model::{Actions, Allow, ApprovalRule, Effect, Limits, Rate, ReasonRule, Rule, Selector};
+use super::model::{Actions, Allow, ApprovalRule, Effect, Limits, Rate, ReasonPattern, ReasonRule, Rule, Selector};
 use super::syntax::{Declared, Reader, Section, Value, What};
 
 pub(super) const RULE: Section = Section {
@@ -49,10 +48,6 @@ const MAX_LIMIT: u64 = 1_000;
 
 /// The longest pattern of a reason, in bytes.
 const MAX_REGEX_LEN: usize = 1_024;
-/// The largest compiled pattern, in bytes as the `regex` crate counts them; `\w` takes some 50 KiB, `.{20,200}` 200.
-const MAX_REGEX_SIZE: usize = 1024 * 1024;
-/// The deepest nesting in a pattern.
-const MAX_REGEX_DEPTH: u32 = 50;
 /// The most different patterns in one policy, so that no policy takes more than seconds to load.
 const MAX_REGEXES: usize = 1_000;
 
@@ -360,13 +355,13 @@ pub(super) fn read_reason(reader: &mut Reader<'_, '_>, value: &Value<'_>, regexe
 #[derive(Default)]
 pub(super) struct Regexes {
     /// Compiled ones, by their text.
-    compiled: BTreeMap<String, Regex>,
+    compiled: BTreeMap<String, ReasonPattern>,
     /// How many were tried.
     tried: usize,
 }
 
 /// Compiles a pattern; rules that share one share the compiled one.
-fn read_regex(reader: &mut Reader<'_, '_>, value: &Value<'_>, regexes: &mut Regexes) -> Option<Regex> {
+fn read_regex(reader: &mut Reader<'_, '_>, value: &Value<'_>, regexes: &mut Regexes) -> Option<ReasonPattern> {
     let text = reader.text(What::Key("pattern"), value)?;
     if let Some(compiled) = regexes.compiled.get(text) {
         return Some(compiled.clone());
@@ -382,7 +377,7 @@ fn read_regex(reader: &mut Reader<'_, '_>, value: &Value<'_>, regexes: &mut Rege
         return None;
     }
     regexes.tried += 1;
-    match RegexBuilder::new(text).size_limit(MAX_REGEX_SIZE).nest_limit(MAX_REGEX_DEPTH).build() {
+    match ReasonPattern::compile(text) {
         Ok(compiled) => {
             regexes.compiled.insert(text.to_owned(), compiled.clone());
             Some(compiled)

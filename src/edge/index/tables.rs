@@ -1,5 +1,6 @@
 //! The tables of an index, and how what a line changes is written to them.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -22,7 +23,7 @@ use crate::core::name::Name;
 use crate::core::stored::StoredPolicy;
 
 /// The form of these tables and of the records in them; another form is another text.
-const FORM: &str = concat!("jit ", env!("CARGO_PKG_VERSION"), ", index 1");
+const FORM: &str = concat!("jit ", env!("CARGO_PKG_VERSION"), ", index 2");
 
 /// What they are for:
 /// - `head`: what the index says of itself ([`Head`]), by names;
@@ -41,7 +42,7 @@ const TABLES: &str = "
     CREATE INDEX requests_by_subject ON requests (subject, resource, action);
     CREATE INDEX requests_by_end ON requests (until) WHERE until IS NOT NULL;
     CREATE TABLE policies (size INTEGER PRIMARY KEY, id BLOB NOT NULL);
-    CREATE TABLE proposals (line INTEGER PRIMARY KEY, record TEXT NOT NULL);
+    CREATE TABLE proposals (line INTEGER PRIMARY KEY, digest BLOB NOT NULL, record TEXT NOT NULL);
     CREATE TABLE lockdowns (line INTEGER PRIMARY KEY, record TEXT NOT NULL);
     CREATE TABLE lifts (line INTEGER PRIMARY KEY, id BLOB NOT NULL, record TEXT NOT NULL);
 ";
@@ -61,6 +62,7 @@ pub(super) fn create(path: &Path, mode: u32) -> Result<Connection, IndexError> {
     db.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
     db.execute_batch("BEGIN")?;
     db.execute_batch(TABLES)?;
+    db.execute_batch(super::policies::TABLES)?;
     put(&db, "form", &FORM)?;
     Ok(db)
 }
@@ -78,8 +80,8 @@ pub(super) struct Head {
     pub(super) root: Hash,
     pub(super) genesis: GenesisRecord,
     pub(super) policy: Option<StoredPolicy>,
-    /// The line of the last policy that loads, and the digest of its files.
-    pub(super) roster: Option<(u64, Hash)>,
+    /// The digest of the files of the last policy that loads.
+    pub(super) roster: Option<Hash>,
     pub(super) format_above: Option<u64>,
 }
 
@@ -151,6 +153,20 @@ pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, IndexError
 
 fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, IndexError> {
     serde_json::to_string(value).map_err(IndexError::Record)
+}
+
+/// Returns the digests of the files of all policies that are of use still: what is in force, whose identities speak, and
+/// what is proposed.
+pub(super) fn digests_in_use(db: &Connection) -> Result<BTreeSet<Hash>, IndexError> {
+    let policy: Option<StoredPolicy> = get(db, POLICY)?;
+    let roster: Option<Hash> = get(db, ROSTER)?;
+    let mut digests: BTreeSet<Hash> = policy.map(|policy| policy.digest).into_iter().chain(roster).collect();
+    let mut statement = db.prepare("SELECT digest FROM proposals")?;
+    let proposed = statement.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
+    for digest in proposed {
+        digests.insert(to_hash(&digest?)?);
+    }
+    Ok(digests)
 }
 
 /// Reads a hash.
@@ -269,8 +285,9 @@ fn write_request(db: &Connection, record: &RequestRecord) -> Result<(), IndexErr
 
 fn write_proposal(db: &Connection, record: &ProposalRecord) -> Result<(), IndexError> {
     let kept: (StoredPolicy, &Vec<(Name, PublicKey)>) = (StoredPolicy::from(&record.policy), &record.signatures);
-    let sql = "INSERT OR REPLACE INTO proposals (line, record) VALUES (?, ?)";
-    db.prepare_cached(sql)?.execute((number(record.policy.index)?, to_json(&kept)?))?;
+    let sql = "INSERT OR REPLACE INTO proposals (line, digest, record) VALUES (?, ?, ?)";
+    let digest = &record.policy.digest.0[..];
+    db.prepare_cached(sql)?.execute((number(record.policy.index)?, digest, to_json(&kept)?))?;
     Ok(())
 }
 
@@ -281,7 +298,7 @@ fn write_policy(db: &Connection, line: u64, record: &PolicyRecord) -> Result<(),
     db.prepare_cached(sql)?.execute((number(line + 1)?, &record.id.0[..]))?;
     put(db, POLICY, &StoredPolicy::from(record))?;
     match &record.loaded {
-        Loaded::Policy(_) => put(db, ROSTER, &(record.index, record.digest)),
+        Loaded::Policy(_) => put(db, ROSTER, &record.digest),
         Loaded::Unsupported => {
             let known: Option<u64> = get(db, FORMAT_ABOVE)?;
             put(db, FORMAT_ABOVE, &known.max(Some(record.format)))

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::core::name::Name;
-use crate::core::policy::model::{Policy, Selector};
+use crate::core::policy::loaded::Policy;
+use crate::core::policy::model::Selector;
 
 /// Those whom a selector means.
 struct Meant<'p> {

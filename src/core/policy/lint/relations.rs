@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::core::name::{Name, Resource};
 use crate::core::pattern::Pattern;
 use crate::core::policy::diagnostic::{Check, Diagnostic};
-use crate::core::policy::model::{Actions, Effect, IdentityKind, Policy, Rule, Selector};
+use crate::core::policy::loaded::Policy;
+use crate::core::policy::model::{Actions, Effect, IdentityKind, Rule, Selector};
 use crate::core::region;
 
 use super::crowd::Crowd;

@@ -30,7 +30,7 @@ fn a_file_that_cannot_be_read_is_one_error_and_not_many() {
 /// All that decides, without the places.
 fn meaning(policy: &Policy) -> String {
     let settings = (policy.name(), policy.maintainers(), policy.threshold(), policy.max_age(), policy.pending_for());
-    let people = (policy.identities(), policy.groups(), &policy.key_owners, policy.revokers());
+    let people = (policy.identities(), policy.groups(), &policy.whole().key_owners, policy.revokers());
     format!("{settings:?} {people:?} {:?}", policy.rules())
 }
 
