@@ -125,6 +125,11 @@ impl PublicKey {
         PublicKey { point, application: is_security_key.then(|| Arc::from("ssh:")) }
     }
 
+    /// Returns the same point as a security key or a plain one, for a rehearsal.
+    pub(in crate::core) fn with_touch(&self, is_security_key: bool) -> PublicKey {
+        PublicKey { point: self.point, application: is_security_key.then(|| Arc::from("ssh:")) }
+    }
+
     /// Returns the 32-byte point, which may belong to one identity only.
     pub fn point(&self) -> &[u8; 32] {
         &self.point

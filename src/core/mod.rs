@@ -12,6 +12,7 @@ pub mod key;
 pub mod ledger;
 pub mod merkle;
 pub mod name;
+mod near;
 pub mod pattern;
 pub mod policy;
 pub mod reach;

@@ -67,6 +67,10 @@ pub fn overlap_within(one: &Pattern, other: &Pattern, steps: &mut usize) -> Resu
 }
 
 fn example_within(inside: &[&Pattern], outside: &[&Pattern], steps: &mut usize) -> Result<Option<Resource>, TooHard> {
+    // What is plain to see needs no search.
+    if outside.iter().any(|one| inside.contains(one) || one.as_str() == ANY_SEGMENTS) {
+        return Ok(None);
+    }
     let patterns = inside.iter().chain(outside).map(|pattern| pattern.as_str().split('/').collect()).collect();
     let most = MAX_STEPS.min(*steps);
     let mut search = Search { patterns, inside: inside.len(), steps: 0, most, texts: BTreeMap::new() };

@@ -1,24 +1,25 @@
 //! A rehearsal: what a policy would say, by playing requests and approvals through the fold and the decision themselves.
 //!
 //! Nothing is signed and nothing logged: everybody is given keys that exist only here, so that what is played is judged
-//! just as it would be in a log.
+//! just as it would be in a log. Standing assertions are asked of rules and patterns: `assertion.rs`.
+
+mod assertion;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use super::decide::{self, Answer, Decision};
-use super::evaluate::{self, Need, is_about};
+use super::evaluate::{self, Need};
 use super::hash::Hash;
 use super::key::PublicKey;
 use super::ledger::{
     Change, Delta, Entry, EntryKind, GenesisRecord, Loaded, PolicyRecord, Verdict, approvers, foresee,
 };
 use super::name::{Name, Resource};
-use super::pattern::Pattern;
-use super::policy::{Assertion, Case, Claim, Effect, Policy, Rule, Selector};
+use super::near::Near;
+use super::policy::{Case, Policy, Selector};
 use super::reason::{Code, Reason};
-use super::region::{self, TooHard};
 use super::statement::{Approval, Request, Revocation, Seen, Statement, Verdict as Vote, What};
 use super::time::{Duration, Timestamp};
 use super::view::{Memory, View, ViewExt};
@@ -63,6 +64,8 @@ pub struct Rehearsal {
     policy: Arc<Policy>,
     /// A log in which it is in force.
     start: Memory,
+    /// The deny rules that assertions take into account, by what they are about.
+    denials: Near<Name>,
 }
 
 impl Rehearsal {
@@ -104,13 +107,14 @@ impl Rehearsal {
                 Change::PolicyInForce(Box::new(record)),
             ],
         });
-        Rehearsal { policy, start }
+        let denials = assertion::denials(&policy);
+        Rehearsal { policy, start, denials }
     }
 
     /// Plays one case.
     pub fn play(&self, case: &Case) -> Played {
         let mut stage = Stage { view: self.start.clone(), nonce: 0 };
-        let key = |name: &Name, touched: bool| PublicKey::of_rehearsal(name, touched);
+        let key = |name: &Name, touched: bool| key_of(&self.policy, name, touched);
         let usual = evaluate::default_duration(&self.policy, &case.subject, &case.resource, &case.action, case.at);
         let length = case.duration.or(usual);
         for earlier in &case.earlier {
@@ -120,7 +124,7 @@ impl Rehearsal {
             let Some(length) = earlier.duration.or(case.duration).or(usual) else { continue };
             let request = stage.request(resource, action, length, &case.reason, None);
             let id = stage.say(&case.subject, &key(&case.subject, case.by_hardware_key), earlier.at, request);
-            stage.approve(case, id, earlier.at);
+            stage.approve(&self.policy, case, id, earlier.at);
             if earlier.is_revoked {
                 let revocation = What::Revocation(Revocation { of: id, reason: String::new() });
                 stage.say(&case.subject, &key(&case.subject, false), earlier.at, revocation);
@@ -133,7 +137,7 @@ impl Rehearsal {
         };
         let request = stage.request(&case.resource, &case.action, length, &case.reason, case.not_before);
         let id = stage.say(&case.subject, &key(&case.subject, case.by_hardware_key), case.at, request);
-        stage.approve(case, id, case.at);
+        stage.approve(&self.policy, case, id, case.at);
         let Some(record) = stage.view.request(&id) else {
             return judged(case, Decision::deny(Reason::new(Code::NoGrant, "it is not on record")), Vec::new());
         };
@@ -149,145 +153,13 @@ impl Rehearsal {
         };
         judged(case, decision, needs)
     }
+}
 
-    /// Returns how an assertion is broken, in words, an example each; none if it holds.
-    ///
-    /// Deny rules with hours, and hours themselves, change nothing here: what is allowed at some hour is allowed.
-    ///
-    /// # Errors
-    /// The patterns are too intricate to tell.
-    pub fn breaches(&self, assertion: &Assertion) -> Result<Vec<String>, TooHard> {
-        let denying = self.denying(None);
-        let mut breaches = Vec::new();
-        for rule in self.policy.rules().values() {
-            if let Some(breach) = self.breach_by(assertion, rule, &denying)? {
-                breaches.push(breach);
-            }
-        }
-        Ok(breaches)
-    }
-
-    /// Returns the deny rules that assertions take into account, without one of them.
-    fn denying(&self, without: Option<&Name>) -> Vec<&Rule> {
-        let denies = |rule: &&Rule| matches!(rule.effect, Effect::Deny) && rule.hours.is_empty();
-        let others = |rule: &&Rule| without != Some(&rule.id);
-        self.policy.rules().values().filter(denies).filter(others).collect()
-    }
-
-    /// Tells whether an assertion that holds would not without this deny rule, or without the entry of `approvals` at this
-    /// place of this rule. What is too intricate to tell, it does not lean on.
-    pub fn leans_on(&self, assertion: &Assertion, rule: &Rule, entry: Option<usize>) -> bool {
-        let Some(entry) = entry else {
-            let denying = self.denying(Some(&rule.id));
-            let breaks = |other: &Rule| matches!(self.breach_by(assertion, other, &denying), Ok(Some(_)));
-            return self.policy.rules().values().any(breaks);
-        };
-        let mut bare = rule.clone();
-        if let Effect::Allow(allow) = &mut bare.effect
-            && entry < allow.approvals.len()
-        {
-            allow.approvals.remove(entry);
-        }
-        matches!(self.breach_by(assertion, &bare, &self.denying(None)), Ok(Some(_)))
-    }
-
-    /// Returns how one rule breaks an assertion.
-    fn breach_by(&self, assertion: &Assertion, rule: &Rule, denying: &[&Rule]) -> Result<Option<String>, TooHard> {
-        let Effect::Allow(allow) = &rule.effect else { return Ok(None) };
-        if matches!(assertion.claim, Claim::NeedsApproval)
-            && allow.approvals.iter().any(|entry| entry.longer_than.is_none())
-        {
-            return Ok(None);
-        }
-        if !rule
-            .resources
-            .iter()
-            .any(|one| assertion.resources.iter().any(|other| region::overlap(one, other) != Ok(false)))
-        {
-            return Ok(None);
-        }
-        let subjects: BTreeSet<&Name> = rule.subjects.iter().flat_map(|from| self.policy.selected(from)).collect();
-        for subject in subjects {
-            if assertion.subjects.as_ref().is_some_and(|from| !self.policy.could_select(from, subject)) {
-                continue;
-            }
-            let stranger = match &assertion.claim {
-                Claim::NoAccess | Claim::NeedsApproval => None,
-                Claim::Approvers(known) => match self.stranger(allow, known, subject) {
-                    Some(stranger) => Some(stranger),
-                    None => continue,
-                },
-            };
-            let Some((action, resource)) = self.reached(assertion, rule, subject, denying)? else { continue };
-            let what = format!("`{subject}` can `{action}` `{resource}` by rule `{}`", rule.id);
-            return Ok(Some(match (&assertion.claim, stranger) {
-                (Claim::NeedsApproval, _) => format!("{what}, without an approval"),
-                (Claim::Approvers(_), Some(stranger)) => format!("{what}, approved by `{stranger}`"),
-                (Claim::NoAccess | Claim::Approvers(_), _) => what,
-            }));
-        }
-        Ok(None)
-    }
-
-    /// Returns somebody beside `known` who can approve requests of `subject` by the rule.
-    fn stranger<'a>(&'a self, allow: &'a super::policy::Allow, known: &[Selector], subject: &Name) -> Option<&'a Name> {
-        let entries = allow.approvals.iter().filter(|entry| entry.applies_to(allow.max));
-        let named = entries.flat_map(|entry| &entry.from);
-        named
-            .filter(|from| !known.contains(from))
-            .flat_map(|from| self.policy.selected(from))
-            .find(|who| !self.policy.always_selects(known, who) && evaluate::may_judge(&self.policy, subject, who))
-    }
-
-    /// Returns an action and a resource that the assertion is about and the rule lets the subject have, deny rules
-    /// taken into account.
-    fn reached(
-        &self,
-        assertion: &Assertion,
-        rule: &Rule,
-        subject: &Name,
-        denying: &[&Rule],
-    ) -> Result<Option<(Name, Resource)>, TooHard> {
-        let asked = |action: &Name| assertion.actions.as_ref().is_none_or(|actions| actions.contains(action));
-        for action in self.actions().iter().filter(|action| rule.actions.matches(action) && asked(action)) {
-            let denials: Vec<&Pattern> = denying
-                .iter()
-                .filter(|other| other.actions.matches(action) && self.policy.always_selects(&other.subjects, subject))
-                .flat_map(|other| &other.resources)
-                .collect();
-            for (one, other) in
-                rule.resources.iter().flat_map(|one| assertion.resources.iter().map(move |other| (one, other)))
-            {
-                if !region::overlap(one, other)? {
-                    continue;
-                }
-                let mut outside = Vec::new();
-                for denied in &denials {
-                    if region::overlap(one, denied)? {
-                        outside.push(*denied);
-                    }
-                }
-                if let Some(resource) = region::example(&[one, other], &outside)? {
-                    debug_assert!(is_about(rule, &resource, action));
-                    return Ok(Some((action.clone(), resource)));
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Returns all actions that rules name, and one that none does, for all others.
-    fn actions(&self) -> BTreeSet<Name> {
-        let named = self.policy.rules().values().filter_map(|rule| match &rule.actions {
-            super::policy::Actions::Any => None,
-            super::policy::Actions::These(actions) => Some(actions),
-        });
-        let mut actions: BTreeSet<Name> = named.flatten().cloned().collect();
-        let other =
-            (0..).filter_map(|number| format!("anything-{number}").parse().ok()).find(|name| !actions.contains(name));
-        actions.extend("access".parse::<Name>().ok().into_iter().chain(other));
-        actions
-    }
+/// Returns the key by which somebody signs in a rehearsal.
+fn key_of(policy: &Policy, name: &Name, touched: bool) -> PublicKey {
+    let keys = policy.identity(name).into_iter().flat_map(|identity| identity.keys());
+    let key = keys.filter(|key| key.is_security_key() == touched).next();
+    key.cloned().unwrap_or_else(|| PublicKey::of_rehearsal(name, touched))
 }
 
 fn nobody() -> Name {
@@ -381,10 +253,10 @@ impl Stage {
         said.unwrap_or(Hash([0; 32]))
     }
 
-    fn approve(&mut self, case: &Case, of: Hash, at: Timestamp) {
+    fn approve(&mut self, policy: &Policy, case: &Case, of: Hash, at: Timestamp) {
         for given in &case.approved_by {
             let approval = Approval { of, verdict: Vote::Approve(given.duration), comment: String::new() };
-            let key = PublicKey::of_rehearsal(&given.name, given.by_hardware_key);
+            let key = key_of(policy, &given.name, given.by_hardware_key);
             self.say(&given.name, &key, at, What::Approval(approval));
         }
     }

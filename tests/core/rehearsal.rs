@@ -180,3 +180,14 @@ fn assertions_hold_for_everybody_and_everything() {
     }
     assert_eq!(check("resources = [\"db/**\"]\nsubjects = [\"ci\"]\napprovers = [\"dave\"]"), holds);
 }
+
+#[test]
+fn an_assertion_about_an_action_that_no_rule_names_meets_the_rules_for_any() {
+    let files = Org::new(&["alice"], 1).people("bob").allow("all", "bob", "db/**", "*", "1h").files();
+    let policy = load(&files).expect("the policy loads");
+    let text = "[assert.nobody]\nresources = [\"db/prod/**\"]\nactions = [\"admin\"]\naccess = false\n";
+    let tests = PolicyFiles::new([("tests/x.toml".to_owned(), text.as_bytes().to_vec())]).expect("the path is good");
+    let tests = read_tests(&policy, &tests).expect("the tests load");
+    let breaches = Rehearsal::new(&policy).breaches(&tests.assertions[0]);
+    assert_eq!(breaches, Ok(vec!["`bob` can `admin` `db/prod` by rule `all`".to_owned()]));
+}

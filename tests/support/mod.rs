@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of what is shared")]
 
 pub mod asked;
+pub mod company;
 #[cfg(test)]
 pub mod draft;
 pub mod history;

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread;
 
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::reach::names;
+use super::reach::{ExceptJson, denied_text, except_json, names};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::render;
 use crate::core::name::Name;
-use crate::core::policy::{self, Policy};
-use crate::core::reach::compare::{Change, Comparison, Deeds, compare};
+use crate::core::policy::{self, Diagnostic, Policy, PolicyFiles};
+use crate::core::reach::compare::{Change, Comparison, Deeds, Hole, compare};
 use crate::core::time::Duration;
 use crate::edge::policy_tree::read_policy_tree;
 
@@ -73,6 +74,10 @@ struct ChangeJson {
     by_security_key: bool,
     conditions: Vec<String>,
     instead: Vec<String>,
+    /// Deny rules of the policy that gives it which take something of it away.
+    except: Vec<ExceptJson>,
+    /// Deny rules of the other policy which do.
+    denied_by: Vec<ExceptJson>,
     /// None if patterns or approvals are too intricate to be sure.
     example: Option<ExampleJson>,
 }
@@ -91,7 +96,13 @@ pub(super) fn run(cx: &mut Context<'_>, args: &DiffArgs) -> anyhow::Result<Exit>
     };
     let from = if from.is_empty() { IN_FORCE } else { from };
     let to = if to.is_empty() { "HEAD" } else { to };
-    let (old, new) = (read(cx, from)?, read(cx, to)?);
+    let (old, new) = (find(cx, from)?, find(cx, to)?);
+    let [old, new] = thread::scope(|scope| {
+        let old = scope.spawn(|| old.load());
+        let new = new.load();
+        [old.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), new]
+    });
+    let (old, new) = (report(cx, from, old)?, report(cx, to, new)?);
     let found = compare(&old, &new);
     let is_same = found.is_empty() && found.notes.is_empty();
     if cx.json() {
@@ -117,23 +128,42 @@ pub(super) fn run(cx: &mut Context<'_>, args: &DiffArgs) -> anyhow::Result<Exit>
     Ok(if fails { Exit::Denied } else { Exit::Done })
 }
 
-/// Returns the policy in force, or that of a commit.
-fn read(cx: &mut Context<'_>, name: &str) -> anyhow::Result<Arc<Policy>> {
-    if name == IN_FORCE {
-        return super::in_force(&cx.ledger()?);
-    }
-    let repo = super::lint::repo_around(cx)?;
-    let files = read_policy_tree(&repo, repo.resolve_commit(name)?)?;
-    match policy::load(&files) {
-        Ok(policy) => Ok(Arc::new(policy)),
-        Err(findings) => {
-            for finding in &findings {
-                let text = super::render_finding(&files, finding);
-                cx.world.warn(&text);
-            }
-            Err(Failure::denied(format!("the policy of `{}` does not load", render::safe(name))).into())
+/// A policy that is there already, or the files of one.
+enum Found {
+    InForce(Arc<Policy>),
+    Files(PolicyFiles),
+}
+
+/// A policy, or what is wrong with its files.
+type Loaded<'f> = Result<Arc<Policy>, (&'f PolicyFiles, Vec<Diagnostic>)>;
+
+impl Found {
+    fn load(&self) -> Loaded<'_> {
+        match self {
+            Found::InForce(policy) => Ok(Arc::clone(policy)),
+            Found::Files(files) => policy::load(files).map(Arc::new).map_err(|findings| (files, findings)),
         }
     }
+}
+
+/// Finds the policy in force, or that of a commit.
+fn find(cx: &mut Context<'_>, name: &str) -> anyhow::Result<Found> {
+    if name == IN_FORCE {
+        return super::in_force(&cx.ledger()?).map(Found::InForce);
+    }
+    let repo = super::lint::repo_around(cx)?;
+    Ok(Found::Files(read_policy_tree(&repo, repo.resolve_commit(name)?)?))
+}
+
+/// Says what is wrong with a policy that does not load.
+fn report(cx: &mut Context<'_>, name: &str, loaded: Loaded<'_>) -> anyhow::Result<Arc<Policy>> {
+    loaded.map_err(|(files, findings)| {
+        for finding in &findings {
+            let text = super::render_finding(files, finding);
+            cx.world.warn(&text);
+        }
+        Failure::denied(format!("the policy of `{}` does not load", render::safe(name))).into()
+    })
 }
 
 fn to_json(change: &Change) -> ChangeJson {
@@ -154,12 +184,23 @@ fn to_json(change: &Change) -> ChangeJson {
         by_security_key: change.by_security_key,
         conditions: change.conditions.clone(),
         instead: change.instead.clone(),
+        except: change.except.iter().map(hole_json).collect(),
+        denied_by: change.denied_by.iter().map(hole_json).collect(),
         example: change.example.as_ref().map(|example| ExampleJson {
             resource: example.resource.to_string(),
             action: example.action.to_string(),
             approved_by: list(&mut example.approved_by.iter()),
         }),
     }
+}
+
+fn hole_json(hole: &Hole) -> ExceptJson {
+    except_json(&hole.rule, &hole.resources, &hole.actions)
+}
+
+/// Says what a deny rule takes away.
+fn hole_text(hole: &Hole) -> String {
+    format!("not {} (rule {})", denied_text(&hole.resources, &hole.actions), hole.rule)
 }
 
 /// A part of the answer: its title, the titles of its last two columns, and its rows.
@@ -174,7 +215,8 @@ fn sections(found: &Comparison) -> Vec<Section> {
     let of = |title: &str, changes: &[Change], names: [&'static str; 2]| {
         let [asked, last] = names;
         let header = ["WHO", "RESOURCES", "ACTIONS", "FOR", "APPROVALS", "RULE", asked, last];
-        Section { title: format!("{title} ({})", people(changes)), header, rows: rows(changes, last) }
+        let there = if title == "Gains" { "before" } else { "now" };
+        Section { title: format!("{title} ({})", people(changes)), header, rows: rows(changes, last, there) }
     };
     let example = "FOR EXAMPLE";
     let all = [
@@ -194,7 +236,8 @@ fn people(changes: &[Change]) -> String {
     render::count(who.len() as u64, "subject")
 }
 
-fn rows(changes: &[Change], last: &str) -> Vec<[String; 8]> {
+/// `there` says of the other policy when it holds.
+fn rows(changes: &[Change], last: &str, there: &str) -> Vec<[String; 8]> {
     let mut together: BTreeMap<[String; 6], (Vec<&Name>, String)> = BTreeMap::new();
     let mut order: Vec<[String; 6]> = Vec::new();
     for change in changes {
@@ -202,13 +245,16 @@ fn rows(changes: &[Change], last: &str) -> Vec<[String; 8]> {
             Some(over) => format!("over {over}, up to {}", change.up_to),
             None => format!("up to {}", change.up_to),
         };
+        let denied_by: Vec<String> = change.denied_by.iter().map(hole_text).collect();
         let example = match &change.example {
             None => "not sure: too intricate to tell".to_owned(),
             Some(_) if last != "FOR EXAMPLE" => or("nothing", change.instead.join("; or ")),
             Some(example) => {
                 let by: Vec<String> = example.approved_by.iter().map(Name::to_string).collect();
                 let by = if by.is_empty() { String::new() } else { format!(", approved by {}", by.join(", ")) };
-                format!("{} {}{by}", example.action, example.resource)
+                let denied =
+                    if denied_by.is_empty() { String::new() } else { format!("; {there}: {}", denied_by.join("; ")) };
+                format!("{} {}{by}{denied}", example.action, example.resource)
             }
         };
         let key = [
@@ -217,7 +263,16 @@ fn rows(changes: &[Change], last: &str) -> Vec<[String; 8]> {
             span,
             or("none", change.approvals.join("; ")),
             change.rule.to_string(),
-            or("nothing", change.conditions.join("; ")),
+            or(
+                "nothing",
+                change
+                    .conditions
+                    .iter()
+                    .cloned()
+                    .chain(change.except.iter().map(hole_text))
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            ),
         ];
         let (who, _) = together.entry(key.clone()).or_insert_with(|| {
             order.push(key);

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::cli::context::Context;
 use crate::cli::text::parse_time;
 use crate::core::name::Name;
+use crate::core::pattern::Pattern;
 use crate::core::policy::{Actions, Policy, Selector};
 use crate::core::reach::{Approval, Bar, Tier, Way};
 use crate::core::time::{Duration, Timestamp};
@@ -122,6 +123,31 @@ pub(super) fn actions_json(actions: &Actions) -> Vec<String> {
     match actions {
         Actions::Any => vec!["*".to_owned()],
         Actions::These(actions) => actions.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// A deny rule, and what it is about.
+#[derive(Serialize)]
+pub(super) struct ExceptJson {
+    rule: String,
+    resources: Vec<String>,
+    actions: Vec<String>,
+}
+
+pub(super) fn except_json(rule: &Name, resources: &[Pattern], actions: &Actions) -> ExceptJson {
+    ExceptJson {
+        rule: rule.to_string(),
+        resources: resources.iter().map(ToString::to_string).collect(),
+        actions: actions_json(actions),
+    }
+}
+
+/// Says what a deny rule is about.
+pub(super) fn denied_text(resources: &[Pattern], actions: &Actions) -> String {
+    let resources: Vec<String> = resources.iter().map(ToString::to_string).collect();
+    match actions.to_string().as_str() {
+        "*" => resources.join(", "),
+        actions => format!("{actions} on {}", resources.join(", ")),
     }
 }
 

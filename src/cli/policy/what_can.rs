@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::reach::{self, Scope, TierJson};
+use super::reach::{self, ExceptJson, Scope, TierJson, denied_text, except_json};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::render;
@@ -41,13 +41,6 @@ struct ReachJson {
     holds: Option<bool>,
     tiers: Vec<TierJson>,
     conditions: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct ExceptJson {
-    rule: String,
-    resources: Vec<String>,
-    actions: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -100,11 +93,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &WhatCanArgs) -> anyhow::Result<Ex
 }
 
 fn to_json(one: &Reach<'_>) -> ReachJson {
-    let except = |rule: &&Rule| ExceptJson {
-        rule: rule.id.to_string(),
-        resources: rule.resources.iter().map(ToString::to_string).collect(),
-        actions: reach::actions_json(&rule.actions),
-    };
+    let except = |rule: &&Rule| except_json(&rule.id, &rule.resources, &rule.actions);
     ReachJson {
         rule: one.way.rule.id.to_string(),
         resources: one.resources.to_string(),
@@ -124,7 +113,10 @@ fn table(reaches: &[Reach<'_>], with_moment: bool) -> String {
     let mut lines: Vec<[String; 7]> = Vec::new();
     for one in reaches {
         let mut conditions = one.way.conditions.clone();
-        let except = one.except.iter().map(|rule| format!("not {} (rule {})", denied_text(rule), rule.id));
+        let except = one
+            .except
+            .iter()
+            .map(|rule| format!("not {} (rule {})", denied_text(&rule.resources, &rule.actions), rule.id));
         conditions.extend(except);
         if one.example.is_none() {
             conditions.push("patterns too intricate to tell whether that leaves any".to_owned());
@@ -148,13 +140,4 @@ fn table(reaches: &[Reach<'_>], with_moment: bool) -> String {
     }
     let lines: Vec<[String; 6]> = lines.into_iter().map(|[a, b, c, d, e, f, _]| [a, b, c, d, e, f]).collect();
     render::table(["RESOURCES", "ACTIONS", "RULE", "UP TO", "APPROVALS", "CONDITIONS"], &lines)
-}
-
-/// Says what a deny rule is about.
-fn denied_text(rule: &Rule) -> String {
-    let resources: Vec<String> = rule.resources.iter().map(ToString::to_string).collect();
-    match rule.actions.to_string().as_str() {
-        "*" => resources.join(", "),
-        actions => format!("{actions} on {}", resources.join(", ")),
-    }
 }

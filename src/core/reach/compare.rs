@@ -14,18 +14,27 @@
 //! rules of the other policy that such a set meets cover their patterns; whatever of the rule's own pattern they leave, or
 //! a deny rule that is no more takes out of them, is gained. Who has the same rules as before is not looked at.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod alike;
+mod notes;
+mod side;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::thread;
 
 use crate::core::name::{Name, Resource};
+use crate::core::near::may_overlap;
 use crate::core::pattern::Pattern;
-use crate::core::policy::{Actions, Allow, ApprovalRule, Effect, Limits, Policy, ReasonRule, Rule, Selector};
+use crate::core::policy::{Actions, Allow, ApprovalRule, Effect, Limits, Policy, ReasonRule, Rule};
 use crate::core::region::TooHard;
 use crate::core::time::Duration;
 
-use super::cover::{Regions, may_overlap};
+use super::cover::Regions;
 use super::demand::{self, Entry, Person};
-use super::people::{self, Keys};
+use super::people;
+use alike::{Alike, Nearby};
+use notes::notes;
+use side::{Side, approvals, at, find_twins};
 
 /// How the reach of one policy differs from that of another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,8 +86,23 @@ pub struct Change {
     pub conditions: Vec<String>,
     /// What the other policy asks beside approvals, where that is the difference: one text for each rule.
     pub instead: Vec<String>,
+    /// The deny rules of that policy that take something of the pattern away at any hour, by id.
+    pub except: Vec<Hole>,
+    /// The deny rules of the other policy that take away something that this one leaves, by id.
+    pub denied_by: Vec<Hole>,
     /// One case of it; none where patterns or approvals are too intricate to tell whether there is any.
     pub example: Option<Example>,
+}
+
+/// What a deny rule is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// The rule.
+    pub rule: Name,
+    /// What it denies.
+    pub resources: Vec<Pattern>,
+    /// To do what.
+    pub actions: Actions,
 }
 
 /// One case of a difference.
@@ -128,138 +152,13 @@ pub fn compare(old: &Policy, new: &Policy) -> Comparison {
     let names: Vec<&Name> = names.into_iter().collect();
     let (mut old, mut new) = (Side::new(old, &names), Side::new(new, &names));
     find_twins(&mut old, &mut new);
-    let mut regions = Regions::default();
-    let (gains, eased) = given(&names, &new, &old, &mut regions);
-    let (losses, tightened) = given(&names, &old, &new, &mut regions);
+    let given = |base, other| given(&names, base, other, &mut Regions::default());
+    let ((gains, eased), (losses, tightened)) = thread::scope(|scope| {
+        let lost = scope.spawn(|| given(&old, &new));
+        let gained = given(&new, &old);
+        (gained, lost.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
     Comparison { gains, losses, eased, tightened, notes: notes(old.policy, new.policy) }
-}
-
-/// One policy, with people by number.
-struct Side<'a> {
-    policy: &'a Policy,
-    keys: Vec<Keys>,
-    is_person: Vec<bool>,
-    owners: Vec<Vec<Person>>,
-    /// Of each rule, by number, everybody whom it is for.
-    rules: Vec<&'a Rule>,
-    /// Of each person the rules that are for them, sorted.
-    rules_of: Vec<Vec<usize>>,
-    /// Of each rule and entry of its `approvals`, the people named who have a key; sorted.
-    named: Vec<Vec<Vec<Person>>>,
-    /// Of each rule the one of the other policy that says the same, but perhaps of other subjects.
-    twins: Vec<Option<usize>>,
-}
-
-impl<'a> Side<'a> {
-    fn new(policy: &'a Policy, names: &[&'a Name]) -> Side<'a> {
-        let numbers: HashMap<&Name, Person> = (0..).zip(names).map(|(number, name)| (*name, number)).collect();
-        let number = |name: &&Name| numbers.get(*name).copied();
-        let identity = |name: &&&'a Name| policy.identity(name);
-        let keys: Vec<Keys> = names.iter().map(|name| people::keys(policy, name)).collect();
-        let is_person: Vec<bool> =
-            names.iter().map(|name| identity(&name).is_some_and(|identity| identity.is_person())).collect();
-        let owners = names.iter().map(|name| {
-            identity(&name).into_iter().flat_map(|identity| &identity.owners).filter_map(|name| number(&name)).collect()
-        });
-        let owners = owners.collect();
-        let mut members: HashMap<&'a Selector, Vec<Person>> = HashMap::new();
-        let mut meant = |from: &'a [Selector]| -> Vec<Person> {
-            let mut all: Vec<Person> = Vec::new();
-            for selector in from {
-                let one = members.entry(selector).or_insert_with(|| {
-                    let meant = people::meant(policy, std::slice::from_ref(selector), None);
-                    meant.iter().filter_map(number).collect()
-                });
-                all.extend_from_slice(one);
-            }
-            all.sort_unstable();
-            all.dedup();
-            all
-        };
-        let rules: Vec<&Rule> = policy.rules().values().collect();
-        let mut rules_of = vec![Vec::new(); names.len()];
-        let mut named = Vec::with_capacity(rules.len());
-        for (index, rule) in rules.iter().enumerate() {
-            for who in meant(&rule.subjects) {
-                if let Some(own) = at_mut(&mut rules_of, who) {
-                    own.push(index);
-                }
-            }
-            let entries = approvals(rule).iter().map(|entry| {
-                let can =
-                    |who: &Person| at(&is_person, *who).is_some_and(|is| *is) && demand::keys_of(&keys, *who).is_any();
-                meant(&entry.from).into_iter().filter(can).collect()
-            });
-            named.push(entries.collect());
-        }
-        let twins = vec![None; rules.len()];
-        Side { policy, keys, is_person, owners, rules, rules_of, named, twins }
-    }
-
-    fn rules_of(&self, who: Person) -> &[usize] {
-        at(&self.rules_of, who).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// What a rule wants approved of a request of `who` for so long.
-    fn demand(&self, index: usize, duration: Duration, who: Person) -> Vec<Entry<'_>> {
-        let owners = at(&self.owners, who).map(Vec::as_slice).unwrap_or_default();
-        let entries = self.rules.get(index).map(|rule| approvals(rule)).unwrap_or_default();
-        let named = self.named.get(index).map(Vec::as_slice).unwrap_or_default();
-        let applying = entries.iter().zip(named).filter(|(entry, _)| entry.applies_to(duration));
-        let able = |named: &[Person]| {
-            named.iter().copied().filter(|judge| *judge != who && !owners.contains(judge)).collect::<Vec<_>>()
-        };
-        applying
-            .map(|(entry, named)| Entry {
-                able: able(named),
-                count: entry.count,
-                touched: entry.hardware_key,
-                keys: &self.keys,
-            })
-            .collect()
-    }
-}
-
-fn at<T>(list: &[T], who: Person) -> Option<&T> {
-    usize::try_from(who).ok().and_then(|index| list.get(index))
-}
-
-fn at_mut<T>(list: &mut [T], who: Person) -> Option<&mut T> {
-    usize::try_from(who).ok().and_then(|index| list.get_mut(index))
-}
-
-fn approvals(rule: &Rule) -> &[ApprovalRule] {
-    match &rule.effect {
-        Effect::Allow(allow) => &allow.approvals,
-        Effect::Deny => &[],
-    }
-}
-
-/// Finds the rules that say the same in both policies, but perhaps of other subjects.
-fn find_twins(old: &mut Side<'_>, new: &mut Side<'_>) {
-    let numbers: HashMap<&Name, usize> = old.rules.iter().enumerate().map(|(index, rule)| (&rule.id, index)).collect();
-    let same_reason = old.policy.reason_for_all() == new.policy.reason_for_all();
-    let same_people = |one: &Vec<Person>, other: &Vec<Person>| {
-        one == other && one.iter().all(|who| demand::keys_of(&old.keys, *who) == demand::keys_of(&new.keys, *who))
-    };
-    let twin = |(index, rule): (usize, &&Rule)| {
-        let before = numbers.get(&rule.id).copied()?;
-        let other = old.rules.get(before)?;
-        let same_words = (&rule.resources, &rule.actions, &rule.hours, &rule.effect)
-            == (&other.resources, &other.actions, &other.hours, &other.effect);
-        let (own, others) = (new.named.get(index)?, old.named.get(before)?);
-        let same_approvers =
-            own.len() == others.len() && own.iter().zip(others).all(|(one, other)| same_people(one, other));
-        let same_turns = people::approving_turns(new.policy, approvals(rule))
-            == people::approving_turns(old.policy, approvals(other));
-        (same_words && same_approvers && same_turns && (same_reason || is_deny(rule))).then_some(before)
-    };
-    new.twins = new.rules.iter().enumerate().map(twin).collect();
-    for (index, before) in new.twins.iter().enumerate() {
-        if let Some(twin) = before.and_then(|before| old.twins.get_mut(before)) {
-            *twin = Some(index);
-        }
-    }
 }
 
 /// Returns what `base` gives and `other` does not, and what both give and `base` asks less for.
@@ -270,6 +169,7 @@ fn given<'a>(
     regions: &mut Regions<'a>,
 ) -> (Vec<Change>, Vec<Change>) {
     let (mut more, mut easier) = (Vec::new(), Vec::new());
+    let (mut nearby, mut alike) = (Nearby::default(), Alike::default());
     for (who, name) in (0..).zip(names) {
         if !demand::keys_of(&base.keys, who).is_any() {
             continue;
@@ -313,26 +213,15 @@ fn given<'a>(
         if fresh.is_empty() {
             continue;
         }
-        let (allows, theirs): (Vec<_>, Vec<_>) = theirs.into_iter().partition(|(_, rule)| !is_deny(rule));
-        let pick = |side: &Side<'a>, rules: &[(usize, &'a Rule)], timed: bool| -> Vec<&'a Rule> {
-            let denying = rules.iter().map(|(_, rule)| *rule).filter(|rule| is_deny(rule));
-            denying.filter(|rule| super::is_settled(side.policy, rule, name, None) != timed).collect()
-        };
-        let person = About {
-            names,
-            who,
-            base,
-            other,
-            allows,
-            base_denials: pick(base, &own, false),
-            base_timed: pick(base, &own, true),
-            denials: pick(other, &theirs, false),
-            timed: pick(other, &theirs, true),
-        };
+        let person = About { names, who, name, base, other };
         for (index, rule) in fresh {
             let Effect::Allow(allow) = &rule.effect else { continue };
             for pattern in &rule.resources {
-                person.look(&One { index, rule, allow, pattern }, regions, &mut more, &mut easier);
+                let one = One { index, rule, allow, pattern };
+                let beside = person.beside(nearby.to(pattern, base, other));
+                let found = alike.of(&person, &one, &beside, || person.look(&one, &beside, regions));
+                more.extend(found.0);
+                easier.extend(found.1);
             }
         }
     }
@@ -359,19 +248,23 @@ struct One<'a> {
     pattern: &'a Pattern,
 }
 
-/// One subject, and what both policies have to say of it.
+/// One subject in two policies.
 struct About<'a, 's> {
     names: &'s [&'a Name],
     who: Person,
+    name: &'a Name,
     base: &'s Side<'a>,
     other: &'s Side<'a>,
+}
+
+/// What both policies have to say of a subject and what is near a pattern.
+struct Beside<'a> {
     /// The allow rules of `other`.
     allows: Vec<(usize, &'a Rule)>,
-    /// Deny rules: without hours, and with.
-    base_denials: Vec<&'a Rule>,
-    base_timed: Vec<&'a Rule>,
-    denials: Vec<&'a Rule>,
-    timed: Vec<&'a Rule>,
+    /// Deny rules of `base`, those of them that always hold and others, then those of `other`.
+    denials: [Vec<&'a Rule>; 4],
+    /// All of these, of `base` and of `other`, by number.
+    numbers: [Vec<usize>; 2],
 }
 
 /// What came of one span of durations: per action, more or easier, and an example if that is sure.
@@ -386,17 +279,42 @@ enum Kind {
 }
 
 impl<'a> About<'a, '_> {
-    fn look(&self, one: &One<'a>, regions: &mut Regions<'a>, more: &mut Vec<Change>, easier: &mut Vec<Change>) {
+    /// Picks the rules for the subject out of those that are near something.
+    fn beside(&self, near: &[Vec<usize>; 2]) -> Beside<'a> {
+        let [base, other] = near;
+        let own = |side: &Side<'a>, near: &[usize]| -> Vec<(usize, &'a Rule)> {
+            let theirs = side.rules_of(self.who);
+            let mine = near.iter().filter(|index| theirs.binary_search(index).is_ok());
+            mine.filter_map(|index| Some((*index, *side.rules.get(*index)?))).collect()
+        };
+        let denying = |side: &Side<'a>, rules: &[(usize, &'a Rule)], timed: bool| -> Vec<&'a Rule> {
+            let denying = rules.iter().map(|(_, rule)| *rule).filter(|rule| is_deny(rule));
+            denying.filter(|rule| super::is_settled(side.policy, rule, self.name, None) != timed).collect()
+        };
+        let (base_rules, rules) = (own(self.base, base), own(self.other, other));
+        let denials = [
+            denying(self.base, &base_rules, false),
+            denying(self.base, &base_rules, true),
+            denying(self.other, &rules, false),
+            denying(self.other, &rules, true),
+        ];
+        let base_denials = base_rules.iter().filter(|(_, rule)| is_deny(rule)).map(|(index, _)| *index);
+        let numbers = [base_denials.collect(), rules.iter().map(|(index, _)| *index).collect()];
+        let allows = rules.into_iter().filter(|(_, rule)| !is_deny(rule)).collect();
+        Beside { allows, denials, numbers }
+    }
+
+    /// Returns what there is more than in `other`, and what is easier.
+    fn look(&self, one: &One<'a>, beside: &Beside<'a>, regions: &mut Regions<'a>) -> (Vec<Change>, Vec<Change>) {
+        let (mut more, mut easier) = (Vec::new(), Vec::new());
         let keys = demand::keys_of(&self.base.keys, self.who);
         if one.allow.require_hardware_key && !keys.security {
-            return;
+            return (more, easier);
         }
         let touched = one.allow.require_hardware_key || !keys.plain;
-        let near = |rule: &&'a Rule| is_near(rule, one.pattern);
-        let others: Allowing<'a> = self
+        let others: Allowing<'a> = beside
             .allows
             .iter()
-            .filter(|(_, rule)| near(rule))
             .filter_map(|(index, rule)| match &rule.effect {
                 Effect::Allow(allow) => Some((*index, *rule, allow)),
                 Effect::Deny => None,
@@ -406,8 +324,7 @@ impl<'a> About<'a, '_> {
                 demand::is_no_weaker(keys, allow.require_hardware_key, touched)
             })
             .collect();
-        let lists = [&self.base_denials, &self.base_timed, &self.denials, &self.timed];
-        let denials = lists.map(|list| list.iter().copied().filter(near).collect::<Vec<&'a Rule>>());
+        let denials = &beside.denials;
         let actions = match &one.rule.actions {
             Actions::These(actions) => actions.iter().cloned().collect(),
             Actions::Any => people::actions_and_another(
@@ -424,8 +341,8 @@ impl<'a> About<'a, '_> {
         }
         let mut over = None;
         for up_to in spans {
-            let found = self.look_at(one, up_to, &others, &denials, &actions, regions);
-            for (kind, into) in [(Kind::More, &mut *more), (Kind::Easier, &mut *easier)] {
+            let found = self.look_at(one, up_to, &others, denials, &actions, regions);
+            for (kind, into) in [(Kind::More, &mut more), (Kind::Easier, &mut easier)] {
                 for is_sure in [true, false] {
                     let is_it = |(_, (found, example)): &(&Name, &(Kind, Option<Example>))| {
                         *found == kind && example.is_some() == is_sure
@@ -433,17 +350,20 @@ impl<'a> About<'a, '_> {
                     let mut picked = found.iter().filter(is_it).peekable();
                     let Some((_, (_, example))) = picked.peek().copied() else { continue };
                     let picked: BTreeSet<Name> = picked.map(|(action, _)| action.clone()).collect();
+                    let (except, denied_by) = holes(one, &picked, denials, regions);
                     let mut change = self.change(one, touched, deeds(&one.rule.actions, &actions, picked), up_to);
+                    (change.except, change.denied_by) = (except, denied_by);
                     change.over = over;
                     change.example = example.clone();
                     if kind == Kind::Easier {
-                        self.compare_conditions(one, up_to, &others, &denials, &mut change);
+                        self.compare_conditions(one, up_to, &others, denials, &mut change);
                     }
                     join(into, change);
                 }
             }
             over = Some(up_to);
         }
+        (more, easier)
     }
 
     /// Asks of each action whether some of it is more than `other` gives, or easier, for just that long.
@@ -513,20 +433,16 @@ impl<'a> About<'a, '_> {
         found
     }
 
-    fn name(&self) -> Name {
-        at(self.names, self.who).map_or_else(Name::access, |name| (*name).clone())
-    }
-
     fn said(&self, side: &Side<'a>, rule: &Rule, allow: &Allow, denials: &[&Rule]) -> Vec<String> {
-        super::said_to(side.policy, rule, allow, &self.name(), None, denials, false)
+        super::said_to(side.policy, rule, allow, self.name, None, denials, false)
     }
 
     /// Tells whether `other` asks by a rule, beside approvals and keys, no more than `base` does by one: of the same
     /// reason, at the same hours, and of nobody to be on call where they need not be.
     fn asks_no_more(&self, (rule, allow): (&Rule, &Allow), one: &One<'a>) -> bool {
-        let name = self.name();
+        let name = self.name;
         let turns = |side: &Side<'a>, rule: &Rule| {
-            [people::turns(side.policy, &rule.subjects, &name), people::approving_turns(side.policy, approvals(rule))]
+            [people::turns(side.policy, &rule.subjects, name), people::approving_turns(side.policy, approvals(rule))]
         };
         let own = turns(self.base, one.rule);
         let theirs = turns(self.other, rule);
@@ -539,9 +455,9 @@ impl<'a> About<'a, '_> {
 
     /// Tells whether a deny rule of `base` stops them whenever one of `other` does.
     fn is_as_long(&self, own: &Rule, rule: &Rule) -> bool {
-        let name = self.name();
-        let own_turns = people::turns(self.base.policy, &own.subjects, &name);
-        let turns = people::turns(self.other.policy, &rule.subjects, &name);
+        let name = self.name;
+        let own_turns = people::turns(self.base.policy, &own.subjects, name);
+        let turns = people::turns(self.other.policy, &rule.subjects, name);
         let same_turns = own_turns.is_empty()
             || (!turns.is_empty() && turns.iter().all(|(rotation, turn)| own_turns.get(rotation) == Some(turn)));
         let same_hours = own.hours.is_empty()
@@ -553,7 +469,7 @@ impl<'a> About<'a, '_> {
     fn change(&self, one: &One<'a>, by_security_key: bool, actions: Deeds, up_to: Duration) -> Change {
         let applying = one.allow.approvals.iter().filter(|entry| entry.applies_to(up_to));
         Change {
-            subject: self.name(),
+            subject: self.name.clone(),
             rule: one.rule.id.clone(),
             resources: one.pattern.clone(),
             actions,
@@ -563,6 +479,8 @@ impl<'a> About<'a, '_> {
             by_security_key,
             conditions: self.said(self.base, one.rule, one.allow, &[]),
             instead: Vec::new(),
+            except: Vec::new(),
+            denied_by: Vec::new(),
             example: None,
         }
     }
@@ -635,6 +553,32 @@ impl<'a> About<'a, '_> {
     }
 }
 
+/// Returns the deny rules of `base` that take something of the pattern away, and those of `other` that take away something of
+/// what is left.
+fn holes<'a>(
+    one: &One<'a>,
+    actions: &BTreeSet<Name>,
+    [base_denials, _, denials, _]: &[Vec<&'a Rule>; 4],
+    regions: &mut Regions<'a>,
+) -> (Vec<Hole>, Vec<Hole>) {
+    let near = |rule: &'a Rule| rule.resources.iter().filter(|pattern| may_overlap(pattern, one.pattern));
+    let mut takes = |rule: &'a Rule, action: &Name, outside: &[&'a Pattern]| {
+        // Who can't be sure that it takes nothing says that it may.
+        let takes = |pattern| regions.example(&[one.pattern, pattern], outside) != Ok(None);
+        rule.actions.matches(action) && near(rule).any(takes)
+    };
+    let hole =
+        |rule: &Rule| Hole { rule: rule.id.clone(), resources: rule.resources.clone(), actions: rule.actions.clone() };
+    let is_hole = |rule: &&&'a Rule| actions.iter().any(|action| takes(rule, action, &[]));
+    let except = base_denials.iter().filter(is_hole).map(|rule| hole(rule)).collect();
+    let left_by_base = |action: &Name| -> Vec<&'a Pattern> {
+        base_denials.iter().filter(|rule| rule.actions.matches(action)).flat_map(|rule| near(rule)).collect()
+    };
+    let left: Vec<(&Name, Vec<&'a Pattern>)> = actions.iter().map(|action| (action, left_by_base(action))).collect();
+    let is_denying = |rule: &&&'a Rule| left.iter().any(|(action, outside)| takes(rule, action, outside));
+    (except, denials.iter().filter(is_denying).map(|rule| hole(rule)).collect())
+}
+
 /// Says which actions are meant by some of those that were asked about; of any, the last of them stood for all others.
 fn deeds(of: &Actions, asked: &[Name], picked: BTreeSet<Name>) -> Deeds {
     match of {
@@ -686,53 +630,4 @@ fn limits_no_more(one: &Limits, other: &Limits) -> bool {
         one.rate.is_none_or(|rate| other.rate.is_some_and(|other| other.count <= rate.count && other.per >= rate.per));
     let cooldown = one.cooldown.is_none_or(|least| other.cooldown.is_some_and(|other| other >= least));
     active && rate && cooldown
-}
-
-/// Says what else has changed.
-fn notes(old: &Policy, new: &Policy) -> Vec<String> {
-    let mut notes = Vec::new();
-    let rotations = |policy: &Policy, id: &Name| policy.rotations().get(id).cloned();
-    let ids: BTreeSet<&Name> = old.rotations().keys().chain(new.rotations().keys()).collect();
-    for id in ids.into_iter().filter(|id| rotations(old, id) != rotations(new, id)) {
-        notes.push(format!("rotation {id}: other people, or at other times"));
-    }
-    let mut changed = |what: &str, old: String, new: String| {
-        if old != new {
-            notes.push(format!("{what}: {new}, was {old}"));
-        }
-    };
-    let list = |names: &BTreeSet<Name>| or_none(names.iter().map(Name::to_string).collect());
-    let selectors = |from: &[Selector]| {
-        let sorted: BTreeSet<String> = from.iter().map(Selector::to_string).collect();
-        or_none(sorted.into_iter().collect())
-    };
-    changed("maintainers", list(old.maintainers()), list(new.maintainers()));
-    changed("threshold", old.threshold().to_string(), new.threshold().to_string());
-    changed("revokers", selectors(old.revokers()), selectors(new.revokers()));
-    changed("check.max_age", old.max_age().to_string(), new.max_age().to_string());
-    changed("check.witnesses", list(old.witnesses()), list(new.witnesses()));
-    changed("request.pending_for", old.pending_for().to_string(), new.pending_for().to_string());
-    let all: BTreeSet<&Name> = old.identities().keys().chain(new.identities().keys()).collect();
-    for name in all {
-        let keys = |policy: &Policy| {
-            let keys = policy.identity(name).into_iter().flat_map(|identity| identity.keys());
-            or_none(keys.map(|key| key.fingerprint()).collect())
-        };
-        changed(&format!("keys of {name}"), keys(old), keys(new));
-    }
-    for (id, rule) in new.rules() {
-        // Where `max` has changed, too, that says it.
-        if let (Effect::Allow(allow), Some(Effect::Allow(before))) =
-            (&rule.effect, old.rules().get(id).map(|rule| &rule.effect))
-            && allow.max == before.max
-        {
-            changed(&format!("usual duration of rule {id}"), before.default.to_string(), allow.default.to_string());
-        }
-    }
-    notes
-}
-
-fn or_none(mut list: Vec<String>) -> String {
-    list.sort();
-    if list.is_empty() { "none".to_owned() } else { list.join(", ") }
 }

@@ -96,7 +96,7 @@ pub(super) fn steps(allow: &Allow) -> BTreeSet<Duration> {
 }
 
 /// Returns all actions that are named, and one that is not, for all others, at the end.
-pub(super) fn actions_and_another<'a>(several: impl Iterator<Item = &'a Actions>) -> Vec<Name> {
+pub(in crate::core) fn actions_and_another<'a>(several: impl Iterator<Item = &'a Actions>) -> Vec<Name> {
     let named = several.filter_map(|actions| match actions {
         Actions::Any => None,
         Actions::These(actions) => Some(actions),
