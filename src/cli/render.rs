@@ -1,10 +1,9 @@
 //! What people read: tables, details, errors. Whatever others wrote is escaped here.
 
 use std::borrow::Cow;
-use std::iter;
 
+use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
-use unicode_width::UnicodeWidthStr as _;
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
@@ -24,30 +23,16 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// Returns a table without lines, its header first.
 pub(super) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
-    let shown = rows.iter().map(|row| row.each_ref().map(|cell| safe(cell)));
-    let shown: Vec<[Cow<'_, str>; N]> = iter::once(header.map(Cow::Borrowed)).chain(shown).collect();
-    let mut widths = [0; N];
-    for row in &shown {
-        for (most, cell) in widths.iter_mut().zip(row) {
-            *most = width(cell).max(*most);
-        }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header);
+    for row in rows {
+        table.add_row(row.iter().map(|cell| safe(cell).into_owned()));
     }
-    let mut text = String::new();
-    for row in &shown {
-        for (cell, most) in row.iter().zip(widths) {
-            text.push_str(cell);
-            text.extend(iter::repeat_n(' ', most - width(cell) + 2));
-        }
-        text.truncate(text.trim_end_matches(' ').len());
-        text.push('\n');
-    }
-    text.pop();
-    text
-}
-
-/// Returns how many columns of a terminal an escaped text takes.
-fn width(text: &str) -> usize {
-    if text.is_ascii() { text.len() } else { text.width() }
+    // Each cell has a space on either side; the one before the first is of no use.
+    let lines = table.trim_fmt();
+    let lines = lines.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end());
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Returns names and values, one a line, the values below each other.
