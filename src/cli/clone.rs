@@ -1,6 +1,7 @@
 //! `jit clone`: get a policy repo, verify its log, and trust it.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -18,6 +19,7 @@ use crate::core::time::Timestamp;
 use crate::core::view::{View, ViewExt};
 use crate::edge::config::{Config, Origin, Pin};
 use crate::edge::git::Repo;
+use crate::edge::interrupt::clear_when_interrupted;
 use crate::edge::log;
 use crate::edge::remote::{self, Remote};
 use crate::edge::replay::Opened;
@@ -64,7 +66,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &CloneArgs) -> anyhow::Result<Exit
         None => last_part(&args.url)?,
     });
     let is_free = fs::read_dir(&folder)
-        .map_or_else(|why| why.kind() == std::io::ErrorKind::NotFound, |mut in_it| in_it.next().is_none());
+        .map_or_else(|why| why.kind() == io::ErrorKind::NotFound, |mut in_it| in_it.next().is_none());
     if !is_free {
         return Err(Failure::denied(format!("`{}` is there already, and not empty", shown(&folder)))
             .help("name another folder: jit clone URL DIR; what a clone that was killed left there can be removed")
@@ -72,17 +74,18 @@ pub(super) fn run(cx: &mut Context<'_>, args: &CloneArgs) -> anyhow::Result<Exit
     }
     let was_there = folder.exists();
     let started = cx.world.now();
-    let adopted = remote::clone(cx.world, &args.url, &folder, args.bare)
-        .map_err(anyhow::Error::from)
-        .and_then(|()| adopt(cx, &folder, named.as_ref(), started));
+    let adopted = remote::clone(cx.world, &args.url, &folder, args.bare).map_err(anyhow::Error::from).and_then(|()| {
+        // Git has cleared up behind itself so far.
+        let untrusted = folder.clone();
+        let _armed = clear_when_interrupted(move || drop(clear(&untrusted, was_there)));
+        adopt(cx, &folder, named.as_ref(), started)
+    });
     let (genesis, opened) = match adopted {
         Ok(adopted) => adopted,
         Err(why) => {
             // What is not trusted does not stay where the next command could stumble on it.
-            let removed =
-                fs::remove_dir_all(&folder).and_then(|()| if was_there { fs::create_dir(&folder) } else { Ok(()) });
-            return Err(match removed {
-                Err(left) if left.kind() != std::io::ErrorKind::NotFound => {
+            return Err(match clear(&folder, was_there) {
+                Err(left) if left.kind() != io::ErrorKind::NotFound => {
                     why.context(format!("`{}` is left behind: {left}", shown(&folder)))
                 }
                 _ => why,
@@ -108,6 +111,11 @@ pub(super) fn run(cx: &mut Context<'_>, args: &CloneArgs) -> anyhow::Result<Exit
 /// Says that there is nothing to verify.
 fn no_log() -> Failure {
     Failure::denied("that repository has no branch jit/audit, so it is no policy repo")
+}
+
+/// Removes what was cloned, but not a folder that was there before.
+fn clear(folder: &Path, was_there: bool) -> io::Result<()> {
+    fs::remove_dir_all(folder).and_then(|()| if was_there { fs::create_dir(folder) } else { Ok(()) })
 }
 
 /// Verifies the log of a clone that was `started` then, asks whether it is the right one, and trusts it.

@@ -64,6 +64,8 @@ pub(super) fn run(cx: &mut Context<'_>, args: &InitArgs) -> anyhow::Result<Exit>
     if args.list_templates {
         return templates::list(cx);
     }
+    // Before who it is for: whoever mistypes this may want to see what there is.
+    templates::named(&args.template)?;
     let folder = cx.world.cwd().join(&args.folder);
     let repo = match Repo::discover_at(&folder)? {
         Some(repo) => repo,

@@ -378,6 +378,16 @@ fn is_only_not_now(decision: &Decision) -> bool {
     decision.answer == Answer::Deny && decision.reasons.iter().all(is_hour)
 }
 
+/// Tells whether it was granted for so short that it has ended before anybody could look.
+fn is_over_already(decision: &Decision) -> bool {
+    let is_end = |reason: &Reason| {
+        matches!(reason.code, Code::Expired | Code::NotYetValid | Code::OutsideHours | Code::DeniedByRule)
+    };
+    decision.answer == Answer::Deny
+        && decision.reasons.iter().any(|reason| reason.code == Code::Expired)
+        && decision.reasons.iter().all(is_end)
+}
+
 /// What came of one request, to be shown.
 struct Shown {
     answer: Answer,
@@ -481,6 +491,15 @@ fn show(cx: &Context<'_>, args: &RequestArgs, ledger: &Ledger, outcome: Outcome)
                 lines.push(format!("Each of them says `jit approve {}`", record.id));
             }
         }
+        (Answer::Deny, Some(record)) if is_over_already(&decision) => {
+            // It is in the log as granted, and no gate lets anybody in by it.
+            let word = render::paint(coloured, Role::Bad, if args.dry_run { "over already" } else { "Over already" });
+            lines.push(format!(
+                "{would}{word}: {} was granted to {} {} for {}",
+                record.by, record.request.action, record.request.resource, record.request.duration
+            ));
+            lines.push(super::verdict::describe_reasons(&decision.reasons));
+        }
         (Answer::Deny, _) | (_, None) => {
             let word = render::paint(coloured, Role::Bad, if args.dry_run { "denied" } else { "Denied" });
             let what = match (&asked, args.are_several()) {
@@ -508,6 +527,7 @@ fn show(cx: &Context<'_>, args: &RequestArgs, ledger: &Ledger, outcome: Outcome)
     let next = decision.reasons.iter().find_map(|reason| match reason.code {
         Code::NoMatchingRule | Code::TooLong => Some("`jit whoami` shows what you may ask for."),
         Code::PolicyUnverified => Some("`jit policy status` shows what is missing."),
+        Code::Expired => Some("Ask for longer: it ended before it could be used."),
         _ => None,
     });
     last.extend(next.filter(|_| answer == Answer::Deny).map(str::to_owned));

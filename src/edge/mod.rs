@@ -14,6 +14,7 @@
 //! - [`policy_tree`] reads a policy from a commit of a normal branch, and [`work_tree`] reads and writes files of one.
 //! - [`keys`] finds the caller's key and signs with it; [`secret_file`] reads files that a caller names.
 //! - [`report`] writes a file that the caller names.
+//! - [`interrupt`] clears away what is half done when the process is interrupted.
 //! - [`inspect`] looks at owners, modes and leftovers, for `jit doctor`.
 //! - [`config`] keeps which logs this machine trusts, and how far it has seen them.
 
@@ -22,6 +23,7 @@ pub mod git;
 mod git_talk;
 pub mod index;
 pub mod inspect;
+pub mod interrupt;
 pub mod keys;
 pub mod log;
 pub mod object_writer;

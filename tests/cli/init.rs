@@ -111,6 +111,9 @@ fn names_that_can_not_be() {
         team.note(&format!("USER={user}"));
         assert_eq!(team.jit("alice", &format!("init repo {KEY}")).var("USER", user).show().status, 2, "{user}");
     }
+    team.note("what there is to choose from comes before who one is");
+    let line = format!("init repo --template large-team {KEY}");
+    assert_eq!(team.jit("alice", &line).var("USER", "").show().status, 2);
     assert_snapshot!(team.transcript());
     for folder in ["repo", "No Name"] {
         let log = team.path(folder).join(".git/refs/heads");

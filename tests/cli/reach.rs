@@ -282,3 +282,38 @@ fn whoever_is_on_call() {
     assert_eq!(team.jit("alice", "policy diff HEAD~1..HEAD --fail-on-gain").show().status, 1);
     assert_snapshot!(team.transcript());
 }
+
+const TURNS_BESIDE: &str = r#"
+[rotation.second]
+members = ["carol", "alice"]
+start = "2026-01-05"
+handoff = "09:00"
+tz = "UTC"
+period = "7d"
+"#;
+
+#[test]
+fn fewer_turns_are_less_and_more_are_more() {
+    let team = Team::new();
+    let files_with = |subjects: &str, approvers: &str| {
+        let mut files = policy(1);
+        files.push(("identities/turns.toml".to_owned(), format!("{ON_CALL}{TURNS_BESIDE}")));
+        let rule = BY_TURNS
+            .replace("subjects = [\"rotation:primary\"]", &format!("subjects = [{subjects}]"))
+            .replace("from = [\"rotation:primary\", \"carol\"]", &format!("from = [{approvers}]"));
+        files.push(("policies/turns.toml".to_owned(), rule));
+        files
+    };
+    let (one, both) = ("\"rotation:primary\"", "\"rotation:primary\", \"rotation:second\"");
+    for (why, wide, narrow) in [
+        ("alice asks in either of her turns, or in one", (both, "\"dave\""), (one, "\"dave\"")),
+        ("bob approves at any time, or in his turns", ("\"dave\"", "\"bob\", \"rotation:primary\""), ("\"dave\"", one)),
+    ] {
+        team.commit(&files_with(wide.0, wide.1));
+        team.commit(&files_with(narrow.0, narrow.1));
+        let diff = |range: &str, option: &str| team.jit("alice", &format!("policy diff {range} {option}")).run().status;
+        assert_eq!(diff("HEAD~1..HEAD", "--exit-code"), 1, "{why}: it is told");
+        assert_eq!(diff("HEAD~1..HEAD", "--fail-on-gain"), 0, "{why}: nobody gains");
+        assert_eq!(diff("HEAD..HEAD~1", "--fail-on-gain"), 1, "{why}: the other way round somebody does");
+    }
+}

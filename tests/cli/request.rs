@@ -429,6 +429,10 @@ fn waiting_ends_when_it_is_decided() {
     team.note("taken back");
     let call = meanwhile(team.jit("alice", line), vec![act("revoke ID --reason x", "alice")]);
     assert_eq!(call.show().status, 1);
+    team.note("granted, and over before the next look");
+    let line_short = "request ssh/prod/web-1 --for 1s --wait";
+    let call = meanwhile(team.jit("alice", line_short), vec![act("approve ID --yes", "bob")]);
+    assert_eq!(call.show().status, 1);
     team.note("with a token, and as JSON");
     let call = meanwhile(team.jit("alice", &format!("{line} --token --json")), vec![act("approve ID --yes", "bob")]);
     let answer = call.run();

@@ -1,7 +1,7 @@
 //! A second evaluator, straight from the words of the policy language, as slow and as plain as can be.
 //!
 //! It reads the same TOML and shares nothing else with the core: patterns are tried by recursion, groups are looked through
-//! at each question, approvers are tried in every way, hours are counted in minutes since 1970.
+//! at each question, approvers are tried in every way, hours and turns are counted in minutes since 1970.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +14,20 @@ use crate::support::draft::ZONES;
 pub(crate) struct Plain {
     identities: Table,
     groups: Table,
+    rotations: Table,
     pub(crate) rules: Table,
     reason_for_all: Option<Value>,
+}
+
+/// When somebody must be meant, who is on call at times only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// At this Unix time.
+    At(i64),
+    /// At some time.
+    Ever,
+    /// Whoever is on call.
+    Always,
 }
 
 /// A request.
@@ -29,23 +41,30 @@ pub(crate) struct Asked {
     pub(crate) touched: bool,
 }
 
-/// Who approves, and whether by a touch.
-pub(crate) type Given = BTreeMap<String, bool>;
+/// Who approves, whether by a touch, and when.
+pub(crate) type Given = BTreeMap<String, (bool, When)>;
 
 impl Plain {
     pub(crate) fn read(files: &PolicyFiles) -> Plain {
-        let (mut identities, mut groups, mut rules) = (Table::new(), Table::new(), Table::new());
+        let (mut identities, mut groups, mut rotations, mut rules) =
+            (Table::new(), Table::new(), Table::new(), Table::new());
         let mut reason_for_all = None;
         for (path, bytes) in files.iter() {
             let table: Table = toml::from_str(std::str::from_utf8(bytes).unwrap()).unwrap();
-            for (key, into) in [("identity", &mut identities), ("group", &mut groups), ("rule", &mut rules)] {
+            let all = [
+                ("identity", &mut identities),
+                ("group", &mut groups),
+                ("rotation", &mut rotations),
+                ("rule", &mut rules),
+            ];
+            for (key, into) in all {
                 into.extend(table.get(key).and_then(Value::as_table).cloned().unwrap_or_default());
             }
             if path == "jit.toml" {
                 reason_for_all = table.get("defaults").and_then(|defaults| defaults.get("reason")).cloned();
             }
         }
-        Plain { identities, groups, rules, reason_for_all }
+        Plain { identities, groups, rotations, rules, reason_for_all }
     }
 
     pub(crate) fn names(&self) -> Vec<String> {
@@ -63,19 +82,39 @@ impl Plain {
         (keys.iter().any(|key| !is_security(&key)), keys.iter().any(|key| is_security(&key)))
     }
 
-    fn is_meant(&self, from: &[String], name: &str) -> bool {
+    pub(crate) fn is_meant(&self, from: &[String], name: &str, when: When) -> bool {
         from.iter().any(|selector| match selector.split_once(':') {
             Some(("group", group)) => {
                 let members = self.groups.get(group).map(|group| texts(group, "members")).unwrap_or_default();
-                self.is_meant(&members, name)
+                self.is_meant(&members, name, when)
             }
+            Some(("rotation", rotation)) => match when {
+                When::At(unix) => on_call(&self.rotations[rotation], unix).is_some_and(|member| member == name),
+                When::Ever => takes_turns(&self.rotations[rotation]).contains(name),
+                When::Always => false,
+            },
             Some((kind, _)) => self.kind(name) == kind,
             None => selector == name,
         })
     }
 
+    /// The rotations by which alone somebody is meant, as they are written; none if they always are.
+    pub(crate) fn turns(&self, from: &[String], name: &str) -> Vec<(String, Value)> {
+        if self.is_meant(from, name, When::Always) {
+            return Vec::new();
+        }
+        let rotations = from.iter().filter_map(|selector| selector.strip_prefix("rotation:"));
+        let mine = rotations.filter(|rotation| takes_turns(&self.rotations[*rotation]).contains(name));
+        mine.map(|rotation| (rotation.to_owned(), self.rotations[rotation].clone())).collect()
+    }
+
+    /// All that the reasons of requests by a rule must be like.
+    pub(crate) fn reasons(&self, rule: &Value) -> Vec<Value> {
+        self.reason_for_all.iter().chain(rule.get("reason")).cloned().collect()
+    }
+
     /// Whether the rule is for the subject, resource and action.
-    pub(crate) fn is_addressed(&self, rule: &Value, subject: &str, resource: &str, action: &str) -> bool {
+    pub(crate) fn is_addressed(&self, rule: &Value, subject: &str, resource: &str, action: &str, when: When) -> bool {
         let segments: Vec<&str> = resource.split('/').collect();
         let is_pattern = |pattern: &String| {
             let globs: Vec<&str> = pattern.split('/').collect();
@@ -83,21 +122,20 @@ impl Plain {
         };
         let actions = texts(rule, "actions");
         let is_action = |own: &String| own == "*" || own == action;
-        self.is_meant(&texts(rule, "subjects"), subject)
+        self.is_meant(&texts(rule, "subjects"), subject, when)
             && texts(rule, "resources").iter().any(is_pattern)
             && (actions.is_empty() || actions.iter().any(is_action))
     }
 
     /// The deny rules that match, whatever their hours.
-    pub(crate) fn denying(&self, subject: &str, resource: &str, action: &str) -> BTreeSet<String> {
+    pub(crate) fn denying(&self, subject: &str, resource: &str, action: &str, when: When) -> BTreeSet<String> {
         let rules = self.rules.iter().filter(|(_, rule)| is_deny(rule));
-        let about = rules.filter(|(_, rule)| self.is_addressed(rule, subject, resource, action));
+        let about = rules.filter(|(_, rule)| self.is_addressed(rule, subject, resource, action, when));
         about.map(|(id, _)| id.clone()).collect()
     }
 
     /// Whether a request fits an allow rule.
-    pub(crate) fn fits(&self, rule: &Value, asked: &Asked) -> bool {
-        let reasons = self.reason_for_all.iter().chain(rule.get("reason"));
+    pub(crate) fn fits(&self, rule: &Value, asked: &Asked, when: When) -> bool {
         let is_reason = |demand: &Value| {
             let is_long = demand
                 .get("min_length")
@@ -111,9 +149,9 @@ impl Plain {
         };
         let wants_touch = rule.get("require_hardware_key").and_then(Value::as_bool).unwrap_or(false);
         !is_deny(rule)
-            && self.is_addressed(rule, &asked.subject, &asked.resource, &asked.action)
+            && self.is_addressed(rule, &asked.subject, &asked.resource, &asked.action, when)
             && asked.minutes <= max_minutes(rule)
-            && reasons.into_iter().all(is_reason)
+            && self.reasons(rule).iter().all(is_reason)
             && (asked.touched || !wants_touch)
     }
 
@@ -125,10 +163,10 @@ impl Plain {
     }
 
     /// Whether somebody can fill a place in an entry.
-    pub(crate) fn can_approve(&self, entry: &Value, subject: &str, who: &str, touched: bool) -> bool {
+    pub(crate) fn can_approve(&self, entry: &Value, subject: &str, who: &str, (touched, when): (bool, When)) -> bool {
         let wants_touch = entry.get("hardware_key").and_then(Value::as_bool).unwrap_or(false);
         let owners = self.identities.get(subject).map(|identity| texts(identity, "owners")).unwrap_or_default();
-        self.is_meant(&texts(entry, "from"), who)
+        self.is_meant(&texts(entry, "from"), who, when)
             && self.kind(who) == "person"
             && who != subject
             && !owners.contains(&who.to_owned())
@@ -150,7 +188,7 @@ impl Plain {
             .map(|entry| {
                 let people = given.iter().enumerate();
                 people
-                    .filter(|(_, (who, touched))| self.can_approve(entry, subject, who, **touched))
+                    .filter(|(_, (who, signed))| self.can_approve(entry, subject, who, **signed))
                     .map(|(at, _)| at)
                     .collect()
             })
@@ -182,10 +220,6 @@ pub(crate) fn has_its_hour(rule: &Value, unix: i64) -> bool {
         let (day, now) = ((minute.div_euclid(1_440) + 3).rem_euclid(7), minute.rem_euclid(1_440));
         let days = hours.get("days").map(|_| texts(hours, "days"));
         let is_day = |day: i64| days.as_ref().is_none_or(|days| days.iter().any(|span| is_in(span, day)));
-        let clock = |text: &str| {
-            let (hour, minute) = text.split_once(':').unwrap();
-            hour.parse::<i64>().unwrap() * 60 + minute.parse::<i64>().unwrap()
-        };
         let (from, to) = (clock(text("from")), clock(text("to")));
         let yesterday = (day + 6) % 7;
         match from < to {
@@ -193,6 +227,53 @@ pub(crate) fn has_its_hour(rule: &Value, unix: i64) -> bool {
             false => (is_day(day) && from <= now) || (is_day(yesterday) && now < to),
         }
     })
+}
+
+/// Who is on call then: whoever stands in, else whoever has the turn.
+fn on_call(rotation: &Value, unix: i64) -> Option<String> {
+    let text = |key| rotation.get(key).and_then(Value::as_str).unwrap();
+    let (_, offset) = ZONES.iter().find(|(zone, _)| *zone == text("tz")).unwrap();
+    let now = unix.div_euclid(60) + offset;
+    let moment = |text: &str, handoff: &str| {
+        let (date, time) = text.split_once('T').unwrap_or((text, handoff));
+        days_since_1970(date) * 1_440 + clock(time)
+    };
+    for one in rotation.get("overrides").and_then(Value::as_array).into_iter().flatten() {
+        let own = |key| one.get(key).and_then(Value::as_str).unwrap();
+        if moment(own("from"), text("handoff")) <= now && now < moment(own("to"), text("handoff")) {
+            return Some(own("member").to_owned());
+        }
+    }
+    let members = texts(rotation, "members");
+    let period = text("period").strip_suffix('d').unwrap().parse::<i64>().unwrap() * 1_440;
+    let passed = now - moment(text("start"), text("handoff"));
+    let turn = usize::try_from(passed.div_euclid(period)).ok()?;
+    members.get(turn % members.len()).cloned()
+}
+
+/// All who are on call at some time.
+fn takes_turns(rotation: &Value) -> BTreeSet<String> {
+    let overrides = rotation.get("overrides").and_then(Value::as_array).into_iter().flatten();
+    let standing_in = overrides.map(|one| one.get("member").and_then(Value::as_str).unwrap().to_owned());
+    texts(rotation, "members").into_iter().chain(standing_in).collect()
+}
+
+/// By counting.
+fn days_since_1970(date: &str) -> i64 {
+    let parts: Vec<i64> = date.split('-').map(|part| part.parse().unwrap()).collect();
+    let is_leap = |year: i64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let of_year = |year: i64| if is_leap(year) { 366 } else { 365 };
+    let of_month = |month: i64| match month {
+        2 => of_year(parts[0]) - 337,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    (1970..parts[0]).map(of_year).sum::<i64>() + (1..parts[1]).map(of_month).sum::<i64>() + parts[2] - 1
+}
+
+fn clock(text: &str) -> i64 {
+    let (hour, minute) = text.split_once(':').unwrap();
+    hour.parse::<i64>().unwrap() * 60 + minute.parse::<i64>().unwrap()
 }
 
 fn is_in(span: &str, day: i64) -> bool {
@@ -230,7 +311,7 @@ fn minutes(text: &str) -> u64 {
     text.strip_suffix('m').unwrap().parse().unwrap()
 }
 
-fn texts(value: &Value, key: &str) -> Vec<String> {
+pub(crate) fn texts(value: &Value, key: &str) -> Vec<String> {
     let list = value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     list.iter().map(|text| text.as_str().unwrap().to_owned()).collect()
 }

@@ -1,5 +1,5 @@
 //! Random small policies, in which everything collides: few names, few segments, patterns that overlap, rules that deny,
-//! tiers, hours and keys of both kinds. They are written as TOML, so what reads them is tested along.
+//! tiers, hours, limits, turns on call and keys of both kinds. They are written as TOML, so what reads them is tested along.
 //!
 //! ```ignore
 //! let draft = Draft::random(&mut Dice::new(seed));
@@ -10,6 +10,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use chrono::{Days, NaiveDate};
 use jit::core::policy::{Policy, PolicyFiles, load};
 
 use super::history::Dice;
@@ -20,9 +21,24 @@ use super::org::files;
 pub const PEOPLE: [&str; 4] = ["ann", "ben", "cat", "dan"];
 pub const SERVICES: [&str; 1] = ["bot"];
 const GROUPS: [&str; 3] = ["g0", "g1", "g2"];
-const SELECTORS: [&str; 10] =
-    ["ann", "ben", "cat", "dan", "bot", "group:g0", "group:g1", "group:g2", "person:*", "service:*"];
-const APPROVING: [&str; 8] = ["ann", "ben", "cat", "dan", "group:g0", "group:g1", "group:g2", "person:*"];
+const ROTATIONS: [&str; 2] = ["t0", "t1"];
+const SELECTORS: [&str; 13] = [
+    "ann",
+    "ben",
+    "cat",
+    "dan",
+    "bot",
+    "group:g0",
+    "group:g1",
+    "group:g2",
+    "rotation:t0",
+    "rotation:t0",
+    "rotation:t1",
+    "person:*",
+    "service:*",
+];
+const APPROVING: [&str; 10] =
+    ["ann", "ben", "cat", "dan", "group:g0", "group:g1", "group:g2", "rotation:t0", "rotation:t1", "person:*"];
 const SEGMENTS: [&str; 9] = ["a", "b", "*", "a*", "*b", "**", "**", "**", "a*b"];
 pub const ACTIONS: [&str; 3] = ["read", "write", "other"];
 /// Longest durations and bounds of tiers, in minutes.
@@ -39,6 +55,8 @@ pub struct Draft {
     /// Of each identity, whether it has a plain key and a security key.
     pub keys: BTreeMap<String, (bool, bool)>,
     pub groups: BTreeMap<String, Vec<String>>,
+    /// In TOML.
+    pub rotations: BTreeMap<String, String>,
     pub rules: BTreeMap<String, Rule>,
     /// A reason that all rules want, in TOML.
     pub reason: Option<String>,
@@ -57,6 +75,8 @@ pub struct Rule {
     pub hours: Option<String>,
     pub approvals: Vec<Entry>,
     pub touched: bool,
+    /// In TOML.
+    pub limits: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,10 +107,11 @@ impl Draft {
             }
             groups.insert((*group).to_owned(), members);
         }
+        let rotations = ROTATIONS.iter().map(|name| ((*name).to_owned(), rotation(dice))).collect();
         let count = 2 + dice.below(4);
         let rules = (0..count).map(|number| (format!("r{number}"), rule(dice))).collect();
         let reason = (dice.below(6) == 0).then(|| "{ min_length = 3 }".to_owned());
-        Draft { keys, groups, rules, reason }
+        Draft { keys, groups, rotations, rules, reason }
     }
 
     /// The same with a few things changed.
@@ -98,7 +119,7 @@ impl Draft {
         let mut draft = self.clone();
         for _ in 0..1 + dice.below(3) {
             let id = format!("r{}", dice.below(6));
-            match dice.below(10) {
+            match dice.below(12) {
                 0 => drop(draft.rules.remove(&id)),
                 1 => drop(draft.rules.insert(id, rule(dice))),
                 2 => {
@@ -113,16 +134,21 @@ impl Draft {
                     let name = dice.one_of(&PEOPLE).to_owned();
                     draft.keys.insert(name, (dice.below(2) == 0, dice.below(2) == 0));
                 }
+                4 => {
+                    let name = dice.one_of(&ROTATIONS).to_owned();
+                    draft.rotations.insert(name, rotation(dice));
+                }
                 what => {
                     let other = rule(dice);
                     let Some(rule) = draft.rules.get_mut(&id).filter(|rule| !rule.deny) else { continue };
                     match what {
-                        4 if rule.hours.is_some() => rule.hours = None,
-                        4 => rule.minutes = other.minutes,
-                        5 => rule.approvals = other.approvals,
-                        6 => rule.resources = other.resources,
-                        7 => rule.subjects = other.subjects,
-                        8 => rule.reason = other.reason,
+                        5 if rule.hours.is_some() => rule.hours = None,
+                        5 => rule.minutes = other.minutes,
+                        6 => rule.approvals = other.approvals,
+                        7 => rule.resources = other.resources,
+                        8 => rule.subjects = other.subjects,
+                        9 => rule.reason = other.reason,
+                        10 => rule.limits = other.limits,
                         _ => rule.touched = !rule.touched,
                     }
                 }
@@ -144,6 +170,7 @@ impl Draft {
                 format!("[identity.{name}]\n{kind}\nkeys = {}\n", list(&written_keys(name, *keys)))
             })
             .chain(self.groups.iter().map(|(name, members)| format!("[group.{name}]\nmembers = {}\n", list(members))))
+            .chain(self.rotations.iter().map(|(name, text)| format!("[rotation.{name}]\n{text}")))
             .collect();
         let mut rules: Vec<String> =
             self.rules.iter().map(|(id, rule)| format!("[rule.{id}]\n{}", rule.toml())).collect();
@@ -207,6 +234,9 @@ impl Rule {
         if self.touched {
             text.push_str("require_hardware_key = true\n");
         }
+        if let Some(limits) = &self.limits {
+            text.push_str(&format!("limits = {limits}\n"));
+        }
         text
     }
 }
@@ -253,7 +283,41 @@ pub fn rule(dice: &mut Dice) -> Rule {
         },
         hours: (dice.below(4) == 0).then(|| hours(dice)),
         touched: dice.below(6) == 0,
+        limits: match dice.below(12) {
+            0 => Some("{ active = 1 }".to_owned()),
+            1 => Some("{ active = 2, cooldown = \"10m\" }".to_owned()),
+            2 => Some("{ rate = { count = 2, per = \"1d\" } }".to_owned()),
+            _ => None,
+        },
     }
+}
+
+/// Turns that begin before or within the year that is asked about, and perhaps swaps, even before the first turn.
+fn rotation(dice: &mut Dice) -> String {
+    let members = some(dice, &PEOPLE, 3);
+    let (zone, _) = ZONES[usize::try_from(dice.below(3)).unwrap()];
+    let first = NaiveDate::from_ymd_opt(2023, 11, 1).unwrap();
+    let start = first + Days::new(dice.below(2) * 200);
+    let mut text = format!(
+        "members = {}\nstart = \"{start}\"\nhandoff = \"{}\"\ntz = \"{zone}\"\nperiod = \"{}d\"\n",
+        list(&members),
+        dice.one_of(&TIMES),
+        dice.one_of(&["1", "2", "7"]),
+    );
+    let mut overrides = Vec::new();
+    let mut day = first;
+    for _ in 0..dice.below(3) {
+        let from = day + Days::new(dice.below(150));
+        // Whatever the time of the handoff, a day later is after it.
+        day = from + Days::new(2 + dice.below(40));
+        let from = if dice.below(2) == 0 { from.to_string() } else { format!("{from}T{}", dice.one_of(&TIMES)) };
+        overrides.push(format!("{{ from = \"{from}\", to = \"{day}\", member = \"{}\" }}", dice.one_of(&PEOPLE)));
+        day = day + Days::new(1);
+    }
+    if !overrides.is_empty() {
+        text.push_str(&format!("overrides = [{}]\n", overrides.join(", ")));
+    }
+    text
 }
 
 fn hours(dice: &mut Dice) -> String {

@@ -93,3 +93,24 @@ fn ctrl_c_ends_git_too() {
     assert_eq!(status, 130, "{shown}");
     assert!(!host.home("dave").join("access").exists());
 }
+
+#[test]
+fn ctrl_c_leaves_no_clone_that_nobody_trusts() {
+    let host = Host::new();
+    let like = host.jit_command("dave", &[]);
+    let line = format!("'{}' clone {} access", env!("CARGO_BIN_EXE_jit"), host.file_url());
+    for was_there in [false, true] {
+        let folder = host.home("dave").join("access");
+        if was_there {
+            fs::create_dir(&folder).unwrap();
+        }
+        let mut terminal = Terminal::run(&like, &line);
+        terminal.shows("Is that the genesis id");
+        assert!(folder.join(".git").exists());
+        terminal.press(b"\x03");
+        let (status, shown) = terminal.ends();
+        assert_eq!(status, 130, "{shown}");
+        assert!(!folder.join(".git").exists());
+        assert_eq!(folder.exists(), was_there, "{shown}");
+    }
+}

@@ -89,15 +89,20 @@ pub(super) fn list(cx: &mut Context<'_>) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Returns a starter pack, if nobody in it is called `me` already.
-pub(super) fn pack_for(template: &str, me: &Name) -> anyhow::Result<&'static Template> {
-    let Some(pack) = TEMPLATES.iter().find(|one| one.name == template) else {
+/// Returns the starter pack of that name.
+pub(super) fn named(template: &str) -> anyhow::Result<&'static Template> {
+    TEMPLATES.iter().find(|one| one.name == template).ok_or_else(|| {
         let text = format!("there is no starter pack `{}`", render::safe(template));
         let names = TEMPLATES.iter().map(|one| one.name);
         let all = names.clone().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let near = nearest(template, names).map(|name| format!("{} ", did_you_mean(name))).unwrap_or_default();
-        return Err(Failure::usage(text).help(format!("{near}there are {all}")).into());
-    };
+        Failure::usage(text).help(format!("{near}there are {all}")).into()
+    })
+}
+
+/// Returns a starter pack, if nobody in it is called `me` already.
+pub(super) fn pack_for(template: &str, me: &Name) -> anyhow::Result<&'static Template> {
+    let pack = named(template)?;
     if pack.files.iter().any(|(_, text)| text.lines().any(|line| line == format!("[identity.{me}]"))) {
         let text = format!("`{me}` can't be your name: the starter pack has somebody of that name already");
         return Err(Failure::usage(text).help("choose another: jit init --as NAME").into());

@@ -25,7 +25,7 @@ use std::thread;
 use crate::core::name::{Name, Resource};
 use crate::core::near::may_overlap;
 use crate::core::pattern::Pattern;
-use crate::core::policy::{Actions, Allow, ApprovalRule, Effect, Limits, Policy, ReasonRule, Rule};
+use crate::core::policy::{Actions, Allow, ApprovalRule, Effect, Limits, Policy, ReasonRule, Rotation, Rule};
 use crate::core::region::TooHard;
 use crate::core::time::Duration;
 
@@ -389,7 +389,7 @@ impl<'a> About<'a, '_> {
             let rules_of = |meets: &[usize], kind: Kind| -> Vec<&'a Rule> {
                 let met = meets.iter().filter_map(|index| long_enough.get(*index));
                 met.filter(|(_, rule, _)| rule.actions.matches(action))
-                    .filter(|(_, rule, allow)| kind == Kind::More || self.asks_no_more((rule, allow), one))
+                    .filter(|(_, rule, allow)| kind == Kind::More || self.asks_no_more((rule, allow), one, up_to))
                     .map(|(_, rule, _)| *rule)
                     .collect()
             };
@@ -437,20 +437,34 @@ impl<'a> About<'a, '_> {
         super::said_to(side.policy, rule, allow, self.name, None, denials, false)
     }
 
-    /// Tells whether `other` asks by a rule, beside approvals and keys, no more than `base` does by one: of the same
-    /// reason, at the same hours, and of nobody to be on call where they need not be.
-    fn asks_no_more(&self, (rule, allow): (&Rule, &Allow), one: &One<'a>) -> bool {
+    /// Tells whether `other` asks by a rule, beside approvals and keys, no more than `base` does by one of requests for just
+    /// that long: of the same reason, at the same hours, and of nobody to be on call where they need not be.
+    fn asks_no_more(&self, (rule, allow): (&Rule, &Allow), one: &One<'a>, duration: Duration) -> bool {
         let name = self.name;
-        let turns = |side: &Side<'a>, rule: &Rule| {
-            [people::turns(side.policy, &rule.subjects, name), people::approving_turns(side.policy, approvals(rule))]
-        };
-        let own = turns(self.base, one.rule);
-        let theirs = turns(self.other, rule);
-        let same_turns = theirs
-            .iter()
-            .zip(&own)
-            .all(|(theirs, own)| theirs.iter().all(|(rotation, turn)| own.get(rotation) == Some(turn)));
-        same_turns && asks_no_more((self.other.policy, rule, allow), (self.base.policy, one.rule, one.allow))
+        let subject_turns = |side: &Side<'a>, rule: &Rule| people::turns(side.policy, &rule.subjects, name);
+        turns_ask_no_more(&subject_turns(self.other, rule), &subject_turns(self.base, one.rule))
+            && self.approver_turns_ask_no_more(rule, one, duration)
+            && asks_no_more((self.other.policy, rule, allow), (self.base.policy, one.rule, one.allow))
+    }
+
+    /// Tells whether whoever can approve by one rule of `base`, while that is their turn, can by the rule of `other`.
+    fn approver_turns_ask_no_more(&self, rule: &Rule, one: &One<'a>, duration: Duration) -> bool {
+        let name = self.name;
+        let of_rotations = people::approving_turns(self.other.policy, approvals(rule));
+        let people: BTreeSet<&Name> = of_rotations.values().flat_map(|rotation| rotation.people()).collect();
+        people.into_iter().all(|who| {
+            let turns = |side: &Side<'a>, rule: &Rule| -> Vec<Turns<'a>> {
+                let policy = side.policy;
+                let could = |entry: &&ApprovalRule| {
+                    entry.applies_to(duration)
+                        && people::may_judge(policy, name, who)
+                        && policy.could_select(&entry.from, who)
+                };
+                approvals(rule).iter().filter(could).map(|entry| people::turns(policy, &entry.from, who)).collect()
+            };
+            let (theirs, own) = (turns(self.other, rule), turns(self.base, one.rule));
+            theirs == own || theirs.iter().all(|theirs| own.iter().all(|own| turns_ask_no_more(theirs, own)))
+        })
     }
 
     /// Tells whether a deny rule of `base` stops them whenever one of `other` does.
@@ -458,11 +472,9 @@ impl<'a> About<'a, '_> {
         let name = self.name;
         let own_turns = people::turns(self.base.policy, &own.subjects, name);
         let turns = people::turns(self.other.policy, &rule.subjects, name);
-        let same_turns = own_turns.is_empty()
-            || (!turns.is_empty() && turns.iter().all(|(rotation, turn)| own_turns.get(rotation) == Some(turn)));
         let same_hours = own.hours.is_empty()
             || (!rule.hours.is_empty() && rule.hours.iter().all(|hours| own.hours.contains(hours)));
-        same_turns && same_hours
+        turns_ask_no_more(&own_turns, &turns) && same_hours
     }
 
     /// Describes what the rule gives.
@@ -601,6 +613,14 @@ fn join(into: &mut Vec<Change>, change: Change) {
         }
     }
     into.push(change);
+}
+
+/// The rotations by which alone somebody is meant; none if they always are.
+type Turns<'a> = BTreeMap<String, &'a Rotation>;
+
+/// Tells whether somebody has one of the turns whenever they have one of the others.
+fn turns_ask_no_more(turns: &Turns<'_>, others: &Turns<'_>) -> bool {
+    turns.is_empty() || (!others.is_empty() && others.iter().all(|(rotation, turn)| turns.get(rotation) == Some(turn)))
 }
 
 /// Tells whether the first rule of these asks, beside approvals and keys, no more than the second, as far as one can tell by

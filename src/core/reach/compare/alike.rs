@@ -2,7 +2,7 @@
 //!
 //! Two subjects are alike beside a pattern of a rule where the same rules near it are for both, they have keys of the same
 //! kinds, and neither they nor their owners are told apart by who may approve: where one is in the place of the other, so is
-//! all that follows. Whoever is meant only while on call is like nobody else.
+//! all that follows. Where rules name a rotation, for whom or by whose approval, everybody is like nobody else.
 
 use std::collections::HashMap;
 
@@ -69,7 +69,8 @@ impl<'a> Alike<'a> {
 }
 
 fn has_turns(rule: &Rule) -> bool {
-    rule.subjects.iter().any(|from| matches!(from, Selector::Rotation(_)))
+    let approving = approvals(rule).iter().flat_map(|entry| &entry.from);
+    rule.subjects.iter().chain(approving).any(|from| matches!(from, Selector::Rotation(_)))
 }
 
 fn mark<'a>(about: &About<'a, '_>, one: &One<'a>, beside: &Beside<'a>) -> Mark<'a> {
