@@ -157,8 +157,8 @@ impl Rehearsal {
 
 /// Returns the key by which somebody signs in a rehearsal.
 fn key_of(policy: &Policy, name: &Name, touched: bool) -> PublicKey {
-    let keys = policy.identity(name).into_iter().flat_map(|identity| identity.keys());
-    let key = keys.filter(|key| key.is_security_key() == touched).next();
+    let mut keys = policy.identity(name).into_iter().flat_map(|identity| identity.keys());
+    let key = keys.find(|key| key.is_security_key() == touched);
     key.cloned().unwrap_or_else(|| PublicKey::of_rehearsal(name, touched))
 }
 
