@@ -338,9 +338,9 @@ fn check_entries<'p>(
         0 => String::new(),
         more => format!(" and {more} more"),
     };
+    let each = if everywhere.len() == 1 { "" } else { "each of " };
     let message = format!(
-        "in rule `{}` each of {shown}{more} can fill a place in every entry of `approvals`, whose groups are meant to \
-         differ",
+        "in rule `{}` {each}{shown}{more} can fill a place in every entry of `approvals`, whose groups are meant to differ",
         rule.id
     );
     let help = Some("keep the groups apart, or ask for their people in one entry with a `count`");

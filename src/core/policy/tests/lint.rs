@@ -175,7 +175,7 @@ fn approvers_who_fill_several_entries() {
     );
     assert_eq!(
         entries("{from=['group:dba']},{from=['group:security']}"),
-        "in-every-entry: in rule `x` each of `bob` can fill a place in every entry of `approvals`, whose groups are meant \
+        "in-every-entry: in rule `x` `bob` can fill a place in every entry of `approvals`, whose groups are meant \
          to differ"
     );
     for differently in
