@@ -295,9 +295,10 @@ period = "7d"
 #[test]
 fn fewer_turns_are_less_and_more_are_more() {
     let team = Team::new();
-    let files_with = |subjects: &str, approvers: &str| {
+    let files_with = |(subjects, approvers, pagers): (&str, &str, &str)| {
         let mut files = policy(1);
-        files.push(("identities/turns.toml".to_owned(), format!("{ON_CALL}{TURNS_BESIDE}")));
+        let group = format!("[group.pagers]\nmembers = [{pagers}]\n");
+        files.push(("identities/turns.toml".to_owned(), format!("{ON_CALL}{TURNS_BESIDE}{group}")));
         let rule = BY_TURNS
             .replace("subjects = [\"rotation:primary\"]", &format!("subjects = [{subjects}]"))
             .replace("from = [\"rotation:primary\", \"carol\"]", &format!("from = [{approvers}]"));
@@ -305,12 +306,15 @@ fn fewer_turns_are_less_and_more_are_more() {
         files
     };
     let (one, both) = ("\"rotation:primary\"", "\"rotation:primary\", \"rotation:second\"");
+    let (dave, bob) = ("\"dave\"", "\"bob\"");
+    let (bob_too, pagers_too) = ("\"bob\", \"rotation:primary\"", "\"group:pagers\", \"rotation:primary\"");
     for (why, wide, narrow) in [
-        ("alice asks in either of her turns, or in one", (both, "\"dave\""), (one, "\"dave\"")),
-        ("bob approves at any time, or in his turns", ("\"dave\"", "\"bob\", \"rotation:primary\""), ("\"dave\"", one)),
+        ("alice asks in either of her turns, or in one", (both, dave, bob), (one, dave, bob)),
+        ("bob approves at any time, or in his turns", (dave, bob_too, bob), (dave, one, bob)),
+        ("the same, by the same words", (dave, pagers_too, "\"alice\", \"bob\""), (dave, pagers_too, "\"alice\"")),
     ] {
-        team.commit(&files_with(wide.0, wide.1));
-        team.commit(&files_with(narrow.0, narrow.1));
+        team.commit(&files_with(wide));
+        team.commit(&files_with(narrow));
         let diff = |range: &str, option: &str| team.jit("alice", &format!("policy diff {range} {option}")).run().status;
         assert_eq!(diff("HEAD~1..HEAD", "--exit-code"), 1, "{why}: it is told");
         assert_eq!(diff("HEAD~1..HEAD", "--fail-on-gain"), 0, "{why}: nobody gains");

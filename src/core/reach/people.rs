@@ -31,6 +31,16 @@ pub(super) fn turns<'a>(policy: &'a Policy, from: &[Selector], who: &Name) -> BT
     rotations.filter(|(_, rotation)| rotation.people().contains(who)).collect()
 }
 
+/// Returns everybody who takes turns in a rotation that `from` names, and those by which alone it means them: somebody whom
+/// it means anyway has none.
+pub(super) fn turns_in<'a>(
+    policy: &'a Policy,
+    from: &[Selector],
+) -> BTreeMap<&'a Name, BTreeMap<String, &'a Rotation>> {
+    let rotations = from.iter().filter_map(|selector| policy.rotation_of(selector));
+    rotations.flat_map(|rotation| rotation.people()).map(|who| (who, turns(policy, from, who))).collect()
+}
+
 /// Returns the rotations out of which somebody may have to approve.
 pub(super) fn approving_turns<'a>(policy: &'a Policy, entries: &[ApprovalRule]) -> BTreeMap<String, &'a Rotation> {
     let from = entries.iter().flat_map(|entry| &entry.from);

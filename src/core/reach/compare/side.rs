@@ -130,8 +130,9 @@ pub(super) fn find_twins(old: &mut Side<'_>, new: &mut Side<'_>) {
         let (own, others) = (new.named.get(index)?, old.named.get(before)?);
         let same_approvers =
             own.len() == others.len() && own.iter().zip(others).all(|(one, other)| same_people(one, other));
-        let same_turns = people::approving_turns(new.policy, approvals(rule))
-            == people::approving_turns(old.policy, approvals(other));
+        let same_turns =
+            approvals(rule).iter().map(|entry| people::turns_in(new.policy, &entry.from)).collect::<Vec<_>>()
+                == approvals(other).iter().map(|entry| people::turns_in(old.policy, &entry.from)).collect::<Vec<_>>();
         (same_words && same_approvers && same_turns && (same_reason || rule.effect == Effect::Deny)).then_some(before)
     };
     new.twins = new.rules.iter().enumerate().map(twin).collect();
