@@ -115,16 +115,40 @@ impl Plain {
 
     /// Whether the rule is for the subject, resource and action.
     pub(crate) fn is_addressed(&self, rule: &Value, subject: &str, resource: &str, action: &str, when: When) -> bool {
-        let segments: Vec<&str> = resource.split('/').collect();
-        let is_pattern = |pattern: &String| {
-            let globs: Vec<&str> = pattern.split('/').collect();
-            path_matches(&globs, &segments)
-        };
         let actions = texts(rule, "actions");
         let is_action = |own: &String| own == "*" || own == action;
         self.is_meant(&texts(rule, "subjects"), subject, when)
-            && texts(rule, "resources").iter().any(is_pattern)
+            && is_about(rule, resource)
             && (actions.is_empty() || actions.iter().any(is_action))
+    }
+
+    /// Whether a rule lets somebody have something, at some time and by some approvals, that an assertion says it must not.
+    pub(crate) fn breaks(&self, assertion: &Value, rule: &Value, subject: &str, resource: &str, action: &str) -> bool {
+        let denied = self.denying(subject, resource, action, When::Always);
+        let actions = texts(assertion, "actions");
+        let is_meant =
+            assertion.get("subjects").is_none() || self.is_meant(&texts(assertion, "subjects"), subject, When::Ever);
+        let is_reached = !is_deny(rule)
+            && is_meant
+            && is_about(assertion, resource)
+            && (actions.is_empty() || actions.iter().any(|own| own == action))
+            && self.is_addressed(rule, subject, resource, action, When::Ever)
+            && denied.iter().all(|id| self.rules[id].get("hours").is_some());
+        let known = texts(assertion, "approvers");
+        let is_stranger = |entry: &Value, who: &str| {
+            let mut entry = entry.clone();
+            let others =
+                texts(&entry, "from").into_iter().filter(|from| !known.contains(from)).map(Value::from).collect();
+            entry.as_table_mut().unwrap().insert("from".to_owned(), Value::Array(others));
+            self.can_approve(&entry, subject, who, (true, When::Ever)) && !self.is_meant(&known, who, When::Always)
+        };
+        let entries = self.entries(rule, max_minutes(rule));
+        is_reached
+            && match (assertion.get("needs_approval"), assertion.get("approvers")) {
+                (Some(_), _) => self.entries(rule, 0).is_empty(),
+                (None, Some(_)) => entries.iter().any(|entry| self.names().iter().any(|who| is_stranger(entry, who))),
+                (None, None) => true,
+            }
     }
 
     /// The deny rules that match, whatever their hours.
@@ -314,6 +338,15 @@ fn minutes(text: &str) -> u64 {
 pub(crate) fn texts(value: &Value, key: &str) -> Vec<String> {
     let list = value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     list.iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+}
+
+/// Whether one of the patterns of a rule or an assertion stands for the resource.
+fn is_about(rule: &Value, resource: &str) -> bool {
+    let segments: Vec<&str> = resource.split('/').collect();
+    texts(rule, "resources").iter().any(|pattern| {
+        let globs: Vec<&str> = pattern.split('/').collect();
+        path_matches(&globs, &segments)
+    })
 }
 
 fn path_matches(globs: &[&str], segments: &[&str]) -> bool {

@@ -10,7 +10,7 @@ use jit::core::decide::Answer;
 use jit::core::evaluate::{self, Approvers, Ask};
 use jit::core::explain::explain;
 use jit::core::name::{Name, Resource};
-use jit::core::policy::{Case, Effect, GivenApproval, Policy};
+use jit::core::policy::{Case, Effect, GivenApproval, Policy, read_tests};
 use jit::core::reach::compare::{Change, Comparison, compare};
 use jit::core::reach::{Way, what_can, who_can};
 use jit::core::rehearsal::Rehearsal;
@@ -19,9 +19,10 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 
 use crate::plain::{Asked, Given, Plain, When, bounds, has_its_hour, is_deny, max_minutes, texts};
-use crate::support::draft::{ACTIONS, Draft, PEOPLE, REASONS, loaded, rule, universe};
+use crate::support::draft::{ACTIONS, Draft, PEOPLE, REASONS, list, loaded, rule, universe};
 use crate::support::history::Dice;
 use crate::support::log::parse;
+use crate::support::org::files;
 
 /// How many requests are made up for each policy.
 const ASKED_EACH: usize = 10;
@@ -494,7 +495,6 @@ fn approver_turns_no_more(
 
 /// Whether somebody has it under both policies, and under the one for less: no rule of the other that the same people meet
 /// asks no more, or a deny rule of the other stops it at times at which none of the one's does.
-#[expect(clippy::too_many_arguments, reason = "two policies, and two of whatever each has to say of one case")]
 fn is_easier(
     (new, old): (&Plain, &Plain),
     subject: &str,
@@ -748,6 +748,35 @@ proptest! {
     }
 
     #[test]
+    fn assertions_break_where_asking_everybody_of_everything_breaks_them(seed in any::<u64>()) {
+        let mut dice = Dice::new(seed);
+        let draft = Draft::random(&mut dice);
+        let (policy, plain) = (draft.policy(), Plain::read(&draft.files()));
+        let rehearsal = Rehearsal::new(&policy);
+        for _ in 0..4 {
+            let text = assertion(&mut dice);
+            let tests = read_tests(&policy, &files(&[("tests/all.toml", &text)])).expect("it reads");
+            let breaches = rehearsal.breaches(&tests.assertions[0]).expect("such small patterns are never too intricate");
+            let written: toml::Table = text.parse().unwrap();
+            let written = &written["assert"]["a"];
+            let mut told: BTreeSet<String> = BTreeSet::new();
+            for breach in &breaches {
+                // `subject` can `action` `resource` by rule `rule`
+                let words: Vec<&str> = breach.split('`').skip(1).step_by(2).take(4).collect();
+                let [subject, action, resource, rule] = words[..] else { panic!("{breach}") };
+                prop_assert!(plain.breaks(written, &plain.rules[rule], subject, resource, action), "{breach} {text} {draft:?}");
+                told.insert(rule.to_owned());
+            }
+            for (id, rule) in plain.rules.iter().filter(|(id, _)| !told.contains(*id)) {
+                for (subject, resource) in plain.names().iter().flat_map(|who| universe().into_iter().map(move |what| (who, what))) {
+                    let breaks = ACTIONS.iter().any(|action| plain.breaks(written, rule, subject, &resource, action));
+                    prop_assert!(!breaks, "{id} breaks it for {subject} and {resource}: {text} {draft:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn neither_the_order_of_rules_nor_of_files_matters(seed in any::<u64>()) {
         let mut dice = Dice::new(seed);
         let draft = Draft::random(&mut dice);
@@ -814,6 +843,24 @@ proptest! {
             prop_assert_eq!(is_open(&scene), alone.iter().any(|only| allows(only, &scene)), "rules are mixed: {:?}", &scene);
         }
     }
+}
+
+/// Something that shall hold of a policy, in TOML.
+fn assertion(dice: &mut Dice) -> String {
+    let like = rule(dice);
+    let mut text = format!("[assert.a]\nresources = {}\n", list(&like.resources));
+    if dice.below(2) == 0 {
+        text.push_str(&format!("subjects = {}\n", list(&like.subjects)));
+    }
+    if !like.actions.is_empty() {
+        text.push_str(&format!("actions = {}\n", list(&like.actions)));
+    }
+    match dice.below(3) {
+        0 => text.push_str("access = false\n"),
+        1 => text.push_str("needs_approval = true\n"),
+        _ => text.push_str(&format!("approvers = {}\n", list(&rule(dice).subjects))),
+    }
+    text
 }
 
 /// Trying everything takes long: a fourth of the usual cases.

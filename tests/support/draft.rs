@@ -361,7 +361,8 @@ fn some(dice: &mut Dice, several: &[&str], most: u64) -> Vec<String> {
     picked
 }
 
-fn list(words: &[String]) -> String {
+/// A list in TOML.
+pub fn list(words: &[String]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
     format!("[{}]", quoted.join(", "))
 }
