@@ -166,7 +166,7 @@ impl Company {
         }
         let first = usize::try_from(dice.below(3)).unwrap_or(0);
         let actions: Vec<String> = ACTIONS.iter().skip(first).take(2).map(|action| (*action).to_owned()).collect();
-        let max = [2, 4, 8][usize::try_from(dice.below(3)).unwrap_or(0)] + if change == 2 { 1 } else { 0 };
+        let max = (2 << dice.below(3)) + u64::from(change == 2);
         let _ = writeln!(
             text,
             "description = \"What team {own} does with service {service}\"\nsubjects = {}\nresources = {}\nactions = {}\n\
