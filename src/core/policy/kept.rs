@@ -58,7 +58,7 @@ impl Policy {
     /// # Errors
     /// The text is none of those.
     pub fn kept(head: &str, keeper: Arc<dyn Keeper>) -> Result<Policy, serde_json::Error> {
-        Ok(Policy { head: serde_json::from_str(head)?, parts: Parts::Kept(Kept::new(keeper)) })
+        Ok(Policy { head: serde_json::from_str(head)?, parts: Parts::Kept(Box::new(Kept::new(keeper))) })
     }
 
     /// Returns what it says beside its people and rules.
@@ -116,6 +116,10 @@ pub(super) struct Kept {
     key_owners: Read<PublicKey, Name>,
     rules: Read<Name, Rule>,
     rotations: Read<Name, Rotation>,
+    /// The rules that have a pattern that begins so.
+    starting: FrozenBTreeMap<String, Box<[Name]>>,
+    /// Whether a group has somebody.
+    members: FrozenBTreeMap<(Name, Name), Box<bool>>,
     whole: OnceLock<Box<Whole>>,
 }
 
@@ -127,6 +131,8 @@ impl Kept {
             key_owners: Read::new(),
             rules: Read::new(),
             rotations: Read::new(),
+            starting: FrozenBTreeMap::new(),
+            members: FrozenBTreeMap::new(),
             whole: OnceLock::new(),
         }
     }
@@ -140,7 +146,13 @@ impl Kept {
     }
 
     pub(super) fn is_member(&self, group: &Name, name: &Name) -> bool {
-        self.keeper.text(Piece::Member, group.as_str(), name.as_str()).is_some()
+        let key = (group.clone(), name.clone());
+        let found = self.members.get(&key).copied();
+        found.unwrap_or_else(|| {
+            let is_there = self.keeper.text(Piece::Member, group.as_str(), name.as_str()).is_some();
+            self.members.insert(key, Box::new(is_there));
+            is_there
+        })
     }
 
     pub(super) fn members(&self, group: &Name) -> Option<BTreeSet<Name>> {
@@ -153,8 +165,15 @@ impl Kept {
     }
 
     pub(super) fn rules_near(&self, resource: &Resource) -> Vec<&Rule> {
-        let ids: BTreeSet<Name> = starts_of(resource).flat_map(|start| self.names(Piece::RuleAt, start)).collect();
-        ids.iter().filter_map(|id| self.rule(id)).collect()
+        let ids: BTreeSet<&Name> = starts_of(resource).filter_map(|start| self.starting(start)).flatten().collect();
+        ids.into_iter().filter_map(|id| self.rule(id)).collect()
+    }
+
+    fn starting(&self, start: &str) -> Option<&[Name]> {
+        self.starting.get(start).or_else(|| {
+            self.starting.insert(start.to_owned(), self.names(Piece::RuleAt, start).into_iter().collect());
+            self.starting.get(start)
+        })
     }
 
     pub(super) fn rotation(&self, name: &Name) -> Option<&Rotation> {

@@ -46,7 +46,7 @@ pub(super) enum Parts {
     /// All here.
     Whole(Box<Whole>),
     /// Each where it is kept, until it is asked for.
-    Kept(Kept),
+    Kept(Box<Kept>),
 }
 
 /// All people and rules of a policy.
