@@ -66,7 +66,7 @@ impl Pattern {
 }
 
 /// Tells whether `glob`, one segment of a pattern other than `**`, stands for `segment`.
-pub(in crate::core) fn segment_matches(glob: &str, segment: &str) -> bool {
+fn segment_matches(glob: &str, segment: &str) -> bool {
     let Some((head, rest)) = glob.split_once('*') else { return glob == segment };
     let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
     let inner = segment.strip_prefix(head).and_then(|text| text.strip_suffix(tail));
@@ -112,13 +112,6 @@ impl FromStr for Pattern {
 
     fn from_str(text: &str) -> Result<Pattern, PatternError> {
         check_pattern(text).map(|()| Pattern(Arc::from(text)))
-    }
-}
-
-impl From<&Resource> for Pattern {
-    /// Returns the pattern of that resource alone.
-    fn from(resource: &Resource) -> Pattern {
-        Pattern(Arc::from(resource.as_str()))
     }
 }
 

@@ -9,20 +9,15 @@
 //! at once, and for each it asks which combinations of segments one text can have, in the same way a character at a time.
 //! Characters that no pattern names are all alike, and one stands for the rest.
 //!
-//! What is plain to see needs no search (`region/plain.rs`): most often the shortest resource of a pattern will do.
-//!
 //! **Time.** Patterns as people write them take microseconds. Some sets of patterns are hard by nature, so the steps are
 //! counted, and past a bound of them the answer is [`TooHard`]; they are steps and not seconds, so that every machine gives
 //! the same answer.
-
-mod plain;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::fmt;
 
 use super::name::{MAX_NAME_LEN, MAX_RESOURCE_LEN, MAX_SEGMENTS, Resource};
-use super::near::may_overlap;
 use super::pattern::{ANY_SEGMENTS, Pattern};
 
 /// The most steps of one search: one for each pattern, or segment of one, each time that it is moved on.
@@ -44,7 +39,7 @@ pub fn example(inside: &[&Pattern], outside: &[&Pattern]) -> Result<Option<Resou
 /// # Errors
 /// The patterns are too intricate to tell.
 pub fn overlap(one: &Pattern, other: &Pattern) -> Result<bool, TooHard> {
-    overlap_within(one, other, &mut { MAX_STEPS })
+    Ok(example(&[one, other], &[])?.is_some())
 }
 
 /// Tells whether every resource that `inner` stands for is one of `outer`'s.
@@ -68,21 +63,17 @@ pub fn covers_within(outer: &[&Pattern], inner: &Pattern, steps: &mut usize) -> 
 /// # Errors
 /// The patterns are too intricate to tell, or the allowance is used up.
 pub fn overlap_within(one: &Pattern, other: &Pattern, steps: &mut usize) -> Result<bool, TooHard> {
-    if let Some(answer) = plain::overlap(one, other) {
-        *steps = steps.saturating_sub(1);
-        return Ok(answer);
-    }
     example_within(&[one, other], &[], steps).map(|found| found.is_some())
 }
 
 fn example_within(inside: &[&Pattern], outside: &[&Pattern], steps: &mut usize) -> Result<Option<Resource>, TooHard> {
-    if let Some(answer) = plain::example(inside, outside) {
-        return Ok(answer);
+    // What is plain to see needs no search.
+    if outside.iter().any(|one| inside.contains(one) || one.as_str() == ANY_SEGMENTS) {
+        return Ok(None);
     }
-    // What is apart from one of `inside` takes nothing away.
-    let outside: Vec<&Pattern> =
-        outside.iter().copied().filter(|one| inside.iter().all(|other| may_overlap(one, other))).collect();
-    let mut search = Search::new(inside, &outside, MAX_STEPS.min(*steps));
+    let patterns = inside.iter().chain(outside).map(|pattern| pattern.as_str().split('/').collect()).collect();
+    let most = MAX_STEPS.min(*steps);
+    let mut search = Search { patterns, inside: inside.len(), steps: 0, most, texts: BTreeMap::new() };
     let found = search.run();
     *steps = steps.saturating_sub(search.steps);
     found
@@ -117,11 +108,6 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(inside: &[&'a Pattern], outside: &[&'a Pattern], most: usize) -> Search<'a> {
-        let patterns = inside.iter().chain(outside).map(|pattern| pattern.as_str().split('/').collect()).collect();
-        Search { patterns, inside: inside.len(), steps: 0, most, texts: BTreeMap::new() }
-    }
-
     /// Goes through the states from the shortest resource on.
     fn run(&mut self) -> Result<Option<Resource>, TooHard> {
         let start: State = self.patterns.iter().map(|globs| skipped(globs, 1)).collect();
@@ -186,11 +172,6 @@ impl<'a> Search<'a> {
         self.count(self.patterns.len())?;
         if let Some(known) = self.texts.get(&asked) {
             return Ok(known.clone());
-        }
-        if let Some(texts) = plain::texts(&asked) {
-            self.count(asked.len())?;
-            self.texts.insert(asked, texts.clone());
-            return Ok(texts);
         }
         let globs: Vec<&[u8]> = asked.iter().map(|glob| glob.as_bytes()).collect();
         let literals: BTreeSet<u8> =

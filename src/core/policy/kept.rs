@@ -208,7 +208,6 @@ impl Kept {
             key_owners: owners.collect(),
             by_resource: ByResource::new(&rules),
             rules,
-            near: None,
             places: Places::default(),
         }
     }

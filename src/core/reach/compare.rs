@@ -26,7 +26,7 @@ use crate::core::name::{Name, Resource};
 use crate::core::near::may_overlap;
 use crate::core::pattern::Pattern;
 use crate::core::policy::{Actions, Allow, ApprovalRule, Effect, Limits, Policy, ReasonRule, Rotation, Rule};
-use crate::core::region::{self, TooHard};
+use crate::core::region::TooHard;
 use crate::core::time::Duration;
 
 use super::cover::Regions;
@@ -576,11 +576,7 @@ fn holes<'a>(
     let near = |rule: &'a Rule| rule.resources.iter().filter(|pattern| may_overlap(pattern, one.pattern));
     let mut takes = |rule: &'a Rule, action: &Name, outside: &[&'a Pattern]| {
         // Who can't be sure that it takes nothing says that it may.
-        let takes = |pattern: &'a Pattern| {
-            let outside: Vec<&Pattern> = outside.iter().copied().filter(|other| may_overlap(other, pattern)).collect();
-            let takes = region::overlap(one.pattern, pattern) != Ok(false);
-            takes && (outside.is_empty() || regions.example(&[one.pattern, pattern], &outside) != Ok(None))
-        };
+        let takes = |pattern| regions.example(&[one.pattern, pattern], outside) != Ok(None);
         rule.actions.matches(action) && near(rule).any(takes)
     };
     let hole =

@@ -66,7 +66,7 @@ impl Rehearsal {
         {
             return Ok(None);
         }
-        if !may_reach(assertion, rule)? {
+        if reached(assertion, rule, &[])?.is_none() {
             return Ok(None);
         }
         let near: BTreeSet<&Name> = rule.resources.iter().flat_map(|pattern| self.denials.to(pattern)).collect();
@@ -112,17 +112,6 @@ impl Rehearsal {
             .flat_map(|from| self.policy.selected(from))
             .find(|who| !self.policy.always_selects(known, who) && evaluate::may_judge(&self.policy, subject, who))
     }
-}
-
-/// Tells whether the rule lets anybody have something that the assertion is about, were there no deny rules.
-fn may_reach(assertion: &Assertion, rule: &Rule) -> Result<bool, TooHard> {
-    let share_actions = match (&rule.actions, &assertion.actions) {
-        (Actions::These(actions), Some(asked)) => !actions.is_disjoint(asked),
-        (Actions::Any, _) | (Actions::These(_), None) => true,
-    };
-    let mut pairs = rule.resources.iter().flat_map(|one| assertion.resources.iter().map(move |other| (one, other)));
-    let overlaps = |found, (one, other)| Ok(found || region::overlap(one, other)?);
-    if share_actions { pairs.try_fold(false, overlaps) } else { Ok(false) }
 }
 
 /// Returns an action and a resource that the assertion is about and the rule lets somebody have whom these deny rules stop.

@@ -1,12 +1,11 @@
 //! Rules held against each other: what deny rules leave of a rule, and what a service has that its owner must ask for.
 //!
-//! Rules are found by their patterns, so few are compared; each comparison is paid for in steps, and
+//! Rules are found by the first segment of their patterns, so few are compared; each comparison is paid for in steps, and
 //! when none are left nothing more is compared.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::core::name::{Name, Resource};
-use crate::core::near::Near;
 use crate::core::pattern::Pattern;
 use crate::core::policy::diagnostic::{Check, Diagnostic};
 use crate::core::policy::loaded::Policy;
@@ -18,8 +17,8 @@ use super::warning;
 
 pub(super) fn check<'p>(policy: &'p Policy, crowd: &Crowd<'p>, steps: &mut usize, warnings: &mut Vec<Diagnostic>) {
     let rules = || policy.rules().values();
-    let denying = About::new(rules().filter(|rule| matches!(rule.effect, Effect::Deny) && rule.hours.is_empty()));
-    let guarded = About::new(rules().filter(|rule| always_needs_approval(rule)));
+    let denying = ByFirst::new(rules().filter(|rule| matches!(rule.effect, Effect::Deny) && rule.hours.is_empty()));
+    let guarded = ByFirst::new(rules().filter(|rule| always_needs_approval(rule)));
     for rule in rules().filter(|rule| matches!(rule.effect, Effect::Allow(_))) {
         check_patterns(policy, rule, steps, warnings);
         check_shadowed(policy, rule, &denying, crowd, steps, warnings);
@@ -27,28 +26,43 @@ pub(super) fn check<'p>(policy: &'p Policy, crowd: &Crowd<'p>, steps: &mut usize
     }
 }
 
-/// Rules by what they are about.
-struct About<'p> {
-    rules: Vec<&'p Rule>,
-    near: Near<usize>,
+/// Rules by the first segment of their patterns.
+struct ByFirst<'p> {
+    named: BTreeMap<&'p str, Vec<&'p Rule>>,
+    wild: Vec<&'p Rule>,
+    all: Vec<&'p Rule>,
 }
 
-impl<'p> About<'p> {
-    fn new(rules: impl Iterator<Item = &'p Rule>) -> About<'p> {
-        let rules: Vec<&'p Rule> = rules.collect();
-        let about = rules
-            .iter()
-            .enumerate()
-            .flat_map(|(index, rule)| rule.resources.iter().map(move |one| (one.clone(), index)));
-        let near = Near::new(about);
-        About { rules, near }
+impl<'p> ByFirst<'p> {
+    fn new(rules: impl Iterator<Item = &'p Rule>) -> ByFirst<'p> {
+        let mut sorted = ByFirst { named: BTreeMap::new(), wild: Vec::new(), all: Vec::new() };
+        for rule in rules {
+            for first in rule.resources.iter().map(first_segment).collect::<BTreeSet<_>>() {
+                match first {
+                    Some(first) => sorted.named.entry(first).or_default().push(rule),
+                    None => sorted.wild.push(rule),
+                }
+            }
+            sorted.all.push(rule);
+        }
+        sorted
     }
 
-    /// Returns the rules that could share a resource with `rule`, by id, each once.
+    /// Returns the rules that could share a resource with `rule`, each once.
     fn near(&self, rule: &Rule) -> Vec<&'p Rule> {
-        let near: BTreeSet<&usize> = rule.resources.iter().flat_map(|pattern| self.near.to(pattern)).collect();
-        near.into_iter().filter_map(|index| self.rules.get(*index).copied()).collect()
+        let firsts: BTreeSet<Option<&str>> = rule.resources.iter().map(first_segment).collect();
+        if firsts.contains(&None) {
+            return self.all.clone();
+        }
+        let named = firsts.iter().flatten().filter_map(|first| self.named.get(first)).flatten();
+        let by_id: BTreeMap<&Name, &'p Rule> = named.chain(&self.wild).map(|rule| (&rule.id, *rule)).collect();
+        by_id.into_values().collect()
     }
+}
+
+/// Returns the first segment of a pattern; none if it holds a wildcard.
+fn first_segment(pattern: &Pattern) -> Option<&str> {
+    pattern.as_str().split('/').next().filter(|first| !first.contains('*'))
 }
 
 /// Warns of patterns that no resource fits.
@@ -68,7 +82,7 @@ fn check_patterns(policy: &Policy, rule: &Rule, steps: &mut usize, warnings: &mu
 fn check_shadowed<'p>(
     policy: &'p Policy,
     rule: &'p Rule,
-    denying: &About<'p>,
+    denying: &ByFirst<'p>,
     crowd: &Crowd<'p>,
     steps: &mut usize,
     warnings: &mut Vec<Diagnostic>,
@@ -144,7 +158,7 @@ fn always_needs_approval(rule: &Rule) -> bool {
 fn check_services<'p>(
     policy: &'p Policy,
     rule: &'p Rule,
-    guarded: &About<'p>,
+    guarded: &ByFirst<'p>,
     crowd: &Crowd<'p>,
     steps: &mut usize,
     warnings: &mut Vec<Diagnostic>,
