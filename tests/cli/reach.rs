@@ -213,6 +213,7 @@ fn diff() {
     assert_eq!(team.jit("alice", "policy diff").show().status, 1);
     assert_snapshot!(team.transcript());
     let example = object(&[("resource", Shape::Text), ("action", Shape::Text), ("approved_by", list(Shape::Text))]);
+    let hole = object(&[("rule", Shape::Text), ("resources", list(Shape::Text)), ("actions", list(Shape::Text))]);
     let change = object(&[
         ("subject", Shape::Text),
         ("rule", Shape::Text),
@@ -224,6 +225,8 @@ fn diff() {
         ("approvals", list(Shape::Text)),
         ("by_security_key", Shape::Bool),
         ("conditions", list(Shape::Text)),
+        ("except", list(hole.clone())),
+        ("denied_by", list(hole)),
         ("instead", list(Shape::Text)),
         ("example", or_null(example)),
     ]);
