@@ -23,20 +23,24 @@ pub(super) const TABLES: &str = "
 
 /// The policies that lines have brought, of which some will have to be kept.
 #[derive(Debug, Default)]
-pub(super) struct Met(BTreeMap<Hash, Arc<Policy>>);
+pub(super) struct Met {
+    policies: BTreeMap<Hash, Arc<Policy>>,
+    /// Whether a line has changed what is of use; most don't.
+    has_changed: bool,
+}
 
 impl Met {
     /// Takes in what a line changed.
     pub(super) fn take_in(&mut self, delta: &Delta) {
         for change in &delta.changes {
             match change {
-                Change::Proposal(record) => self.add(&record.policy),
+                Change::Proposal(record) => self.take(&record.policy),
                 Change::PolicyInForce(record) => {
                     // With it the proposals end; and where it does not load, the one before goes on to speak.
                     if matches!(record.loaded, Loaded::Policy(_)) {
-                        self.0.clear();
+                        self.policies.clear();
                     }
-                    self.add(record);
+                    self.take(record);
                 }
                 Change::Genesis(_)
                 | Change::Entry(..)
@@ -48,15 +52,19 @@ impl Met {
         }
     }
 
-    fn add(&mut self, record: &PolicyRecord) {
+    fn take(&mut self, record: &PolicyRecord) {
+        self.has_changed = true;
         if let Loaded::Policy(policy) = &record.loaded {
-            self.0.insert(record.digest, Arc::clone(policy));
+            self.policies.insert(record.digest, Arc::clone(policy));
         }
     }
 }
 
 /// Writes the policies that are of use and not there yet, and takes away the others.
 pub(super) fn write(db: &Connection, met: &Met) -> Result<(), IndexError> {
+    if !met.has_changed {
+        return Ok(());
+    }
     let in_use = digests_in_use(db)?;
     let mut there = db.prepare("SELECT policy, digest FROM kept_policies")?;
     let there = there.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
@@ -73,7 +81,7 @@ pub(super) fn write(db: &Connection, met: &Met) -> Result<(), IndexError> {
     }
     // What is of use and does not load is nothing to keep, and is not met.
     let new = in_use.iter().filter(|digest| !known.contains(digest));
-    new.filter_map(|digest| Some((digest, met.0.get(digest)?)))
+    new.filter_map(|digest| Some((digest, met.policies.get(digest)?)))
         .try_for_each(|(digest, policy)| keep(db, digest, policy))
 }
 
