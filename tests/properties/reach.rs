@@ -370,16 +370,16 @@ fn is_about(change: &Change, subject: &str, resource: &Resource, action: &Name, 
         && minutes(duration) <= change.up_to
 }
 
+/// The durations at which something changes in either policy.
+fn durations(new: &Plain, old: &Plain) -> BTreeSet<u64> {
+    let allowing = new.rules.values().chain(old.rules.values()).filter(|rule| !is_deny(rule));
+    allowing.flat_map(bounds).collect()
+}
+
 /// Holds what somebody is said to gain against what trying finds.
 fn check_gains(changes: &[Change], new: &Plain, old: &Plain) -> Result<(), TestCaseError> {
     let ways = signings(new);
-    let durations: BTreeSet<u64> = new
-        .rules
-        .iter()
-        .chain(&old.rules)
-        .filter(|(_, rule)| !is_deny(rule))
-        .flat_map(|(_, rule)| bounds(rule))
-        .collect();
+    let durations = durations(new, old);
     for change in changes {
         let Some(example) = &change.example else {
             return Err(TestCaseError::fail("such small policies are never too intricate"));
@@ -538,13 +538,7 @@ fn is_easier(
 /// Holds what is said to be easier for somebody against what trying finds.
 fn check_eased(eased: &[Change], gains: &[Change], new: &Plain, old: &Plain) -> Result<(), TestCaseError> {
     let ways = signings(new);
-    let durations: BTreeSet<u64> = new
-        .rules
-        .iter()
-        .chain(&old.rules)
-        .filter(|(_, rule)| !is_deny(rule))
-        .flat_map(|(_, rule)| bounds(rule))
-        .collect();
+    let durations = durations(new, old);
     for change in eased {
         let Some(example) = &change.example else {
             return Err(TestCaseError::fail("such small policies are never too intricate"));
