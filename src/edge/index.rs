@@ -16,6 +16,7 @@
 //! no decision is made from it.
 
 mod policies;
+mod store;
 mod tables;
 
 use std::fmt;
@@ -23,14 +24,14 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use rusqlite::types::FromSql;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Params};
+use rusqlite::{Connection, OptionalExtension as _, Params};
 use serde::de::DeserializeOwned;
 
 use self::policies::Met;
+use self::store::{Store, connect};
 use self::tables::{ENTRY, Head, StoredProposal, Subtrees, from_json, number, to_entry, to_hash};
 use super::config::{ConfigError, Folder};
 use super::world::{World, WorldError};
@@ -48,9 +49,6 @@ use crate::core::view::View;
 
 /// The folder of indexes within the user's state.
 const FOLDER: &str = "index";
-/// How long a writer waits for readers to end, and a reader for a writer.
-const PATIENCE: Duration = Duration::from_millis(50);
-
 /// Where the index of one log in one repo stands, there or not.
 #[derive(Clone, Debug)]
 pub struct IndexFile {
@@ -118,7 +116,7 @@ impl IndexFile {
         if merkle::root(head.prefix.tail.size, &Subtrees(&db))? != head.root {
             return Err(IndexError::Torn);
         }
-        let store = Arc::new(Store { db: Mutex::new(Some(db)), path, failure: Mutex::default() });
+        let store = Arc::new(Store::new(db, path));
         let known = Known::of(&store, &head)?;
         let prefix = head.prefix.clone();
         Ok(Some((Index(Some(Rc::new(Stored { store, head, known }))), prefix)))
@@ -152,16 +150,6 @@ impl IndexFile {
             other => other,
         }
     }
-}
-
-fn connect(path: &Path) -> Result<Connection, IndexError> {
-    let flags =
-        OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW | OpenFlags::SQLITE_OPEN_PRIVATE_CACHE;
-    // Where nothing may be written there is nothing to be rolled back either; what a killed writer left is an error then.
-    let db = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_WRITE)
-        .or_else(|_| Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_ONLY))?;
-    db.busy_timeout(PATIENCE)?;
-    Ok(db)
 }
 
 /// An index that is written from the first line on.
@@ -221,54 +209,6 @@ struct Stored {
     known: Known,
 }
 
-/// The file that is read, by the index and by the policies that are kept in it.
-#[derive(Debug)]
-struct Store {
-    /// None once it has gone on to what comes later.
-    db: Mutex<Option<Connection>>,
-    path: PathBuf,
-    /// Why something could not be read.
-    failure: Mutex<Option<String>>,
-}
-
-impl Store {
-    /// Reads, or says that it could not and returns nothing.
-    fn read<T: Default>(&self, read: impl FnOnce(&Connection) -> Result<T, IndexError>) -> T {
-        let db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(db) = &*db else {
-            self.note("the index has gone on to what comes later");
-            return T::default();
-        };
-        match read(db) {
-            Ok(value) => value,
-            Err(error) => {
-                self.fail(&error);
-                T::default()
-            }
-        }
-    }
-
-    /// Notes that something could not be read, and takes the file away: the log makes another.
-    fn fail(&self, error: &IndexError) {
-        if self.failure().is_some() {
-            return;
-        }
-        let next = match fs::remove_file(&self.path) {
-            Ok(()) => "it is gone now, and the next command makes another".to_owned(),
-            Err(why) => format!("delete it: {} ({why})", self.path.display().to_string().escape_debug()),
-        };
-        self.note(&format!("the index can't be read, so nothing is sure: {error}; {next}"));
-    }
-
-    fn note(&self, why: &str) {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| why.to_owned());
-    }
-
-    fn failure(&self) -> Option<String> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
 /// What is read when an index is opened, since every question needs it.
 #[derive(Debug)]
 struct Known {
@@ -282,7 +222,7 @@ struct Known {
 
 impl Known {
     fn of(store: &Arc<Store>, head: &Head) -> Result<Known, IndexError> {
-        let db = store.db.lock().unwrap_or_else(PoisonError::into_inner);
+        let db = store.lock();
         let db = db.as_ref().ok_or(IndexError::Torn)?;
         let roster = head.roster.as_ref().map(|digest| policies::open(store, db, digest)).transpose()?;
         // The policy in force is mostly the one whose identities speak.
@@ -324,7 +264,7 @@ impl Index {
             return Err(IndexError::Torn);
         }
         // The lock that it has read under becomes the writer's, so nobody can have changed it in between.
-        let db = stored.store.db.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or(IndexError::Torn)?;
+        let db = stored.store.lock().take().ok_or(IndexError::Torn)?;
         let mut met = Met::default();
         for (delta, line) in deltas.iter().zip(stored.head.prefix.tail.size..) {
             tables::write(&db, line, delta)?;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::IndexError;
+use super::store::Store;
 use super::tables::{digests_in_use, to_hash};
-use super::{IndexError, Store};
 use crate::core::hash::Hash;
 use crate::core::ledger::{Change, Delta, Loaded, PolicyRecord};
 use crate::core::policy::{Keeper, Piece, Policy};
