@@ -27,6 +27,9 @@ mod model;
 #[path = "properties/monotone.rs"]
 mod monotone;
 #[cfg(test)]
+#[path = "properties/packed.rs"]
+mod packed;
+#[cfg(test)]
 #[path = "properties/plain.rs"]
 mod plain;
 #[cfg(test)]

@@ -109,12 +109,22 @@ impl PublicKey {
     /// Any other text.
     pub(in crate::core) fn from_kept(text: &str) -> Result<PublicKey, KeyError> {
         let (point, application) = match text.split_once(' ') {
-            Some((point, application)) if is_application(application) => (point, Some(application)),
-            Some(_) => return Err(KeyError::Application),
+            Some((point, application)) => (point, Some(application)),
             None => (text, None),
         };
         let point = parse_hex(point.as_bytes()).ok_or(KeyError::Form)?;
-        Ok(PublicKey { point, application: application.map(Arc::from) })
+        PublicKey::from_parts_kept(point, application)
+    }
+
+    /// Takes the parts of a key as they were kept, with as little said for them as in [`PublicKey::from_kept`].
+    ///
+    /// # Errors
+    /// The application is not printable ASCII.
+    pub(in crate::core) fn from_parts_kept(point: [u8; 32], application: Option<&str>) -> Result<PublicKey, KeyError> {
+        match application.is_none_or(is_application) {
+            true => Ok(PublicKey { point, application: application.map(Arc::from) }),
+            false => Err(KeyError::Application),
+        }
     }
 
     /// Returns a key that stands for somebody's in a rehearsal, a security key or a plain one. It signs nothing, and is

@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod merkle;
 pub mod name;
 mod near;
+pub mod packed;
 pub mod pattern;
 pub mod policy;
 pub mod reach;

@@ -3,9 +3,14 @@
 //! Everything is asked by key: a request by its id, a subject's requests by its name, an old root by its size. So a view
 //! may live on disk and read little.
 
+mod entries;
+mod requests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use self::entries::Entries;
+use self::requests::Requests;
 use super::hash::{Hash, IdPrefix};
 use super::key::PublicKey;
 use super::ledger::{
@@ -14,6 +19,7 @@ use super::ledger::{
 };
 use super::merkle::{HashReader, MissingHash, Node, root, stored_hashes};
 use super::name::{Name, Resource};
+use super::packed::Lines;
 use super::policy::{IdentityKind, Policy};
 use super::time::Timestamp;
 
@@ -199,10 +205,9 @@ pub struct Overlay<B> {
     format_above: Option<u64>,
     /// Per new policy, the number of lines after which it is in force.
     policies: BTreeMap<u64, Hash>,
-    entries: BTreeMap<Hash, Entry>,
-    requests: BTreeMap<Hash, Arc<RequestRecord>>,
-    /// The requests that are new or have another record, in log order.
-    by_subject: BTreeMap<Name, BTreeMap<u64, Hash>>,
+    entries: Entries,
+    /// The requests that are new or have another record.
+    requests: Requests,
     proposals: BTreeMap<Hash, Arc<ProposalRecord>>,
     lockdowns: BTreeMap<Hash, Arc<LockdownRecord>>,
     lifts: BTreeMap<Hash, Arc<LiftRecord>>,
@@ -229,9 +234,8 @@ impl<B: View> Overlay<B> {
             roster: None,
             format_above: None,
             policies: BTreeMap::new(),
-            entries: BTreeMap::new(),
-            requests: BTreeMap::new(),
-            by_subject: BTreeMap::new(),
+            entries: Entries::default(),
+            requests: Requests::default(),
             proposals: BTreeMap::new(),
             lockdowns: BTreeMap::new(),
             lifts: BTreeMap::new(),
@@ -259,6 +263,7 @@ impl<B: View> Overlay<B> {
         for (level, hash) in self.subtrees.iter_mut().zip(hashes) {
             level.push(hash);
         }
+        self.entries.append();
         self.added += 1;
     }
 
@@ -266,11 +271,13 @@ impl<B: View> Overlay<B> {
         match change {
             Change::Genesis(genesis) => self.genesis = Some(Arc::new(genesis)),
             Change::Entry(id, entry) => {
-                self.entries.insert(id, entry);
+                if let Some(place) = entry.index.checked_sub(self.base.size()) {
+                    self.entries.set(place, id, entry.kind);
+                }
             }
             Change::Request(record) => {
-                self.by_subject.entry(record.by.clone()).or_default().insert(record.index, record.id);
-                self.requests.insert(record.id, Arc::from(record));
+                let lines = NewLines::of(self.base.size(), &self.entries, &self.subtrees);
+                self.requests.put(&record, &lines);
             }
             Change::Proposal(record) => {
                 self.proposals.insert(record.policy.id, Arc::from(record));
@@ -310,18 +317,45 @@ impl<B: View> Overlay<B> {
         all
     }
 
-    fn join_requests<'a>(
+    fn join_requests(
         &self,
         base: Vec<Arc<RequestRecord>>,
-        own: impl Iterator<Item = &'a Arc<RequestRecord>>,
+        own: impl Iterator<Item = Arc<RequestRecord>>,
     ) -> Vec<Arc<RequestRecord>> {
-        let is_replaced = |record: &RequestRecord| self.requests.contains_key(&record.id);
-        Overlay::<B>::join(base, own.cloned(), is_replaced, |record| record.index)
+        Overlay::<B>::join(base, own, |record| self.requests.has(record.index), |record| record.index)
     }
 
-    fn own_requests_of(&self, subject: &Name) -> impl Iterator<Item = &Arc<RequestRecord>> {
-        let ids = self.by_subject.get(subject).into_iter().flat_map(BTreeMap::values);
-        ids.filter_map(|id| self.requests.get(id))
+    fn new_lines(&self) -> NewLines<'_> {
+        NewLines::of(self.base.size(), &self.entries, &self.subtrees)
+    }
+
+    /// Returns a new line by its id.
+    fn new_entry(&self, id: &Hash) -> Option<Entry> {
+        self.entries.get(id).map(|entry| Entry { index: entry.index + self.base.size(), kind: entry.kind })
+    }
+}
+
+/// What is known of new lines by their places.
+struct NewLines<'a> {
+    before: u64,
+    entries: &'a Entries,
+    leaves: Option<&'a [Hash]>,
+}
+
+impl<'a> NewLines<'a> {
+    fn of(before: u64, entries: &'a Entries, subtrees: &'a [Vec<Hash>]) -> NewLines<'a> {
+        NewLines { before, entries, leaves: subtrees.first().map(Vec::as_slice) }
+    }
+}
+
+impl Lines for NewLines<'_> {
+    fn id(&self, index: u64) -> Option<Hash> {
+        self.entries.id(index.checked_sub(self.before)?)
+    }
+
+    fn leaf(&self, index: u64) -> Option<Hash> {
+        let place = usize::try_from(index.checked_sub(self.before)?).ok()?;
+        self.leaves?.get(place).copied()
     }
 }
 
@@ -371,24 +405,33 @@ impl<B: View> View for Overlay<B> {
     }
 
     fn entry(&self, id: &Hash) -> Option<Entry> {
-        self.entries.get(id).copied().or_else(|| self.base.entry(id))
+        self.new_entry(id).or_else(|| self.base.entry(id))
     }
 
     fn entries_like(&self, prefix: &IdPrefix, most: usize) -> Vec<(Hash, Entry)> {
-        let own = self.entries.range(prefix.first()..).take_while(|(id, _)| prefix.is_of(id));
+        let own = self.entries.like(prefix, most);
         let mut all: Vec<(Hash, Entry)> = self.base.entries_like(prefix, most);
-        all.extend(own.take(most).map(|(id, entry)| (*id, *entry)));
+        let before = self.base.size();
+        all.extend(own.into_iter().map(|(id, entry)| (id, Entry { index: entry.index + before, ..entry })));
         all.sort_by_key(|(id, _)| *id);
         all.truncate(most);
         all
     }
 
     fn request(&self, id: &Hash) -> Option<Arc<RequestRecord>> {
-        self.requests.get(id).cloned().or_else(|| self.base.request(id))
+        let own = match self.new_entry(id) {
+            Some(entry) => Some(entry.index),
+            // One of the base that has another record now.
+            None if self.requests.first().is_some_and(|first| first < self.base.size()) => {
+                self.base.entry(id).map(|entry| entry.index)
+            }
+            None => None,
+        };
+        own.and_then(|index| self.requests.get(index, &self.new_lines())).or_else(|| self.base.request(id))
     }
 
     fn requests_of(&self, subject: &Name) -> Vec<Arc<RequestRecord>> {
-        self.join_requests(self.base.requests_of(subject), self.own_requests_of(subject))
+        self.join_requests(self.base.requests_of(subject), self.requests.of(subject, &self.new_lines()))
     }
 
     fn requests_for(
@@ -398,13 +441,14 @@ impl<B: View> View for Overlay<B> {
         action: &Name,
         from: Option<Timestamp>,
     ) -> Vec<Arc<RequestRecord>> {
-        let own = self.own_requests_of(subject).filter(|record| record.is_for(resource, action));
-        let own = own.filter(|record| record.reaches(from));
+        let lines = self.new_lines();
+        let own = self.requests.of_for(subject, (resource, action), &lines).filter(|record| record.reaches(from));
         self.join_requests(self.base.requests_for(subject, resource, action, from), own)
     }
 
     fn requests(&self, from: Option<Timestamp>) -> Vec<Arc<RequestRecord>> {
-        let own = self.requests.values().filter(|record| record.reaches(from));
+        let lines = self.new_lines();
+        let own = self.requests.all(&lines).filter(|record| record.reaches(from));
         self.join_requests(self.base.requests(from), own)
     }
 
