@@ -5,15 +5,19 @@
 //! long as it takes to verify a fourth of a segment's signatures. Git does so when it lets an object in, and nothing here
 //! rests on SHA-1: lines are held against roots and policies against digests, which are SHA-256.
 //!
+//! libgit2 maps packs into memory and keeps all of them that it has touched, so objects are read through a handle of their own
+//! that is made anew after much has been read ([`Reading`]): a whole log is read in as little memory as a part of it.
+//!
 //! Trees and commits are taken from libgit2 as bytes and read by the core, which is stricter. Sizes are looked at before
 //! objects are read.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use git2::{ErrorCode, ObjectType, Repository};
+use git2::{ErrorCode, ObjectType, Odb, Repository};
 use sha1::{Digest as _, Sha1};
 
 use super::keys::GitKeyConfig;
@@ -21,9 +25,45 @@ use crate::core::history::object::{
     Author, CommitHead, MAX_COMMIT_SIZE, MAX_TREE_SIZE, Objects, Oid, TreeEntry, parse_commit, parse_tree,
 };
 
+/// After how many bytes of objects the handle that they are read through is made anew, which takes as long as it does to
+/// read some of them.
+const MUCH: u64 = 32 << 20;
+
 /// An open repository.
 pub struct Repo {
     pub(crate) git: Repository,
+    reading: RefCell<Reading>,
+}
+
+/// What objects are read through.
+#[derive(Default)]
+struct Reading {
+    /// None before the first is read.
+    handle: Option<Odb<'static>>,
+    /// How many bytes of objects were read through it.
+    bytes: u64,
+    /// The folders of objects beside the repository's own.
+    more: Vec<String>,
+}
+
+impl Reading {
+    /// Returns the handle, after `bytes` more are read through it; none where the folder has no name that libgit2 takes.
+    fn handle(&mut self, objects: &Path, bytes: u64) -> Result<Option<&Odb<'static>>, git2::Error> {
+        let Some(folder) = objects.to_str() else { return Ok(None) };
+        if self.bytes > MUCH {
+            // The old one goes first: what it maps is mapped as long as there is any.
+            *self = Reading { more: std::mem::take(&mut self.more), ..Reading::default() };
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.handle.is_none() {
+            let new = Odb::new()?;
+            for folder in [folder].into_iter().chain(self.more.iter().map(String::as_str)) {
+                new.add_disk_alternate(folder)?;
+            }
+            self.handle = Some(new);
+        }
+        Ok(self.handle.as_ref())
+    }
 }
 
 impl Repo {
@@ -41,7 +81,7 @@ impl Repo {
     fn of(git: Repository) -> Repo {
         // [`Repo::read`] looks at hashes itself.
         git2::opts::strict_hash_verification(false);
-        Repo { git }
+        Repo { git, reading: RefCell::default() }
     }
 
     /// Opens the repository around the folder `from`; none if there is none.
@@ -91,7 +131,11 @@ impl Repo {
     pub fn add_objects(&self, folder: &Path) -> Result<(), GitError> {
         let failed = |error| GitError::git(format!("opening the objects in {}", folder.display()), error);
         let text = folder.to_str().ok_or_else(|| failed(git2::Error::from_str("its name is not UTF-8")))?;
-        self.git.odb().and_then(|odb| odb.add_disk_alternate(text)).map_err(failed)
+        self.git.odb().and_then(|odb| odb.add_disk_alternate(text)).map_err(failed)?;
+        let mut reading = self.reading.borrow_mut();
+        reading.handle = None;
+        reading.more.push(text.to_owned());
+        Ok(())
     }
 
     /// Returns the name of the remote that holds the log: `origin`, else the only one; none if there is none, or nobody
@@ -255,20 +299,31 @@ impl Repo {
         if found != kind || size > limit {
             return Ok(None);
         }
-        let odb = self.git.odb().map_err(unreadable)?;
-        let object = odb.read(from_oid(oid)?).map_err(unreadable)?;
-        let data = object.data();
-        match hash_of(kind, data) == oid {
-            true => Ok(Some(data.to_vec())),
-            false => Err(unreadable(git2::Error::from_str("what it holds is not what it is named by"))),
-        }
+        let id = from_oid(oid)?;
+        let checked = |odb: &Odb<'_>| {
+            let object = odb.read(id)?;
+            let data = object.data();
+            match hash_of(kind, data) == oid {
+                true => Ok(Some(data.to_vec())),
+                false => Err(git2::Error::from_str("what it holds is not what it is named by")),
+            }
+        };
+        self.through(size, checked).map_err(unreadable)
     }
 
     fn header(&self, oid: Oid) -> Result<(u64, ObjectType), GitError> {
         let unreadable = |source| GitError::Object { oid, source };
-        let odb = self.git.odb().map_err(unreadable)?;
-        let (size, kind) = odb.read_header(from_oid(oid)?).map_err(unreadable)?;
+        let id = from_oid(oid)?;
+        let (size, kind) = self.through(0, |odb| odb.read_header(id)).map_err(unreadable)?;
         Ok((size as u64, kind))
+    }
+
+    /// Reads objects, of so many bytes.
+    fn through<T>(&self, bytes: u64, read: impl FnOnce(&Odb<'_>) -> Result<T, git2::Error>) -> Result<T, git2::Error> {
+        match self.reading.borrow_mut().handle(&self.git.commondir().join("objects"), bytes)? {
+            Some(odb) => read(odb),
+            None => self.git.odb().and_then(|odb| read(&odb)),
+        }
     }
 }
 
