@@ -38,9 +38,13 @@ impl Node {
     /// Returns the place of the subtree in the order in which subtrees become complete, from 0: a store may be a plain
     /// array that only ever grows.
     pub fn stored_index(self) -> u64 {
-        // The subtree is complete with its last leaf, and stored `level` places after that leaf's own hash.
-        let last_leaf = (self.index << self.level) + ((1 << self.level) - 1);
-        stored_before(last_leaf) + u64::from(self.level)
+        // It is stored `level` places after its last leaf's own hash.
+        stored_before(self.last_leaf()) + u64::from(self.level)
+    }
+
+    /// Returns the number of the subtree's last leaf, with which it is complete.
+    pub fn last_leaf(self) -> u64 {
+        (self.index << self.level) + ((1 << self.level) - 1)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Requests in few bytes: as an index keeps them, and memory where there are many.
 //!
 //! ```text
-//! record    = flags index [id] [leaf] by resource action key at policy duration [not_before] [bind] reason pending_for
+//! record    = flags index [id leaf] by resource action key at policy duration [not_before] [bind] reason pending_for
 //!             approvals status [ending]
-//! approval  = flags index [id] [leaf] by key at [duration] comment
+//! approval  = flags index [id leaf] by key at [duration] comment
 //! status    = reasons | nothing | ending | grant                    by two bits of the record's flags
 //! grant     = index policy rules counted start end live_from     what is counted by its number, from 1, or 0 and itself
 //! ending    = index by at reason
@@ -41,12 +41,19 @@ impl fmt::Display for Damaged {
 
 impl std::error::Error for Damaged {}
 
+/// What a record says of a line that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineOf {
+    /// The id.
+    pub id: Hash,
+    /// The leaf hash.
+    pub leaf: Hash,
+}
+
 /// What is known of lines by their places, and need not be kept with each record.
 pub trait Lines {
-    /// The id of a line that is not inert.
-    fn id(&self, index: u64) -> Option<Hash>;
-    /// The leaf hash of a line.
-    fn leaf(&self, index: u64) -> Option<Hash>;
+    /// A line that is not inert.
+    fn line(&self, index: u64) -> Option<LineOf>;
 }
 
 /// Where nothing is known of lines.
@@ -54,22 +61,16 @@ pub trait Lines {
 pub struct NoLines;
 
 impl Lines for NoLines {
-    fn id(&self, _: u64) -> Option<Hash> {
-        None
-    }
-
-    fn leaf(&self, _: u64) -> Option<Hash> {
+    fn line(&self, _: u64) -> Option<LineOf> {
         None
     }
 }
 
-/// The id of its line is known.
-const ID: u8 = 1;
-/// The leaf hash of its line is known.
-const LEAF: u8 = 1 << 1;
-const NOT_BEFORE: u8 = 1 << 2;
-const BIND: u8 = 1 << 3;
-const REVOKED: u8 = 1 << 4;
+/// Its line is known.
+const KNOWN: u8 = 1;
+const NOT_BEFORE: u8 = 1 << 1;
+const BIND: u8 = 1 << 2;
+const REVOKED: u8 = 1 << 3;
 /// The two bits that say which status it is.
 const STATUS: u8 = 0b11 << 5;
 const WITHOUT_EFFECT: u8 = 0;
@@ -77,7 +78,7 @@ const PENDING: u8 = 1 << 5;
 const DENIED: u8 = 2 << 5;
 const COMPLETE: u8 = 3 << 5;
 /// Of an approval: it says for how long at most.
-const DURATION: u8 = 1 << 2;
+const DURATION: u8 = 1 << 1;
 
 /// Packs a record. Words that come again are added to `words`, as far as it takes them.
 pub fn pack(record: &RequestRecord, words: &mut Words, lines: &impl Lines) -> Box<[u8]> {
@@ -89,8 +90,8 @@ pub fn pack(record: &RequestRecord, words: &mut Words, lines: &impl Lines) -> Bo
         Status::Denied(_) => DENIED,
         Status::Complete(_) => COMPLETE,
     };
-    let line = LineOf { index: record.index, id: record.id, leaf: record.leaf };
-    let flags = line.known(lines)
+    let line = LineOf { id: record.id, leaf: record.leaf };
+    let flags = flag(KNOWN, lines.line(record.index) == Some(line))
         | flag(NOT_BEFORE, request.not_before.is_some())
         | flag(BIND, request.bind.is_some())
         | flag(REVOKED, record.revoked.is_some())
@@ -124,8 +125,8 @@ pub fn pack(record: &RequestRecord, words: &mut Words, lines: &impl Lines) -> Bo
 }
 
 fn put_approval(to: &mut Writer<'_>, record: &RequestRecord, approval: &ApprovalRecord, lines: &impl Lines) {
-    let line = LineOf { index: approval.index, id: approval.id, leaf: approval.leaf };
-    let flags = line.known(lines) | flag(DURATION, approval.duration.is_some());
+    let line = LineOf { id: approval.id, leaf: approval.leaf };
+    let flags = flag(KNOWN, lines.line(approval.index) == Some(line)) | flag(DURATION, approval.duration.is_some());
     to.byte(flags);
     to.place_after(record.index, approval.index);
     line.put(to, flags);
@@ -166,33 +167,20 @@ fn flag(flag: u8, is_set: bool) -> u8 {
     if is_set { flag } else { 0 }
 }
 
-/// A line that a record names.
-struct LineOf {
-    index: u64,
-    id: Hash,
-    leaf: Hash,
-}
-
 impl LineOf {
-    /// Returns what of it is known, as flags.
-    fn known(&self, lines: &impl Lines) -> u8 {
-        flag(ID, lines.id(self.index) == Some(self.id)) | flag(LEAF, lines.leaf(self.index) == Some(self.leaf))
-    }
-
-    /// Writes what is not.
+    /// Writes it, where it is not known.
     fn put(&self, to: &mut Writer<'_>, flags: u8) {
-        if flags & ID == 0 {
+        if flags & KNOWN == 0 {
             to.hash(&self.id);
-        }
-        if flags & LEAF == 0 {
             to.hash(&self.leaf);
         }
     }
 
     fn read(from: &mut Reader<'_>, index: u64, flags: u8, lines: &impl Lines) -> Result<LineOf, Damaged> {
-        let id = if flags & ID == 0 { from.hash() } else { lines.id(index).ok_or(Damaged) }?;
-        let leaf = if flags & LEAF == 0 { from.hash() } else { lines.leaf(index).ok_or(Damaged) }?;
-        Ok(LineOf { index, id, leaf })
+        match flags & KNOWN {
+            0 => Ok(LineOf { id: from.hash()?, leaf: from.hash()? }),
+            _ => lines.line(index).ok_or(Damaged),
+        }
     }
 }
 
@@ -230,7 +218,7 @@ pub fn unpack(bytes: &[u8], words: &Words, lines: &impl Lines) -> Result<Request
         _ => Status::Complete(own.grant(&mut from, &approvals, lines)?),
     };
     let revoked = if flags & REVOKED == 0 { None } else { Some(own.ending(&mut from)?) };
-    if flags & !(ID | LEAF | NOT_BEFORE | BIND | REVOKED | STATUS) != 0 {
+    if flags & !(KNOWN | NOT_BEFORE | BIND | REVOKED | STATUS) != 0 {
         return Err(Damaged);
     }
     from.end()?;
@@ -277,14 +265,14 @@ struct Own {
 impl Own {
     fn approval(&self, from: &mut Reader<'_>, lines: &impl Lines) -> Result<ApprovalRecord, Damaged> {
         let flags = from.byte()?;
-        if flags & !(ID | LEAF | DURATION) != 0 {
+        if flags & !(KNOWN | DURATION) != 0 {
             return Err(Damaged);
         }
         let index = from.place_after(self.index)?;
         let line = LineOf::read(from, index, flags, lines)?;
         Ok(ApprovalRecord {
             id: line.id,
-            index: line.index,
+            index,
             leaf: line.leaf,
             by: from.name()?,
             key: from.key()?,

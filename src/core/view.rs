@@ -19,7 +19,7 @@ use super::ledger::{
 };
 use super::merkle::{HashReader, MissingHash, Node, root, stored_hashes};
 use super::name::{Name, Resource};
-use super::packed::Lines;
+use super::packed::{LineOf, Lines};
 use super::policy::{IdentityKind, Policy};
 use super::time::Timestamp;
 
@@ -349,13 +349,10 @@ impl<'a> NewLines<'a> {
 }
 
 impl Lines for NewLines<'_> {
-    fn id(&self, index: u64) -> Option<Hash> {
-        self.entries.id(index.checked_sub(self.before)?)
-    }
-
-    fn leaf(&self, index: u64) -> Option<Hash> {
-        let place = usize::try_from(index.checked_sub(self.before)?).ok()?;
-        self.leaves?.get(place).copied()
+    fn line(&self, index: u64) -> Option<LineOf> {
+        let place = index.checked_sub(self.before)?;
+        let leaf = usize::try_from(place).ok().and_then(|place| self.leaves?.get(place)).copied()?;
+        self.entries.id(place).map(|id| LineOf { id, leaf })
     }
 }
 

@@ -16,6 +16,7 @@
 //! no decision is made from it.
 
 mod policies;
+mod requests;
 mod store;
 mod tables;
 
@@ -28,21 +29,22 @@ use std::sync::Arc;
 
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension as _, Params};
-use serde::de::DeserializeOwned;
 
 use self::policies::Met;
 use self::store::{Store, connect};
-use self::tables::{ENTRY, Head, StoredProposal, Subtrees, from_json, number, to_entry, to_hash};
+use self::tables::{Head, StoredProposal, Subtrees, number, to_hash};
 use super::config::{ConfigError, Folder};
 use super::world::{World, WorldError};
 use crate::core::hash::{Hash, IdPrefix};
 use crate::core::history::object::Oid;
 use crate::core::history::segment::Tail;
 use crate::core::ledger::{
-    Delta, Entry, GenesisRecord, LiftRecord, LockdownRecord, PolicyRecord, ProposalRecord, RequestRecord, Verdict,
+    Delta, Entry, EntryKind, GenesisRecord, LiftRecord, LockdownRecord, PolicyRecord, ProposalRecord, RequestRecord,
+    Verdict,
 };
 use crate::core::merkle::{self, HashReader as _, Node};
 use crate::core::name::{Name, Resource};
+use crate::core::packed::Damaged;
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
 use crate::core::view::View;
@@ -57,6 +59,8 @@ pub struct IndexFile {
     /// Who may read it.
     mode: u32,
     is_ours: bool,
+    /// By which clock it is told what has ended.
+    now: Timestamp,
 }
 
 /// Up to where an index reaches.
@@ -87,10 +91,11 @@ impl IndexFile {
         if let Some((shared, found)) = shared.and_then(|folder| fs::metadata(folder).ok().map(|found| (folder, found)))
         {
             let folder = Folder::new(shared.to_owned(), found.uid());
-            return Ok(IndexFile { folder, name, mode: 0o644, is_ours: found.uid() == world.uid() });
+            let is_ours = found.uid() == world.uid();
+            return Ok(IndexFile { folder, name, mode: 0o644, is_ours, now: world.now() });
         }
         let folder = Folder::new(world.state_dir()?.join(FOLDER), world.uid());
-        Ok(IndexFile { folder, name, mode: 0o600, is_ours: true })
+        Ok(IndexFile { folder, name, mode: 0o600, is_ours: true, now: world.now() })
     }
 
     /// Tells whether this user keeps it.
@@ -119,7 +124,7 @@ impl IndexFile {
         let store = Arc::new(Store::new(db, path));
         let known = Known::of(&store, &head)?;
         let prefix = head.prefix.clone();
-        Ok(Some((Index(Some(Rc::new(Stored { store, head, known }))), prefix)))
+        Ok(Some((Index(Some(Rc::new(Stored { store, head, known, now: self.now }))), prefix)))
     }
 
     /// Starts an index anew; it takes the place of what was there once it is finished.
@@ -130,8 +135,10 @@ impl IndexFile {
         self.folder.make().map_err(IndexError::Folder)?;
         // Of several who build at once each has a file of its own, and the last is as good as the first.
         let path = self.folder.place(&format!("{}.{}.new", self.name, std::process::id()));
+        let horizon = requests::horizon_at(self.now);
         let builder = Builder {
-            db: Some(tables::create(&path, self.mode)?),
+            db: Some(tables::create(&path, self.mode, horizon)?),
+            horizon,
             met: Met::default(),
             size: 0,
             path,
@@ -157,6 +164,7 @@ impl IndexFile {
 pub struct Builder {
     /// None once it is finished.
     db: Option<Connection>,
+    horizon: Timestamp,
     met: Met,
     size: u64,
     path: PathBuf,
@@ -170,7 +178,7 @@ impl Builder {
     /// It can't be written.
     pub fn add(&mut self, delta: &Delta) -> Result<(), IndexError> {
         let Some(db) = &self.db else { return Err(IndexError::Torn) };
-        tables::write(db, self.size, delta)?;
+        tables::write(db, self.size, delta, self.horizon)?;
         self.met.take_in(delta);
         self.size += 1;
         Ok(())
@@ -207,6 +215,7 @@ struct Stored {
     store: Arc<Store>,
     head: Head,
     known: Known,
+    now: Timestamp,
 }
 
 /// What is read when an index is opened, since every question needs it.
@@ -266,8 +275,9 @@ impl Index {
         // The lock that it has read under becomes the writer's, so nobody can have changed it in between.
         let db = stored.store.lock().take().ok_or(IndexError::Torn)?;
         let mut met = Met::default();
+        let horizon = requests::settle(&db, stored.head.horizon, stored.now)?;
         for (delta, line) in deltas.iter().zip(stored.head.prefix.tail.size..) {
-            tables::write(&db, line, delta)?;
+            tables::write(&db, line, delta, horizon)?;
             met.take_in(delta);
         }
         policies::write(&db, &met)?;
@@ -278,7 +288,7 @@ impl Index {
 
     /// Returns what a non-inert line is worth; none if there is no such line.
     pub fn verdict(&self, id: &Hash) -> Option<Verdict> {
-        let why: Option<String> = self.one::<Option<String>, _>("SELECT why FROM entries WHERE id = ?", [&id.0[..]])?;
+        let (_, why) = self.read(|db| tables::entry(db, id))?;
         Some(why.map_or(Verdict::Effect, Verdict::WithoutEffect))
     }
 
@@ -291,19 +301,8 @@ impl Index {
         self.read(|db| Ok(db.prepare_cached(sql)?.query_row(key, |row| row.get(0)).optional()?))
     }
 
-    /// Reads the one record of that key, if there is one.
-    fn record<R: DeserializeOwned, P: Params>(&self, sql: &str, key: P) -> Option<Arc<R>> {
-        let text: Option<String> = self.one(sql, key);
-        self.read(|_| text.map(|text| from_json(&text).map(Arc::new)).transpose())
-    }
-
-    /// Reads the records of that key.
-    fn records<R: DeserializeOwned, P: Params>(&self, sql: &str, key: P) -> Vec<Arc<R>> {
-        self.read(|db| {
-            let mut statement = db.prepare_cached(sql)?;
-            let texts = statement.query_map(key, |row| row.get::<_, String>(0))?;
-            texts.map(|text| from_json(&text?).map(Arc::new)).collect()
-        })
+    fn horizon(&self) -> Timestamp {
+        self.0.as_ref().map_or(Timestamp::MIN, |stored| stored.head.horizon)
     }
 
     fn known<T>(&self, of: impl FnOnce(&Known) -> T) -> Option<T> {
@@ -360,30 +359,24 @@ impl View for Index {
     }
 
     fn entry(&self, id: &Hash) -> Option<Entry> {
-        self.read(|db| {
-            let sql = format!("SELECT {ENTRY} FROM entries WHERE id = ?");
-            let found = db.prepare_cached(&sql)?.query_row([&id.0[..]], to_entry).optional()?;
-            found.map(|row| tables::entry(row).map(|(_, entry)| entry)).transpose()
-        })
+        self.read(|db| Ok(tables::entry(db, id)?.map(|(entry, _)| entry)))
     }
 
     fn entries_like(&self, prefix: &IdPrefix, most: usize) -> Vec<(Hash, Entry)> {
-        self.read(|db| {
-            let sql = format!("SELECT {ENTRY} FROM entries WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?");
-            let mut statement = db.prepare_cached(&sql)?;
-            let (first, last) = (prefix.first(), prefix.last());
-            let most = i64::try_from(most).unwrap_or(i64::MAX);
-            let rows = statement.query_map((&first.0[..], &last.0[..], most), to_entry)?;
-            rows.map(|row| tables::entry(row?)).collect()
-        })
+        self.read(|db| tables::entries_like(db, prefix, most))
     }
 
     fn request(&self, id: &Hash) -> Option<Arc<RequestRecord>> {
-        self.record("SELECT record FROM requests WHERE id = ?", [&id.0[..]])
+        self.read(|db| match tables::entry(db, id)? {
+            Some((Entry { index, kind: EntryKind::Request }, _)) => {
+                requests::at(db, index).map(|it| Some(Arc::new(it)))
+            }
+            Some(_) | None => Ok(None),
+        })
     }
 
     fn requests_of(&self, subject: &Name) -> Vec<Arc<RequestRecord>> {
-        self.records("SELECT record FROM requests WHERE subject = ? ORDER BY line", [subject.as_str()])
+        self.read(|db| requests::of(db, subject, None, (None, self.horizon())))
     }
 
     fn requests_for(
@@ -393,28 +386,11 @@ impl View for Index {
         action: &Name,
         from: Option<Timestamp>,
     ) -> Vec<Arc<RequestRecord>> {
-        let (subject, resource, action) = (subject.as_str(), resource.as_str(), action.as_str());
-        let sql = "SELECT record FROM requests WHERE subject = ? AND resource = ? AND action = ?";
-        match from {
-            None => self.records(&format!("{sql} ORDER BY line"), (subject, resource, action)),
-            Some(from) => {
-                let sql = format!("{sql} AND until >= ? ORDER BY line");
-                self.records(&sql, (subject, resource, action, from.unix()))
-            }
-        }
+        self.read(|db| requests::of(db, subject, Some((resource, action)), (from, self.horizon())))
     }
 
     fn requests(&self, from: Option<Timestamp>) -> Vec<Arc<RequestRecord>> {
-        match from {
-            None => self.records("SELECT record FROM requests ORDER BY line", []),
-            Some(from) => {
-                // Asked for them in order, SQLite would read all there ever were, which come in that order.
-                let mut records: Vec<Arc<RequestRecord>> =
-                    self.records("SELECT record FROM requests WHERE until >= ?", [from.unix()]);
-                records.sort_by_key(|record| record.index);
-                records
-            }
-        }
+        self.read(|db| requests::all(db, from, self.horizon()))
     }
 
     fn proposal(&self, id: &Hash) -> Option<Arc<ProposalRecord>> {
@@ -457,6 +433,8 @@ pub enum IndexError {
     Torn,
     /// A record in it does not read.
     Record(serde_json::Error),
+    /// A request in it does not read.
+    Request(Damaged),
     /// A piece of a policy in it does not read.
     Piece(String),
 }
@@ -464,6 +442,12 @@ pub enum IndexError {
 impl From<serde_json::Error> for IndexError {
     fn from(error: serde_json::Error) -> IndexError {
         IndexError::Record(error)
+    }
+}
+
+impl From<Damaged> for IndexError {
+    fn from(error: Damaged) -> IndexError {
+        IndexError::Request(error)
     }
 }
 
@@ -483,6 +467,7 @@ impl fmt::Display for IndexError {
             IndexError::Torn => write!(f, "what it holds does not fit together"),
             IndexError::Piece(why) => write!(f, "a piece of a policy does not read: {why}"),
             IndexError::Record(error) => write!(f, "a record does not read: {error}"),
+            IndexError::Request(error) => write!(f, "a request does not read: {error}"),
         }
     }
 }
@@ -494,6 +479,7 @@ impl std::error::Error for IndexError {
             IndexError::Write(error) => Some(error),
             IndexError::Store(error) => Some(error),
             IndexError::Record(error) => Some(error),
+            IndexError::Request(error) => Some(error),
             IndexError::Form | IndexError::Torn | IndexError::Piece(_) => None,
         }
     }

@@ -97,6 +97,18 @@ mod life {
         Connection::open(path).unwrap().execute_batch(sql).unwrap();
     }
 
+    /// Writes other bytes over those of each record in the live part.
+    fn forge(index: &Path, bytes: &[u8], others: &[u8]) {
+        let db = Connection::open(index).unwrap();
+        let mut records = db.prepare("SELECT line, record FROM live").unwrap();
+        let rows = records.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))).unwrap();
+        for (line, mut record) in rows.map(Result::unwrap) {
+            let at = record.windows(bytes.len()).position(|window| window == bytes).unwrap();
+            record[at..at + bytes.len()].copy_from_slice(others);
+            db.execute("UPDATE live SET record = ? WHERE line = ?", (record, line)).unwrap();
+        }
+    }
+
     #[test]
     fn an_index_that_is_not_to_be_believed_is_made_anew() {
         type Damage = fn(&Path);
@@ -117,8 +129,8 @@ mod life {
             ("another version", |path| {
                 change(path, "UPDATE head SET value = '\"jit 0, index 0\"' WHERE name = 'form'")
             }),
-            ("a hash changed", |path| change(path, "UPDATE subtrees SET hash = zeroblob(32) WHERE place = 0")),
-            ("a hash gone", |path| change(path, "DELETE FROM subtrees WHERE place = 1")),
+            ("a hash changed", |path| change(path, "UPDATE lines SET hashes = zeroblob(32) WHERE line = 0")),
+            ("a hash gone", |path| change(path, "DELETE FROM lines WHERE line = 1")),
             ("no tables", |path| change(path, "DROP TABLE lockdowns")),
             ("a record that does not read", |path| {
                 change(path, "UPDATE head SET value = '{}' WHERE name = 'policy'");
@@ -180,6 +192,28 @@ mod life {
             }
         }
         assert!(unsure > 0, "no page mattered once the index was open");
+    }
+
+    #[test]
+    fn a_request_that_does_not_read_is_no_answer() {
+        let machine = Machine::new();
+        machine.jit(&GATE).exits(0);
+        for damage in [
+            "x''",
+            "'alice'",
+            "substr(record, 1, length(record) - 1)",
+            "CAST(record || x'00' AS BLOB)",
+            "zeroblob(length(record))",
+        ] {
+            let path = machine.index();
+            change(&path, &format!("UPDATE live SET record = {damage}"));
+            let said = machine.jit(&GATE).exits(5);
+            let json = said.json();
+            let answer = (json["decision"].as_str(), json["reasons"][0]["code"].as_str());
+            assert_eq!(answer, (Some("deny"), Some("unavailable")), "{damage}");
+            assert!(!path.exists(), "{damage}");
+            machine.jit(&GATE).exits(0);
+        }
     }
 
     #[test]
@@ -253,8 +287,7 @@ mod life {
 
         // What is cloned is verified, whatever an index says that stood here before.
         let index = index().remove(0);
-        let forge = "UPDATE requests SET record = replace(record, 'alice', 'mallory')";
-        Connection::open(&index).unwrap().execute(forge, []).unwrap();
+        forge(&index, b"alice", b"carol");
         fs::remove_dir_all(folder.join("bob/clone")).unwrap();
         bob(jit, &["clone", "../alice/clone", "clone", "--genesis", genesis]).exits(0);
         assert_eq!(list(), indexed);

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use chrono::TimeDelta;
 use jit::core::history::object::Oid;
 use jit::core::history::segment::Tail;
 use jit::core::ledger::{apply, examine};
 use jit::core::name::Name;
+use jit::core::time::Timestamp;
 use jit::core::view::{Overlay, View as _, ViewExt as _};
 use jit::edge::index::{IndexFile, Prefix};
 use jit::edge::world::{Fixed, World, fixed};
@@ -18,9 +20,24 @@ use crate::support::log::{Log, parse};
 
 const MIX: Mix = Mix { policies: 2, lockdowns: 1, nonsense: 1 };
 
-/// A world whose state is kept in this folder.
-fn world(folder: &Path) -> World {
-    fixed(Fixed::new(parse("2026-11-24T09:30:00Z")).var("XDG_STATE_HOME", folder.to_str().expect("a path in UTF-8")))
+/// A world whose state is kept in this folder, and whose clock is so many hours beyond the end of a log.
+fn world(folder: &Path, log: &Log, hours: i64) -> World {
+    let now = log.now().shifted(TimeDelta::hours(hours));
+    fixed(Fixed::new(now).var("XDG_STATE_HOME", folder.to_str().expect("a path in UTF-8")))
+}
+
+/// Nothing in the live part of an index had ended at the horizon, and all that reaches it is there.
+fn check_parts(file: &IndexFile, requests: usize) {
+    let db = rusqlite::Connection::open(file.path()).expect("a store");
+    let count = |sql: &str| -> i64 { db.query_row(sql, [], |row| row.get(0)).expect(sql) };
+    let text: String =
+        db.query_row("SELECT value FROM head WHERE name = 'horizon'", [], |row| row.get(0)).expect("a horizon");
+    let horizon: Timestamp = parse(text.trim_matches('"'));
+    let [live, ended] = ["live", "ended"].map(|part| count(&format!("SELECT count(*) FROM {part}")));
+    assert_eq!(usize::try_from(live + ended), Ok(requests));
+    assert_eq!(count("SELECT count(*) FROM ended_by_question"), ended);
+    assert_eq!(count(&format!("SELECT count(*) FROM live WHERE until < {}", horizon.unix())), 0);
+    assert_eq!(count(&format!("SELECT count(*) FROM ended WHERE until >= {}", horizon.unix())), 0);
 }
 
 /// Up to where an index of the first `size` lines reaches, in a repo that nobody looks into.
@@ -51,15 +68,18 @@ proptest! {
     fn index_and_memory_answer_alike_at_every_prefix(
         steps in history(MIX, 25),
         first in any::<prop::sample::Index>(),
-        strides in prop::collection::vec(1..6_usize, 1..30),
+        strides in prop::collection::vec((1..6_usize, -6..6_i64), 1..30),
     ) {
         let folder = tempfile::tempdir().expect("a folder");
         let log = run(&steps);
-        let file = IndexFile::of(&world(folder.path()), &log.genesis(), Path::new("/repo"), None).expect("a folder");
+        let file_at = |hours| {
+            IndexFile::of(&world(folder.path(), &log, hours), &log.genesis(), Path::new("/repo"), None).expect("a folder")
+        };
         let (ids, people, now) = (log.ids(), PEOPLE.map(parse::<Name>), log.now());
         let mut size = 1 + first.index(log.deltas().len()) as u64;
-        build(&file, &log, size);
-        for stride in strides.iter().cycle() {
+        build(&file_at(strides.first().map_or(0, |(_, hours)| *hours)), &log, size);
+        for (stride, hours) in strides.iter().cycle() {
+            let file = file_at(*hours);
             let (index, reached) = file.open().expect("an index that reads").expect("an index");
             prop_assert_eq!(&reached, &prefix(&log, size));
             let memory = log.refold(size);
@@ -82,6 +102,7 @@ proptest! {
             prop_assert_eq!(ask_all(&over, &ids, &people, now), ask_all(&whole, &ids, &people, now));
             index.advance(&new, &prefix(&log, size), whole.root().expect("a root")).expect("nobody else reads");
             prop_assert_eq!(index.failure(), None);
+            check_parts(&file, whole.requests(None).len());
         }
     }
 }

@@ -6,7 +6,7 @@ use jit::core::hash::Hash;
 use jit::core::key::PublicKey;
 use jit::core::ledger::{ApprovalRecord, Change, Ending, Grant, RequestRecord, Status};
 use jit::core::name::Name;
-use jit::core::packed::{Lines, NoLines, Words, is_for, pack, unpack};
+use jit::core::packed::{LineOf, Lines, NoLines, Words, is_for, pack, unpack};
 use jit::core::reason::{Code, Reason};
 use jit::core::statement::{Bind, Request};
 use jit::core::time::{Duration, Timestamp};
@@ -26,20 +26,16 @@ const PLACES: [u64; 7] = [0, 1, 127, 128, 1_000_000, 9_999_999_999, u64::MAX];
 const SECONDS: [i64; 6] = [0, 1, 1_767_600_000, 1_767_600_127, 4_000_000_000, 253_402_300_799];
 
 /// Knows the lines at even places, and no other.
-struct Even(BTreeMap<u64, (Hash, Hash)>);
+struct Even(BTreeMap<u64, LineOf>);
 
 impl Even {
-    fn at(&self, index: u64) -> Option<(Hash, Hash)> {
-        self.0.get(&index).copied()
-    }
-
     fn of(records: &[RequestRecord]) -> Even {
         let mut known = BTreeMap::new();
         for record in records {
             let lines = record.approvals.iter().map(|approval| (approval.index, approval.id, approval.leaf));
             for (index, id, leaf) in lines.chain([(record.index, record.id, record.leaf)]) {
                 if index % 2 == 0 {
-                    known.entry(index).or_insert((id, leaf));
+                    known.entry(index).or_insert(LineOf { id, leaf });
                 }
             }
         }
@@ -48,12 +44,8 @@ impl Even {
 }
 
 impl Lines for Even {
-    fn id(&self, index: u64) -> Option<Hash> {
-        self.at(index).map(|(id, _)| id)
-    }
-
-    fn leaf(&self, index: u64) -> Option<Hash> {
-        self.at(index).map(|(_, leaf)| leaf)
+    fn line(&self, index: u64) -> Option<LineOf> {
+        self.0.get(&index).copied()
     }
 }
 

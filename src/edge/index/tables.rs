@@ -1,4 +1,4 @@
-//! The tables of an index, and how what a line changes is written to them.
+//! The tables of an index, and how what a line changes is written to them. What it holds of requests is in `requests.rs`.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, Permissions};
@@ -6,42 +6,37 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension as _, Row};
+use rusqlite::{Connection, OptionalExtension as _};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{IndexError, Prefix};
-use crate::core::hash::Hash;
+use super::{IndexError, Prefix, requests};
+use crate::core::hash::{Hash, IdPrefix};
 use crate::core::history::object::Oid;
 use crate::core::history::segment::Tail;
 use crate::core::key::PublicKey;
 use crate::core::ledger::{
-    Change, Delta, Entry, EntryKind, GenesisRecord, Loaded, PolicyRecord, ProposalRecord, RequestRecord, Verdict,
+    Change, Delta, Entry, EntryKind, GenesisRecord, Loaded, PolicyRecord, ProposalRecord, Verdict,
 };
-use crate::core::merkle::{HashReader, Node, stored_before, stored_hashes};
+use crate::core::merkle::{HashReader, Node, stored_hashes};
 use crate::core::name::Name;
+use crate::core::packed::{LineOf, Lines};
 use crate::core::stored::StoredPolicy;
+use crate::core::time::Timestamp;
 
 /// The form of these tables and of the records in them; another form is another text.
-const FORM: &str = concat!("jit ", env!("CARGO_PKG_VERSION"), ", index 3");
+const FORM: &str = concat!("jit ", env!("CARGO_PKG_VERSION"), ", index 4");
 
 /// What they are for:
 /// - `head`: what the index says of itself ([`Head`]), by names;
-/// - `subtrees`: the Merkle tree's hashes, in the order in which subtrees become complete;
-/// - `entries`: the non-inert lines by their ids, and why one is without effect;
-/// - `requests`: each by its id, by whom it asks for and for what; `until` is when time ends it, null once something has;
-/// - `policies`: after how many lines each was in force.
+/// - `lines`: of each line the hashes of the subtrees of the Merkle tree that it completes, its own first; and, where it is
+///   not inert, its id, its kind, and why it is without effect. Beside it the lines by how their ids start;
+/// - `policies`: after how many lines each was in force;
+/// - what is open: proposals, lockdowns and lifts.
 const TABLES: &str = "
     CREATE TABLE head (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE subtrees (place INTEGER PRIMARY KEY, hash BLOB NOT NULL);
-    CREATE TABLE entries (id BLOB PRIMARY KEY, line INTEGER NOT NULL, kind INTEGER NOT NULL, why TEXT)
-        WITHOUT ROWID;
-    CREATE TABLE requests (line INTEGER PRIMARY KEY, id BLOB NOT NULL, subject TEXT NOT NULL, resource TEXT NOT NULL,
-        action TEXT NOT NULL, until INTEGER, record TEXT NOT NULL);
-    CREATE UNIQUE INDEX requests_by_id ON requests (id);
-    CREATE INDEX requests_by_subject ON requests (subject, resource, action);
-    CREATE INDEX requests_by_question ON requests (subject, resource, action, until) WHERE until IS NOT NULL;
-    CREATE INDEX requests_by_end ON requests (until) WHERE until IS NOT NULL;
+    CREATE TABLE lines (line INTEGER PRIMARY KEY, hashes BLOB NOT NULL, id BLOB, kind INTEGER, why TEXT);
+    CREATE TABLE lines_by_id (start INTEGER NOT NULL, line INTEGER NOT NULL, PRIMARY KEY (start, line)) WITHOUT ROWID;
     CREATE TABLE policies (size INTEGER PRIMARY KEY, id BLOB NOT NULL);
     CREATE TABLE proposals (line INTEGER PRIMARY KEY, digest BLOB NOT NULL, record TEXT NOT NULL);
     CREATE TABLE lockdowns (line INTEGER PRIMARY KEY, record TEXT NOT NULL);
@@ -53,9 +48,10 @@ const GENESIS: &str = "genesis";
 const POLICY: &str = "policy";
 const ROSTER: &str = "roster";
 const FORMAT_ABOVE: &str = "format above";
+const HORIZON: &str = "horizon";
 
-/// Makes the file of a new index. Nothing has to last before it is finished.
-pub(super) fn create(path: &Path, mode: u32) -> Result<Connection, IndexError> {
+/// Makes the file of a new index, whose live part reaches from `horizon` on. Nothing has to last before it is finished.
+pub(super) fn create(path: &Path, mode: u32, horizon: Timestamp) -> Result<Connection, IndexError> {
     let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
     // Whatever the umask says: those who may read it are to.
     made.and_then(|file| file.set_permissions(Permissions::from_mode(mode))).map_err(IndexError::Write)?;
@@ -63,8 +59,10 @@ pub(super) fn create(path: &Path, mode: u32) -> Result<Connection, IndexError> {
     db.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
     db.execute_batch("BEGIN")?;
     db.execute_batch(TABLES)?;
+    db.execute_batch(requests::TABLES)?;
     db.execute_batch(super::policies::TABLES)?;
     put(&db, "form", &FORM)?;
+    put_horizon(&db, horizon)?;
     Ok(db)
 }
 
@@ -84,6 +82,8 @@ pub(super) struct Head {
     /// The digest of the files of the last policy that loads.
     pub(super) roster: Option<Hash>,
     pub(super) format_above: Option<u64>,
+    /// From which instant on the live part has all requests that reach it.
+    pub(super) horizon: Timestamp,
 }
 
 /// A [`Prefix`] as it is kept, and its root.
@@ -119,8 +119,14 @@ impl Head {
             policy: get(db, POLICY)?,
             roster: get(db, ROSTER)?,
             format_above: get(db, FORMAT_ABOVE)?,
+            horizon: get(db, HORIZON)?.ok_or(IndexError::Torn)?,
         })
     }
+}
+
+/// Writes from which instant on the live part has all requests.
+pub(super) fn put_horizon(db: &Connection, horizon: Timestamp) -> Result<(), IndexError> {
+    put(db, HORIZON, &horizon)
 }
 
 /// Writes how far the index reaches.
@@ -180,25 +186,84 @@ pub(super) fn number(size: u64) -> Result<i64, IndexError> {
     i64::try_from(size).map_err(|_| IndexError::Torn)
 }
 
-/// The columns of [`to_entry`].
-pub(super) const ENTRY: &str = "id, line, kind";
+/// Numbers of lines as the index has them.
+pub(super) fn line_number(number: i64) -> Result<u64, IndexError> {
+    u64::try_from(number).map_err(|_| IndexError::Torn)
+}
 
-/// Reads a row of `entries`.
-pub(super) fn to_entry(row: &Row<'_>) -> Result<(Vec<u8>, i64, i64), rusqlite::Error> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+/// Returns how an id starts, as a number; they come in the order of the ids.
+fn start_of(id: &Hash) -> i64 {
+    let start = id.0.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
+    (start ^ (1 << 63)).cast_signed()
 }
 
 /// The kinds of entry, each kept as its place here.
 const KINDS: [EntryKind; 5] =
     [EntryKind::Request, EntryKind::Policy, EntryKind::Lockdown, EntryKind::Lift, EntryKind::Other];
 
-/// Returns what a row of `entries` says.
-pub(super) fn entry((id, line, kind): (Vec<u8>, i64, i64)) -> Result<(Hash, Entry), IndexError> {
-    let kind = usize::try_from(kind).ok().and_then(|kind| KINDS.get(kind)).copied();
-    let index = u64::try_from(line).ok();
-    match (kind, index) {
-        (Some(kind), Some(index)) => Ok((to_hash(&id)?, Entry { index, kind })),
-        _ => Err(IndexError::Torn),
+/// Returns a line that is not inert by its id, and why it is without effect, if it is.
+pub(super) fn entry(db: &Connection, id: &Hash) -> Result<Option<(Entry, Option<String>)>, IndexError> {
+    let start = start_of(id);
+    let sql = "SELECT line FROM lines_by_id WHERE start = ?";
+    let mut statement = db.prepare_cached(sql)?;
+    for line in statement.query_map([start], |row| row.get(0))? {
+        let (known, entry, why) = line_at(db, line?)?;
+        if known == *id {
+            return Ok(Some((entry, why)));
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the lines that are not inert and whose ids start with this, in the order of their ids; at most `most` of them.
+pub(super) fn entries_like(db: &Connection, prefix: &IdPrefix, most: usize) -> Result<Vec<(Hash, Entry)>, IndexError> {
+    let sql = "SELECT start, line FROM lines_by_id WHERE start BETWEEN ? AND ? ORDER BY start";
+    let mut statement = db.prepare_cached(sql)?;
+    let (first, last) = (start_of(&prefix.first()), start_of(&prefix.last()));
+    let rows = statement.query_map([first, last], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
+    let (mut found, mut start_before) = (Vec::new(), None);
+    for row in rows {
+        let (start, line) = row?;
+        // Ids that start alike come in the order of their lines.
+        if found.len() >= most && start_before != Some(start) {
+            break;
+        }
+        start_before = Some(start);
+        let (id, entry, _) = line_at(db, line)?;
+        if prefix.is_of(&id) {
+            found.push((id, entry));
+        }
+    }
+    found.sort_by_key(|(id, _)| *id);
+    found.truncate(most);
+    Ok(found)
+}
+
+/// Reads the line number `line`, which is not inert.
+fn line_at(db: &Connection, line: i64) -> Result<(Hash, Entry, Option<String>), IndexError> {
+    type Row = (Option<Vec<u8>>, Option<i64>, Option<String>);
+    let sql = "SELECT id, kind, why FROM lines WHERE line = ?";
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let found: Option<Row> = db.prepare_cached(sql)?.query_row([line], read).optional()?;
+    let Some((Some(id), Some(kind), why)) = found else { return Err(IndexError::Torn) };
+    let kind = usize::try_from(kind).ok().and_then(|kind| KINDS.get(kind)).copied().ok_or(IndexError::Torn)?;
+    Ok((to_hash(&id)?, Entry { index: line_number(line)?, kind }, why))
+}
+
+/// What an index knows of its lines.
+pub(super) struct IndexLines<'a>(pub(super) &'a Connection);
+
+impl Lines for IndexLines<'_> {
+    fn line(&self, index: u64) -> Option<LineOf> {
+        let sql = "SELECT id, hashes FROM lines WHERE line = ?";
+        let read = |row: &rusqlite::Row<'_>| {
+            let (id, hashes) = (row.get_ref(0)?.as_blob_or_null()?, row.get_ref(1)?.as_blob()?);
+            Ok(id.and_then(|id| to_hash(id).ok()).zip(hashes.first_chunk().copied().map(Hash)))
+        };
+        // What can't be read is not known, and then the record that needs it can't be read either.
+        let found =
+            self.0.prepare_cached(sql).and_then(|mut statement| statement.query_row([number(index).ok()], read));
+        found.ok().flatten().map(|(id, leaf)| LineOf { id, leaf })
     }
 }
 
@@ -219,37 +284,50 @@ impl HashReader for Subtrees<'_> {
     type Error = IndexError;
 
     fn read(&self, node: Node) -> Result<Hash, IndexError> {
-        let sql = "SELECT hash FROM subtrees WHERE place = ?";
-        let place = number(node.stored_index())?;
-        let found: Option<Vec<u8>> = self.0.prepare_cached(sql)?.query_row([place], |row| row.get(0)).optional()?;
-        to_hash(&found.ok_or(IndexError::Torn)?)
+        let sql = "SELECT hashes FROM lines WHERE line = ?";
+        let level = usize::try_from(node.level).map_err(|_| IndexError::Torn)?;
+        let read = |row: &rusqlite::Row<'_>| {
+            let hashes = row.get_ref(0)?.as_blob()?;
+            Ok(hashes.as_chunks().0.get(level).copied().map(Hash))
+        };
+        let found = self.0.prepare_cached(sql)?.query_row([number(node.last_leaf())?], read).optional()?;
+        found.flatten().ok_or(IndexError::Torn)
     }
 }
 
-/// Writes what the line number `line` changed.
-pub(super) fn write(db: &Connection, line: u64, delta: &Delta) -> Result<(), IndexError> {
+/// Writes what the line number `line` changed; the live part reaches from `horizon` on.
+pub(super) fn write(db: &Connection, line: u64, delta: &Delta, horizon: Timestamp) -> Result<(), IndexError> {
     let hashes = stored_hashes(line, delta.leaf, &Subtrees(db))?;
-    for (hash, place) in hashes.iter().zip(stored_before(line)..) {
-        let sql = "INSERT INTO subtrees (place, hash) VALUES (?, ?)";
-        db.prepare_cached(sql)?.execute((number(place)?, &hash.0[..]))?;
+    let hashes: Vec<u8> = hashes.iter().flat_map(|hash| hash.0).collect();
+    let entry = delta.changes.iter().find_map(|change| match change {
+        Change::Entry(id, entry) => Some((id, entry)),
+        _ => None,
+    });
+    let place = number(line)?;
+    match entry {
+        Some((id, entry)) => {
+            let kind = KINDS.iter().position(|kind| *kind == entry.kind).ok_or(IndexError::Torn)?;
+            let why = match &delta.verdict {
+                Verdict::WithoutEffect(why) => Some(why.as_str()),
+                Verdict::Effect | Verdict::Inert(_) => None,
+            };
+            let sql = "INSERT INTO lines (line, hashes, id, kind, why) VALUES (?, ?, ?, ?, ?)";
+            db.prepare_cached(sql)?.execute((place, hashes, &id.0[..], number(kind as u64)?, why))?;
+            let sql = "INSERT INTO lines_by_id (start, line) VALUES (?, ?)";
+            db.prepare_cached(sql)?.execute((start_of(id), place))?;
+        }
+        None => {
+            db.prepare_cached("INSERT INTO lines (line, hashes) VALUES (?, ?)")?.execute((place, hashes))?;
+        }
     }
-    let why = match &delta.verdict {
-        Verdict::WithoutEffect(why) => Some(why.as_str()),
-        Verdict::Effect | Verdict::Inert(_) => None,
-    };
-    delta.changes.iter().try_for_each(|change| write_change(db, line, change, why))
+    delta.changes.iter().try_for_each(|change| write_change(db, line, change, horizon))
 }
 
-fn write_change(db: &Connection, line: u64, change: &Change, why: Option<&str>) -> Result<(), IndexError> {
+fn write_change(db: &Connection, line: u64, change: &Change, horizon: Timestamp) -> Result<(), IndexError> {
     match change {
         Change::Genesis(genesis) => put(db, GENESIS, genesis),
-        Change::Entry(id, entry) => {
-            let kind = KINDS.iter().position(|kind| *kind == entry.kind).ok_or(IndexError::Torn)?;
-            let sql = "INSERT INTO entries (id, line, kind, why) VALUES (?, ?, ?, ?)";
-            db.prepare_cached(sql)?.execute((&id.0[..], number(entry.index)?, number(kind as u64)?, why))?;
-            Ok(())
-        }
-        Change::Request(record) => write_request(db, record),
+        Change::Entry(..) => Ok(()),
+        Change::Request(record) => requests::write(db, record, record.index == line, horizon),
         Change::Proposal(record) => write_proposal(db, record),
         Change::PolicyInForce(record) => write_policy(db, line, record),
         Change::Lockdown(record) => {
@@ -267,21 +345,6 @@ fn write_change(db: &Connection, line: u64, change: &Change, why: Option<&str>) 
             Ok(())
         }
     }
-}
-
-fn write_request(db: &Connection, record: &RequestRecord) -> Result<(), IndexError> {
-    let sql = "INSERT OR REPLACE INTO requests (line, id, subject, resource, action, until, record)
-        VALUES (?, ?, ?, ?, ?, ?, ?)";
-    db.prepare_cached(sql)?.execute((
-        number(record.index)?,
-        &record.id.0[..],
-        record.by.as_str(),
-        record.request.resource.as_str(),
-        record.request.action.as_str(),
-        record.until().map(|until| until.unix()),
-        to_json(record)?,
-    ))?;
-    Ok(())
 }
 
 fn write_proposal(db: &Connection, record: &ProposalRecord) -> Result<(), IndexError> {
