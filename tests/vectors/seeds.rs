@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use jit::core::packed::{NoLines, Words, pack};
+use jit::core::view::View as _;
+
 use crate::file::Vector;
+use crate::support::log::{Log, bound, t};
 use crate::support::org::Org;
 
 /// The files below `fuzz/seeds/`, by path. Beside them stand others, written by hand.
@@ -43,7 +47,28 @@ pub(crate) fn seeds(vectors: &[Vector]) -> BTreeMap<String, Vec<u8>> {
         }
         seeds.insert(format!("policy/vector-{name}"), text);
     }
+    for (number, record) in requests().view().requests(None).iter().enumerate() {
+        let bytes = pack(record, &mut Words::none(), &NoLines);
+        seeds.insert(format!("packed/vector-{number}"), bytes.into_vec());
+    }
     seeds
+}
+
+/// Requests of which each came to something else.
+fn requests() -> Log {
+    let mut log = crate::logs::start();
+    let ask = |log: &mut Log, action: &str| log.request("bob", "db/prod/orders", action, "1h", "INC-1 it is stuck");
+    ask(&mut log, "write");
+    ask(&mut log, "none");
+    log.not_before(t(60)).bind(bound("artifact"));
+    let granted = ask(&mut log, "read");
+    log.revoke("bob", granted);
+    let denied = ask(&mut log, "drop");
+    log.deny("carol", denied);
+    let approved = ask(&mut log, "drop");
+    log.approve("carol", approved);
+    log.approve_for("dave", approved, "10m");
+    log
 }
 
 fn policies() -> [(&'static str, Org); 3] {
