@@ -55,6 +55,8 @@ pub trait View {
     fn request(&self, id: &Hash) -> Option<Arc<RequestRecord>>;
     /// The requests of one subject, in log order.
     fn requests_of(&self, subject: &Name) -> Vec<Arc<RequestRecord>>;
+    /// The requests of one subject that became grants which time ends after this, in log order; whatever else has ended them.
+    fn grants_of(&self, subject: &Name, after: Timestamp) -> Vec<Arc<RequestRecord>>;
     /// The requests of one subject to do one thing, in log order; those that have not ended before `from`, as
     /// [`View::requests`] has it, or all there are where it is none.
     fn requests_for(
@@ -431,6 +433,11 @@ impl<B: View> View for Overlay<B> {
         self.join_requests(self.base.requests_of(subject), self.requests.of(subject, &self.new_lines()))
     }
 
+    fn grants_of(&self, subject: &Name, after: Timestamp) -> Vec<Arc<RequestRecord>> {
+        let own = self.requests.grants_of(subject, after, &self.new_lines());
+        self.join_requests(self.base.grants_of(subject, after), own.into_iter())
+    }
+
     fn requests_for(
         &self,
         subject: &Name,
@@ -533,6 +540,10 @@ impl View for Nothing {
     }
 
     fn requests_of(&self, _: &Name) -> Vec<Arc<RequestRecord>> {
+        Vec::new()
+    }
+
+    fn grants_of(&self, _: &Name, _: Timestamp) -> Vec<Arc<RequestRecord>> {
         Vec::new()
     }
 

@@ -379,6 +379,10 @@ impl View for Index {
         self.read(|db| requests::of(db, subject, None, (None, self.horizon())))
     }
 
+    fn grants_of(&self, subject: &Name, after: Timestamp) -> Vec<Arc<RequestRecord>> {
+        self.read(|db| requests::grants_of(db, subject, after))
+    }
+
     fn requests_for(
         &self,
         subject: &Name,

@@ -13,7 +13,7 @@ use jit::core::time::{Duration, Timestamp};
 use jit::core::view::View as _;
 use proptest::prelude::*;
 
-use crate::histories::{Mix, history, run};
+use crate::histories::{Mix, PEOPLE, history, run};
 use crate::support::history::Dice;
 use crate::support::keys::key;
 use crate::support::log::parse;
@@ -235,6 +235,14 @@ proptest! {
         let all: Vec<RequestRecord> = given.values().cloned().collect();
         let found = log.view().requests(None);
         prop_assert_eq!(found.iter().map(AsRef::as_ref).collect::<Vec<_>>(), all.iter().collect::<Vec<_>>());
+        for subject in PEOPLE.map(parse::<Name>) {
+            for after in all.iter().filter_map(|record| record.grant()).flat_map(|grant| [grant.start, grant.end]) {
+                let ends_later = |record: &&RequestRecord| record.grant().is_some_and(|grant| grant.end > after);
+                let theirs = all.iter().filter(|record| record.by == subject).filter(ends_later).collect::<Vec<_>>();
+                let found = log.view().grants_of(&subject, after);
+                prop_assert_eq!(found.iter().map(AsRef::as_ref).collect::<Vec<_>>(), theirs);
+            }
+        }
         for record in &all {
             let found = log.view().request(&record.id);
             prop_assert_eq!(found.as_deref(), Some(record));

@@ -1,5 +1,6 @@
 //! Everything that a view can be asked, so that two can be held against each other.
 
+use chrono::TimeDelta;
 use jit::core::hash::{Hash, IdPrefix};
 use jit::core::ledger::{
     Entry, GenesisRecord, LiftRecord, LockdownRecord, PolicyRecord, ProposalRecord, RequestRecord,
@@ -24,7 +25,7 @@ pub struct Asked {
     prefixes: Vec<(Option<Hash>, Option<Hash>)>,
     by_id: Vec<ById>,
     by_digits: Vec<Vec<(Hash, Entry)>>,
-    by_subject: Vec<[Vec<Arc<RequestRecord>>; 3]>,
+    by_subject: Vec<[Vec<Arc<RequestRecord>>; 5]>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -80,7 +81,8 @@ pub fn ask_all(view: &impl View, ids: &[Hash], subjects: &[Name], now: Timestamp
                     let asked = requests.iter().map(|one| (&one.request.resource, &one.request.action));
                     asked.flat_map(|(resource, action)| view.requests_for(subject, resource, action, from)).collect()
                 };
-                [view.requests_of(subject), for_each(None), for_each(Some(now))]
+                let grants = |hours| view.grants_of(subject, now.shifted(TimeDelta::hours(hours)));
+                [view.requests_of(subject), for_each(None), for_each(Some(now)), grants(0), grants(-2)]
             })
             .collect(),
         requests: [view.requests(Some(now)), requests],

@@ -214,7 +214,8 @@ fn completion(view: &impl View, policy: &Policy, record: &RequestRecord, index: 
     for (id, allow) in &approved {
         // Who has no limit need not be asked what they have, which may be much.
         let has_limits = allow.limits != Limits::default();
-        let held = if has_limits { facts(view, &record.by, id) } else { Facts::default() };
+        let held =
+            if has_limits { facts(view, &record.by, id, allow.limits.since(grant.start)) } else { Facts::default() };
         match evaluate::over_limit(&allow.limits, &held, grant.start, grant.end) {
             None => drop(rules.insert((*id).clone())),
             Some(limit) => {
@@ -230,9 +231,9 @@ fn completion(view: &impl View, policy: &Policy, record: &RequestRecord, index: 
     }
 }
 
-/// Returns what the subject holds by one rule.
-fn facts(view: &impl View, subject: &Name, rule: &Name) -> Facts {
-    let held = view.requests_of(subject).into_iter().filter_map(|record| {
+/// Returns what the subject holds by one rule, but for what had ended by an instant.
+fn facts(view: &impl View, subject: &Name, rule: &Name, ended: Timestamp) -> Facts {
+    let held = view.grants_of(subject, ended).into_iter().filter_map(|record| {
         let grant = record.grant().filter(|grant| grant.rules.contains(rule))?;
         let is_ended =
             record.revoked.is_some() || view.locked_down(&record.by, &record.request.resource, record.index).is_some();

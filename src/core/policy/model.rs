@@ -202,6 +202,14 @@ pub struct Limits {
     pub cooldown: Option<Duration>,
 }
 
+impl Limits {
+    /// Returns the instant by which a grant has ended that none of them counts beside one that starts at `start`.
+    pub fn since(&self, start: Timestamp) -> Timestamp {
+        let longest = self.rate.map(|rate| rate.per).max(self.cooldown);
+        longest.map_or(start, |longest| start.shifted(-longest.delta()))
+    }
+}
+
 impl fmt::Display for Limits {
     /// Writes it as `at most 1 at a time, at most 5 in 24h, 10m between one and the next`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,11 +1,13 @@
 //! The requests that lines after a prefix brought or changed, packed: a log has many, and asks again for few.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::core::ledger::RequestRecord;
 use crate::core::name::{Name, Resource};
 use crate::core::packed::{Lines, Words, is_for, pack, unpack};
+use crate::core::time::Timestamp;
 
 /// What is packed here reads again, with the same words and lines.
 const PACKED_HERE: &str = "a request reads as it was packed";
@@ -14,9 +16,17 @@ const PACKED_HERE: &str = "a request reads as it was packed";
 pub(super) struct Requests {
     /// By their lines' places in the log.
     packed: BTreeMap<u64, Box<[u8]>>,
-    /// The places of each subject's, in log order.
-    by_subject: BTreeMap<Name, Vec<u64>>,
+    by_subject: BTreeMap<Name, OfSubject>,
     words: Words,
+}
+
+/// Where one subject's stand.
+#[derive(Clone, Debug, Default)]
+struct OfSubject {
+    /// Their places, in log order.
+    places: Vec<u64>,
+    /// Those that became grants, by their ends.
+    ends: BTreeSet<(Timestamp, u64)>,
 }
 
 impl Default for Requests {
@@ -29,14 +39,14 @@ impl Requests {
     /// Takes in a new request, or another record of one.
     pub(super) fn put(&mut self, record: &RequestRecord, lines: &impl Lines) {
         self.packed.insert(record.index, pack(record, &mut self.words, lines));
-        match self.by_subject.get_mut(&record.by) {
-            Some(places) => {
-                if let Err(before) = places.binary_search(&record.index) {
-                    places.insert(before, record.index);
-                }
-            }
-            None => drop(self.by_subject.insert(record.by.clone(), vec![record.index])),
+        let theirs = match self.by_subject.get_mut(&record.by) {
+            Some(theirs) => theirs,
+            None => self.by_subject.entry(record.by.clone()).or_default(),
+        };
+        if let Err(before) = theirs.places.binary_search(&record.index) {
+            theirs.places.insert(before, record.index);
         }
+        theirs.ends.extend(record.grant().map(|grant| (grant.end, record.index)));
     }
 
     /// Tells whether the request at this place of the log is here.
@@ -64,6 +74,13 @@ impl Requests {
         self.packed_of(subject).map(|bytes| self.read(bytes, lines))
     }
 
+    /// Returns those of a subject that became grants which end after this, in no order.
+    pub(super) fn grants_of(&self, subject: &Name, after: Timestamp, lines: &impl Lines) -> Vec<Arc<RequestRecord>> {
+        let Some(theirs) = self.by_subject.get(subject) else { return Vec::new() };
+        let later = (Bound::Excluded((after, u64::MAX)), Bound::Unbounded);
+        theirs.ends.range(later).filter_map(|(_, index)| self.get(*index, lines)).collect()
+    }
+
     /// Returns those of a subject to do one thing, in log order.
     pub(super) fn of_for(
         &self,
@@ -76,7 +93,7 @@ impl Requests {
     }
 
     fn packed_of(&self, subject: &Name) -> impl Iterator<Item = &[u8]> {
-        let places = self.by_subject.get(subject).into_iter().flatten();
+        let places = self.by_subject.get(subject).into_iter().flat_map(|theirs| &theirs.places);
         places.filter_map(|index| self.packed.get(index).map(|bytes| &**bytes))
     }
 

@@ -24,7 +24,8 @@ use crate::core::time::Timestamp;
 /// What they are for:
 /// - `live`: by their lines, by subject and question, and by when time ends them;
 /// - `ended`: by their lines, with when time ended them, or null where something else did;
-/// - `ended_by_question`: the same by subject and question.
+/// - `ended_by_question`: the same by subject and question;
+/// - `grants`: those of both that became grants, by subject and when time ends them.
 ///
 /// Subjects and questions are numbers ([`number_of`]): two may have the same, and the record tells which it is of.
 pub(super) const TABLES: &str = "
@@ -35,6 +36,8 @@ pub(super) const TABLES: &str = "
     CREATE TABLE ended (line INTEGER PRIMARY KEY, until INTEGER, record BLOB NOT NULL);
     CREATE TABLE ended_by_question (subject INTEGER NOT NULL, question INTEGER NOT NULL, line INTEGER NOT NULL,
         PRIMARY KEY (subject, question, line)) WITHOUT ROWID;
+    CREATE TABLE grants (subject INTEGER NOT NULL, until INTEGER NOT NULL, line INTEGER NOT NULL,
+        PRIMARY KEY (subject, until, line)) WITHOUT ROWID;
 ";
 
 /// How far the horizon stays behind the clock at least, since clocks are set back a little now and then.
@@ -50,6 +53,11 @@ pub(super) fn horizon_at(now: Timestamp) -> Timestamp {
 
 /// Writes a request, `new` or another record of one that is there.
 pub(super) fn write(db: &Connection, record: &RequestRecord, new: bool, horizon: Timestamp) -> Result<(), IndexError> {
+    if let Some(grant) = record.grant() {
+        let sql = "INSERT OR IGNORE INTO grants (subject, until, line) VALUES (?, ?, ?)";
+        let key = (subject_number(&record.by), grant.end.unix(), number(record.index)?);
+        db.prepare_cached(sql)?.execute(key)?;
+    }
     match record.until().filter(|until| *until >= horizon) {
         Some(until) => {
             if !new {
@@ -177,6 +185,20 @@ pub(super) fn of(
         is_theirs && from.is_none_or(|from| record.until() >= Some(from))
     };
     Ok(in_log_order(found.into_iter().filter(is_asked)))
+}
+
+/// Returns the requests of a subject that became grants which time ends after this, in log order.
+pub(super) fn grants_of(
+    db: &Connection,
+    subject: &Name,
+    after: Timestamp,
+) -> Result<Vec<Arc<RequestRecord>>, IndexError> {
+    let sql = "SELECT line FROM grants WHERE subject = ? AND until > ?";
+    let mut found = Vec::new();
+    for line in lines(db, sql, (subject_number(subject), after.unix()))? {
+        found.push(at(db, line)?);
+    }
+    Ok(in_log_order(found.into_iter().filter(|record| record.by == *subject)))
 }
 
 /// Returns all requests, or those that reach `from`, in log order.
