@@ -9,6 +9,8 @@
 //! is rolled back, and whoever may only read can. A reader holds its lock until it is dropped, so what it reads is of one
 //! moment; a writer waits a moment for readers to end, and else leaves it to whoever comes next.
 //!
+//! What is live stands apart from what has ended (`requests.rs`), so what a check reads is as large as what is live.
+//!
 //! It stands in this user's state folder; or in one that `/etc/jit` names, whose owner keeps it and everybody reads it.
 //!
 //! An index is believed if nobody but who keeps it or root can have written it, it is of this program's form and of the log

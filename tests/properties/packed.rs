@@ -20,7 +20,42 @@ use crate::support::log::parse;
 
 const NAMES: [&str; 6] = ["a", "bob", "deployer.ci", "0-9_x", "erin", "read"];
 const TEXTS: [&str; 5] = ["", "INC-1", "das hält nicht", "\u{1f600} \"quoted\"\n", "a"];
-const CODES: [Code; 3] = [Code::OverLimit, Code::TooLong, Code::UnknownGenesis];
+const CODES: [Code; 34] = [
+    Code::Granted,
+    Code::NoMatchingRule,
+    Code::DeniedByRule,
+    Code::NoGrant,
+    Code::NeedsApproval,
+    Code::DeniedByApprover,
+    Code::TooLong,
+    Code::ReasonRejected,
+    Code::NeedsHardwareKey,
+    Code::OverLimit,
+    Code::OutsideHours,
+    Code::NotYetValid,
+    Code::Expired,
+    Code::Lapsed,
+    Code::Revoked,
+    Code::Lockdown,
+    Code::UnknownSubject,
+    Code::WrongKey,
+    Code::BadSignature,
+    Code::Malformed,
+    Code::WrongLog,
+    Code::NotLogged,
+    Code::WrongResource,
+    Code::WrongAction,
+    Code::WrongBind,
+    Code::WrongAudience,
+    Code::PolicyChanged,
+    Code::Stale,
+    Code::Clock,
+    Code::Unavailable,
+    Code::LogRewritten,
+    Code::PolicyUnverified,
+    Code::PolicyUnsupported,
+    Code::UnknownGenesis,
+];
 /// Places and instants that are near, far and the last there are.
 const PLACES: [u64; 7] = [0, 1, 127, 128, 1_000_000, 9_999_999_999, u64::MAX];
 const SECONDS: [i64; 6] = [0, 1, 1_767_600_000, 1_767_600_127, 4_000_000_000, 253_402_300_799];

@@ -39,10 +39,7 @@ impl Requests {
     /// Takes in a new request, or another record of one.
     pub(super) fn put(&mut self, record: &RequestRecord, lines: &impl Lines) {
         self.packed.insert(record.index, pack(record, &mut self.words, lines));
-        let theirs = match self.by_subject.get_mut(&record.by) {
-            Some(theirs) => theirs,
-            None => self.by_subject.entry(record.by.clone()).or_default(),
-        };
+        let theirs = self.by_subject.entry(record.by.clone()).or_default();
         if let Err(before) = theirs.places.binary_search(&record.index) {
             theirs.places.insert(before, record.index);
         }

@@ -109,10 +109,11 @@ fn delete_ended(db: &Connection, record: &RequestRecord) -> Result<(), IndexErro
     Ok(())
 }
 
-/// Moves the horizon from where it was to where the clock has it, and what it passes with it; returns where it is. A clock
-/// that was far ahead once makes live again what has not ended.
+/// Moves the horizon on from where it was to where the clock has it, and what it passes with it; returns where it is. Where
+/// the clock was far ahead once, so that each check would read both parts, it goes back, and what has not ended is live again.
 pub(super) fn settle(db: &Connection, before: Timestamp, now: Timestamp) -> Result<Timestamp, IndexError> {
-    let horizon = horizon_at(now);
+    let wanted = horizon_at(now);
+    let horizon = if wanted > before || now < before { wanted } else { before };
     if horizon > before {
         let passed = records(db, "SELECT record FROM live WHERE until < ?", [horizon.unix()], &NoLines)?;
         for record in passed {
