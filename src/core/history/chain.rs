@@ -18,6 +18,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Deref;
 
 use super::judge::{Appended, NamedDigest, judge_append_with, judge_first};
 use super::object::{CommitHead, Objects, Oid};
@@ -111,7 +112,7 @@ pub fn follow_handing<O: Objects + ?Sized>(
     let has_merges = commits.iter().any(|commit| commit.parents.len() > 1);
     let before_pin = mark_before_pin(&commits, pin);
     let pinned = match commits.iter().find(|commit| Some(commit.oid) == pin) {
-        Some(Commit { head: Some(head), .. }) => measure(objects, head.tree).map_err(ChainError::Objects)?,
+        Some(Commit { tree: Some(tree), .. }) => measure(objects, *tree).map_err(ChainError::Objects)?,
         _ => None,
     };
     let states = Vec::with_capacity(commits.len());
@@ -173,13 +174,40 @@ pub fn go_on<O: Objects + ?Sized>(
     Ok(Some(chain))
 }
 
-/// A commit of the graph.
+/// A commit of the graph. There may be as many as lines, so each is small.
 pub(super) struct Commit {
     pub(super) oid: Oid,
     /// None if the object is no commit.
-    head: Option<CommitHead>,
+    tree: Option<Oid>,
     /// INVARIANT: the places of its parents among all commits, all smaller than its own.
-    parents: Vec<usize>,
+    parents: Parents,
+}
+
+/// A commit's parents; nearly each has one.
+enum Parents {
+    One([usize; 1]),
+    Others(Box<[usize]>),
+}
+
+impl Deref for Parents {
+    type Target = [usize];
+
+    fn deref(&self) -> &[usize] {
+        match self {
+            Parents::One(one) => one,
+            Parents::Others(others) => others,
+        }
+    }
+}
+
+impl FromIterator<usize> for Parents {
+    fn from_iter<I: IntoIterator<Item = usize>>(parents: I) -> Parents {
+        let mut parents = parents.into_iter();
+        match (parents.next(), parents.next()) {
+            (Some(only), None) => Parents::One([only]),
+            (first, second) => Parents::Others(first.into_iter().chain(second).chain(parents).collect()),
+        }
+    }
 }
 
 /// Returns all commits up to `tip`, parents before children, `tip` last.
@@ -210,7 +238,11 @@ pub(super) fn discover<O: Objects + ?Sized>(objects: &O, tip: Oid) -> Result<Vec
         let parents = parents.iter().filter_map(|parent| places.get(parent).copied()).collect();
         if let Some(Open { oid, head, .. }) = stack.pop() {
             places.insert(oid, commits.len());
-            commits.push(Commit { oid, head, parents });
+            commits.push(Commit { oid, tree: head.map(|head| head.tree), parents });
+        }
+        // A long history is on the stack as a whole before it is among the commits.
+        if stack.len() < stack.capacity() / 4 {
+            stack.shrink_to(stack.len() * 2);
         }
     }
     Ok(commits)
@@ -221,7 +253,7 @@ fn mark_before_pin(commits: &[Commit], pin: Option<Oid>) -> Vec<bool> {
     let mut marks = vec![false; commits.len()];
     for (place, commit) in commits.iter().enumerate().rev() {
         if Some(commit.oid) == pin || marks.get(place).is_some_and(|mark| *mark) {
-            for parent in &commit.parents {
+            for parent in commit.parents.iter() {
                 if let Some(mark) = marks.get_mut(*parent) {
                     *mark = true;
                 }
@@ -246,7 +278,7 @@ enum Log {
         tail: Tail,
         last_valid: Oid,
         /// Why this commit is void, if it is.
-        void: Option<Void>,
+        void: Option<Box<Void>>,
         /// The place of the parent that was followed.
         parent: Option<usize>,
     },
@@ -284,12 +316,12 @@ impl<O: Objects + ?Sized> Walk<'_, O> {
     }
 
     fn judge(&mut self, commit: &Commit, pinned: Option<&Tail>) -> Result<Log, ChainError<O::Error>> {
-        let Some(head) = &commit.head else {
+        let Some(tree) = commit.tree else {
             return Ok(Log::Broken(Break::Unreadable));
         };
         match *commit.parents {
-            [] => self.judge_first(commit.oid, head.tree),
-            [parent] => self.judge_append(commit.oid, head.tree, parent),
+            [] => self.judge_first(commit.oid, tree),
+            [parent] => self.judge_append(commit.oid, tree, parent),
             _ => {
                 let parent = match pinned {
                     Some(pinned) => self.parent_in_pinned(&commit.parents, pinned),
@@ -334,6 +366,7 @@ impl<O: Objects + ?Sized> Walk<'_, O> {
     fn after(&self, parent: usize, void: Option<Void>) -> Log {
         match self.states.get(parent).map(|state| &state.log) {
             Some(Log::Some { tail, last_valid, .. }) => {
+                let void = void.map(Box::new);
                 Log::Some { tail: *tail, last_valid: *last_valid, void, parent: Some(parent) }
             }
             Some(Log::None(origin)) => Log::None(*origin),
@@ -391,7 +424,7 @@ impl<O: Objects + ?Sized> Walk<'_, O> {
             if let (Some(State { log: Log::Some { void, parent, .. }, .. }), Some(commit)) =
                 (self.states.get_mut(place), self.commits.get(place))
             {
-                voids.extend(void.take().map(|void| (commit.oid, void)));
+                voids.extend(void.take().map(|void| (commit.oid, *void)));
                 next = *parent;
             }
         }
