@@ -24,8 +24,6 @@ use crate::edge::log;
 use crate::edge::remote::{self, Remote};
 use crate::edge::replay::Opened;
 
-/// Clone a policy repo, verify its whole log, and trust it on this machine
-///
 /// Shows the genesis id and the maintainers, and asks. Compare the genesis id with the one that a maintainer told you by
 /// another way. With --yes or without a terminal, name it with --genesis or JIT_GENESIS.
 #[derive(clap::Args, Debug)]
