@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::rc::Rc;
 
 use jit::core::hash::Hash;
 use jit::core::history::append::{NewLine, build};
@@ -93,16 +94,16 @@ impl Store {
 impl Objects for Store {
     type Error = Infallible;
 
-    fn tree(&self, oid: Oid) -> Result<Option<Vec<TreeEntry>>, Infallible> {
-        Ok(self.get(oid).and_then(|bytes| parse_tree(&bytes)))
+    fn tree(&self, oid: Oid) -> Result<Option<Rc<[TreeEntry]>>, Infallible> {
+        Ok(self.get(oid).and_then(|bytes| parse_tree(&bytes)).map(Rc::from))
     }
 
     fn blob_size(&self, oid: Oid) -> Result<Option<u64>, Infallible> {
         Ok(self.get(oid).map(|bytes| bytes.len() as u64))
     }
 
-    fn blob(&self, oid: Oid, limit: u64) -> Result<Option<Vec<u8>>, Infallible> {
-        Ok(self.get(oid).filter(|bytes| bytes.len() as u64 <= limit))
+    fn blob(&self, oid: Oid, limit: u64) -> Result<Option<Rc<[u8]>>, Infallible> {
+        Ok(self.get(oid).filter(|bytes| bytes.len() as u64 <= limit).map(Rc::from))
     }
 
     fn commit(&self, _: Oid) -> Result<Option<CommitHead>, Infallible> {

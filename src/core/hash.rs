@@ -101,18 +101,29 @@ pub(crate) fn parse_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     if pairs.len() != N || !rest.is_empty() {
         return None;
     }
+    // Every line has several, so that something is none is found at the end.
+    let mut all = 0;
     for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = digit(*high)? << 4 | digit(*low)?;
+        let (high, low) = (digit(*high), digit(*low));
+        *byte = high << 4 | low & 0xf;
+        all |= high | low;
     }
-    Some(bytes)
+    (all <= 0xf).then_some(bytes)
 }
 
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    }
+/// Returns what a digit stands for, and more than 15 for what is none.
+fn digit(byte: u8) -> u8 {
+    const NONE: u8 = 0x10;
+    const VALUES: [u8; 256] = {
+        let mut values = [NONE; 256];
+        let mut value = 0;
+        while value < 0x10 {
+            values[hex_digit(value) as usize] = value;
+            value += 1;
+        }
+        values
+    };
+    VALUES.get(usize::from(byte)).copied().unwrap_or(NONE)
 }
 
 /// Writes `bytes` in lower-case hex.
@@ -130,7 +141,7 @@ pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result
     Ok(())
 }
 
-fn hex_digit(value: u8) -> u8 {
+const fn hex_digit(value: u8) -> u8 {
     if value < 10 { b'0' + value } else { b'a' + value - 10 }
 }
 

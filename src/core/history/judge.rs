@@ -119,12 +119,12 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
         let (known, old_count) = match old {
             Some((oid, count)) if oid == new => return Ok(count),
             Some((oid, count)) => (read_folder(self.objects, oid, path)?, count),
-            None => (Vec::new(), 0),
+            None => (Rc::default(), 0),
         };
         let entries = read_folder(self.objects, new, path)?;
         // Whatever is the same as before, and has something behind it, was judged before and is full.
         let before_last = known.iter().take(known.len().saturating_sub(1));
-        let same = before_last.zip(&entries).take_while(|(known, entry)| known == entry).count();
+        let same = before_last.zip(&*entries).take_while(|(known, entry)| known == entry).count();
         let mut count = same as u64 * level.child;
         let mut previous = match same.checked_sub(1).and_then(|last| entries.get(last)) {
             Some(last) => format!("{path}/{}", String::from_utf8_lossy(&last.name)),
@@ -194,7 +194,7 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
             }
             self.lines.push(line.to_vec());
         }
-        self.sums.last_segment = Some((new, bytes.into()));
+        self.sums.last_segment = Some((new, bytes));
         Ok(count)
     }
 
@@ -206,7 +206,7 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
         {
             return Ok(Rc::clone(bytes));
         }
-        let bytes: Rc<[u8]> = read_segment(self.objects, oid, path)?.into();
+        let bytes = read_segment(self.objects, oid, path)?;
         self.sums.last_segment = Some((oid, Rc::clone(&bytes)));
         Ok(bytes)
     }
@@ -216,9 +216,9 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
         if old == new && self.digests.is_empty() {
             return Ok(());
         }
-        let read = |oid: Option<Oid>| oid.map_or(Ok(Vec::new()), |oid| read_folder(self.objects, oid, POLICY));
-        let known: BTreeMap<Vec<u8>, TreeEntry> =
-            read(old)?.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
+        let read = |oid: Option<Oid>| oid.map_or(Ok(Rc::default()), |oid| read_folder(self.objects, oid, POLICY));
+        let before = read(old)?;
+        let known: BTreeMap<&[u8], &TreeEntry> = before.iter().map(|entry| (&*entry.name, entry)).collect();
         let mut added: BTreeMap<Vec<u8>, Hash> =
             self.digests.iter().map(|(line, digest)| (policy_folder_name(*line).into_bytes(), *digest)).collect();
         let entries = read(new)?;
@@ -229,9 +229,9 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
         let mut kept = 0;
         // What one policy may have is all that one append may bring, however many lines name policies.
         let mut left = MAX_TOTAL_BYTES as u64;
-        for entry in entries {
+        for entry in &*entries {
             let path = path(&entry.name);
-            match (known.get(&entry.name), added.remove(&entry.name)) {
+            match (known.get(&*entry.name), added.remove(&entry.name)) {
                 (Some(before), None) if *before == entry => kept += 1,
                 (Some(_), _) => return Err(Void::PolicyChanged(path).into()),
                 (None, Some(_)) if entry.mode != MODE_FOLDER => return Err(Void::Mode(path, entry.mode).into()),
@@ -307,7 +307,7 @@ mod tests {
         }
 
         fn replaced(&self, folder: Option<Oid>, path: &str, mode: u32, oid: Option<Oid>) -> Option<Oid> {
-            let mut entries = folder.map_or(Vec::new(), |oid| self.store.tree(oid).unwrap().unwrap());
+            let mut entries = folder.map_or(Vec::new(), |oid| self.store.tree(oid).unwrap().unwrap().to_vec());
             let (name, entry) = match path.split_once('/') {
                 None => (path, oid.map(|oid| (mode, oid))),
                 Some((name, rest)) => {
@@ -348,7 +348,7 @@ mod tests {
                 let entries = store.tree(oid).unwrap().unwrap();
                 oid = entries.into_iter().find(|entry| entry.name == name.as_bytes()).unwrap().oid;
             }
-            store.blob(oid, 1 << 20).unwrap().unwrap()
+            store.blob(oid, 1 << 20).unwrap().unwrap().to_vec()
         };
         let second = old_bytes(SECOND);
         let with = |tail: &[u8]| [&second[..], tail].concat();
