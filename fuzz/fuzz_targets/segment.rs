@@ -16,7 +16,7 @@ use jit::core::history::judge::{judge_append, judge_first};
 use jit::core::history::object::{
     CommitHead, MODE_FILE, MODE_FOLDER, Objects, Oid, TreeEntry, Writer, encode_tree, parse_commit, parse_tree,
 };
-use jit::core::history::segment::{MAX_APPEND_LINES, Tail, measure, read_segment_at, segment_starts, split_lines};
+use jit::core::history::segment::{Lines, MAX_APPEND_LINES, Tail, measure, read_segment_at, segment_starts, split_lines};
 use jit::core::statement::policy_digest;
 use libfuzzer_sys::fuzz_target;
 
@@ -44,8 +44,9 @@ fuzz_target!(|bytes: &[u8]| {
         }
         tail
     };
+    let list = |lines: &Lines| lines.iter().map(<[u8]>::to_vec).collect::<Vec<_>>();
     if let Ok(first) = judge_first(&store, pushed) {
-        assert_eq!(build_of(None, &first.lines).ok(), Some(first.tail), "a first commit that nobody would build");
+        assert_eq!(build_of(None, &list(&first.lines)).ok(), Some(first.tail), "a first commit that nobody would build");
     }
     // The log before: the first lines of what was pushed, as few appends.
     let before: Vec<Vec<u8>> =
@@ -57,9 +58,9 @@ fuzz_target!(|bytes: &[u8]| {
         let read: Vec<Vec<u8>> = segment_starts(appended.tail.size)
             .flat_map(|start| segment(start).unwrap_or_else(|_| unreachable!("it was judged to be a log")))
             .collect();
-        assert_eq!(read, [before, appended.lines.clone()].concat(), "an append that changes what was there");
+        assert_eq!(read, [before, list(&appended.lines)].concat(), "an append that changes what was there");
         assert_eq!(
-            build_of(Some(&tail), &appended.lines).ok(),
+            build_of(Some(&tail), &list(&appended.lines)).ok(),
             Some(appended.tail),
             "an append that nobody would build"
         );

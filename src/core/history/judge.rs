@@ -12,7 +12,7 @@ use std::rc::Rc;
 use super::object::{MODE_FOLDER, Objects, Oid, TreeEntry};
 use super::policy_folder::{Sums, digest_policy_folder};
 use super::segment::{
-    AUDIT, Level, MAX_APPEND_LINES, MAX_APPEND_SIZE, MAX_LINE_SIZE, POLICY, SEGMENT_LINES, Tail, TreeError,
+    AUDIT, Level, Lines, MAX_APPEND_LINES, MAX_APPEND_SIZE, MAX_LINE_SIZE, POLICY, SEGMENT_LINES, Tail, TreeError,
     policy_folder_name, read_folder, read_root, read_segment, read_sized_segment, size_of_segment, split_lines,
 };
 use super::void::Void;
@@ -27,8 +27,8 @@ pub type NamedDigest<'a> = &'a dyn Fn(&[u8]) -> Option<Hash>;
 pub struct Appended {
     /// Where the log ends now.
     pub tail: Tail,
-    /// The new lines, without their LFs.
-    pub lines: Vec<Vec<u8>>,
+    /// The new lines.
+    pub lines: Lines,
     /// The numbers of the new lines that have a folder of policy files.
     pub policies: Vec<u64>,
 }
@@ -84,7 +84,7 @@ fn judge<O: Objects + ?Sized>(
         }
     };
     let (audit, policies) = read_root(objects, tree)?;
-    let mut judge = Judge { objects, named_digest, sums, lines: Vec::new(), bytes: 0, digests: Vec::new() };
+    let mut judge = Judge { objects, named_digest, sums, lines: Lines::default(), bytes: 0, digests: Vec::new() };
     let size = judge.folder(Level::TOP, 0, AUDIT, old_audit, audit)?;
     judge.policies(old_policies, policies)?;
     if judge.lines.is_empty() {
@@ -99,7 +99,7 @@ struct Judge<'a, O: ?Sized> {
     named_digest: NamedDigest<'a>,
     sums: &'a mut Sums,
     /// The new lines so far, and their size.
-    lines: Vec<Vec<u8>>,
+    lines: Lines,
     bytes: u64,
     /// The new lines that name a digest of some files, and that digest.
     digests: Vec<(u64, Hash)>,
@@ -192,7 +192,7 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
             {
                 self.digests.push((number, digest));
             }
-            self.lines.push(line.to_vec());
+            self.lines.push(line);
         }
         self.sums.last_segment = Some((new, bytes));
         Ok(count)
@@ -339,7 +339,8 @@ mod tests {
         let mut more = lines.clone();
         more.push(NewLine::plain("line 70"));
         let new = log_of(&store, &more).unwrap();
-        assert_eq!(judge_append(&store, &old, new.tree, &named).map(|new| new.lines), Ok(vec![b"line 70".to_vec()]));
+        let added = judge_append(&store, &old, new.tree, &named).unwrap().lines;
+        assert_eq!(added.iter().collect::<Vec<_>>(), [b"line 70"]);
 
         let hand = Hand { store: &store, tree: new.tree };
         let old_bytes = |path: &str| {

@@ -92,8 +92,12 @@ fn parse_mode(digits: &[u8]) -> Option<u32> {
 
 /// Compares as git orders a tree: a folder as if its name ended with `/`.
 pub fn tree_order(one: &TreeEntry, other: &TreeEntry) -> Ordering {
-    let key = |entry: &TreeEntry| (entry.mode == MODE_FOLDER).then_some(b'/');
-    one.name.iter().copied().chain(key(one)).cmp(other.name.iter().copied().chain(key(other)))
+    let shared = one.name.len().min(other.name.len());
+    let (start, rest) = one.name.split_at(shared);
+    let (other_start, other_rest) = other.name.split_at(shared);
+    let end = |entry: &TreeEntry| (entry.mode == MODE_FOLDER).then_some(b'/');
+    let ended = || rest.iter().copied().chain(end(one)).cmp(other_rest.iter().copied().chain(end(other)));
+    start.cmp(other_start).then_with(ended)
 }
 
 /// Returns the bytes of the tree with these entries, which must be in [`tree_order`].

@@ -94,6 +94,44 @@ pub fn split_lines(bytes: &[u8]) -> Result<Vec<&[u8]>, u64> {
     }
 }
 
+/// Some lines of a log, one after the other as in a segment: there are many, and none is worth a place of its own.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Lines {
+    /// INVARIANT: each line ends with an LF, and holds no other.
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl Lines {
+    /// Returns how many lines these are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Tells whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Returns how many bytes they have, with their LFs.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Iterates over the lines, without their LFs.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let lines = self.bytes.split_last().map(|(_, lines)| lines.split(|byte| *byte == b'\n'));
+        lines.into_iter().flatten()
+    }
+
+    /// Adds a line that holds no LF.
+    pub(crate) fn push(&mut self, line: &[u8]) {
+        self.bytes.extend_from_slice(line);
+        self.bytes.push(b'\n');
+        self.count += 1;
+    }
+}
+
 /// A kind of folder under `audit/`, by what its entries are.
 #[derive(Clone, Copy)]
 pub(crate) struct Level {
