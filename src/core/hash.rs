@@ -15,18 +15,21 @@ pub struct Hash(pub [u8; 32]);
 impl Ord for Hash {
     /// Compares byte by byte, first to last; eight at once, since maps of a log's ids ask this more often than anything
     /// else is asked.
+    #[inline]
     fn cmp(&self, other: &Hash) -> Ordering {
         self.words().cmp(&other.words())
     }
 }
 
 impl PartialOrd for Hash {
+    #[inline]
     fn partial_cmp(&self, other: &Hash) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
 impl Hash {
+    #[inline]
     fn words(&self) -> [u64; 4] {
         let mut words = [0; 4];
         for (word, bytes) in words.iter_mut().zip(self.0.as_chunks().0) {
