@@ -29,3 +29,4 @@ mod testing;
 pub mod time;
 pub mod token;
 pub mod view;
+pub mod zone;

@@ -21,6 +21,7 @@ mod policies;
 mod requests;
 mod store;
 mod tables;
+mod writing;
 
 use std::fmt;
 use std::fs;
@@ -31,6 +32,8 @@ use std::sync::Arc;
 
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension as _, Params};
+
+pub use self::writing::Writing;
 
 use self::policies::Met;
 use self::store::{Store, connect};
