@@ -26,6 +26,8 @@ use super::name::{MAX_NAME_LEN, MAX_RESOURCE_LEN, MAX_SEGMENTS, Resource};
 use super::near::may_overlap;
 use super::pattern::{ANY_SEGMENTS, Pattern};
 
+pub(in crate::core) use plain::first_of;
+
 /// The most steps of one search: one for each pattern, or segment of one, each time that it is moved on.
 const MAX_STEPS: usize = 400_000;
 /// The letters of names that stand first, and all of them; in this order, where something is the first of many.

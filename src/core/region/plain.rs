@@ -66,7 +66,7 @@ fn are_loose(one: &str, other: &str) -> bool {
 
 /// Returns the first of the resources that a pattern stands for: each wildcard stands for nothing, or for `a` where something
 /// has to stand. None if even that is too long.
-fn first_of(pattern: &Pattern) -> Option<Resource> {
+pub(in crate::core) fn first_of(pattern: &Pattern) -> Option<Resource> {
     let mut text = String::with_capacity(pattern.as_str().len());
     for segment in pattern.as_str().split('/').filter(|segment| *segment != ANY_SEGMENTS) {
         if !text.is_empty() {
