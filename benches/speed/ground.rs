@@ -78,18 +78,36 @@ impl Ground {
         if let Some(made) = kept.filter(|made| made.until - spare > now().unix()) {
             return (folder.join("repo.git"), made);
         }
+        let mut made = None;
+        self.make(&name, |new| {
+            git(new, &["init", "-q", "--bare", "-b", "main", "repo.git"]);
+            let mut importer = Importer::new(&new.join("repo.git"));
+            let written = plan.write(&mut importer, per_commit);
+            importer.finish();
+            let text = serde_json::to_string(&written).expect("it can be written as JSON");
+            fs::write(new.join("made.json"), text).expect("the folder of this run can be written");
+            made = Some(written);
+        });
+        (folder.join("repo.git"), made.expect("it was made"))
+    }
+
+    /// A folder of the cache that is good for ever, made now if it is not there.
+    pub(crate) fn kept(&self, name: &str, make: impl FnOnce(&Path)) -> PathBuf {
+        let folder = self.cache.join(name);
+        if !folder.exists() {
+            self.make(name, make);
+        }
+        folder
+    }
+
+    /// Makes a folder of the cache, as a whole or not at all.
+    fn make(&self, name: &str, make: impl FnOnce(&Path)) {
         crate::note(&format!("making {name}"));
-        let new = self.folder(&name);
-        let repo = new.join("repo.git");
-        git(&new, &["init", "-q", "--bare", "-b", "main", "repo.git"]);
-        let mut importer = Importer::new(&repo);
-        let made = plan.write(&mut importer, per_commit);
-        importer.finish();
-        let text = serde_json::to_string(&made).expect("it can be written as JSON");
-        fs::write(new.join("made.json"), text).expect("the folder of this run can be written");
+        let new = self.folder(name);
+        make(&new);
+        let folder = self.cache.join(name);
         let _ = fs::remove_dir_all(&folder);
         fs::rename(new, &folder).expect("the cache folder can be written");
-        (folder.join("repo.git"), made)
     }
 
     /// A repository of that history, opened once, at the branch's tip but for the lines that can be [news](Place::hear).
@@ -217,7 +235,7 @@ fn write_secret(path: &Path, text: &str) {
 }
 
 /// Runs git in a folder, and returns what it prints.
-fn git(folder: &Path, args: &[&str]) -> String {
+pub(crate) fn git(folder: &Path, args: &[&str]) -> String {
     let folder = ["-C", folder.to_str().expect("a path in UTF-8")];
     Program::new("git", &folder.iter().chain(args).collect::<Vec<_>>()).output()
 }

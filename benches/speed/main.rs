@@ -20,6 +20,7 @@ mod ground;
 mod machine;
 mod measure;
 mod parts;
+mod policies;
 mod table;
 
 #[path = "../../tests/support/mod.rs"]
@@ -48,6 +49,10 @@ pub(crate) struct Sizes {
     pub(crate) commits: u64,
     /// How many signatures `verify_strict` verifies alone, each thread.
     pub(crate) signatures: usize,
+    /// Rules of a policy that its tools are asked about: few, and many.
+    pub(crate) company: [u64; 2],
+    /// The bytes of a policy's file that is only read.
+    pub(crate) toml: usize,
 }
 
 const WHOLE: Sizes = Sizes {
@@ -59,6 +64,8 @@ const WHOLE: Sizes = Sizes {
     revocations: [100, 100_000],
     commits: 10_000,
     signatures: 40_000,
+    company: [1_000, 10_000],
+    toml: 1024 * 1024,
 };
 
 const SHORT: Sizes = Sizes {
@@ -70,6 +77,8 @@ const SHORT: Sizes = Sizes {
     revocations: [20, 400],
     commits: 300,
     signatures: 2_000,
+    company: [20, 60],
+    toml: 16 * 1024,
 };
 
 fn main() {

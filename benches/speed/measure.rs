@@ -21,12 +21,21 @@ pub(crate) struct Program {
     args: Vec<OsString>,
     environment: Vec<(&'static str, OsString)>,
     stdin: Option<PathBuf>,
+    folder: Option<PathBuf>,
+    status: i32,
 }
 
 impl Program {
     pub(crate) fn new<A: AsRef<OsStr>>(program: impl AsRef<OsStr>, args: &[A]) -> Program {
         let args = args.iter().map(|arg| arg.as_ref().to_owned()).collect();
-        Program { program: program.as_ref().to_owned(), args, environment: Vec::new(), stdin: None }
+        Program {
+            program: program.as_ref().to_owned(),
+            args,
+            environment: Vec::new(),
+            stdin: None,
+            folder: None,
+            status: 0,
+        }
     }
 
     pub(crate) fn var(mut self, name: &'static str, value: impl AsRef<OsStr>) -> Program {
@@ -39,12 +48,27 @@ impl Program {
         self
     }
 
+    /// Lets it run in a folder.
+    pub(crate) fn folder(mut self, path: &Path) -> Program {
+        self.folder = Some(path.to_owned());
+        self
+    }
+
+    /// Says with which status it ends well; 0 where nothing is said.
+    pub(crate) fn status(mut self, status: i32) -> Program {
+        self.status = status;
+        self
+    }
+
     fn command(&self, program: &OsStr, before: &[&OsStr]) -> Command {
         let mut command = Command::new(program);
         command.args(before).args(&self.args).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.envs(self.environment.iter().map(|(name, value)| (name, value))).stdout(Stdio::null());
         let stdin = self.stdin.as_ref().map(|path| Stdio::from(File::open(path).expect("standard input can be read")));
         command.stdin(stdin.unwrap_or_else(Stdio::null));
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
         command
     }
 
@@ -56,7 +80,7 @@ impl Program {
         let mut child = command.spawn().expect("the program starts");
         let status = child.wait().expect("the program ends");
         let took = started.elapsed();
-        assert!(status.success(), "{status}: {:?}\n{}", self, self.output_and_errors());
+        assert!(status.code() == Some(self.status), "{status}: {:?}\n{}", self, self.output_and_errors());
         took
     }
 

@@ -6,6 +6,7 @@ use crate::Sizes;
 use crate::ground::{Ground, Place, as_subject, now, settle};
 use crate::machine::cores;
 use crate::measure::{Program, Times, rounds, verify_strict_rate};
+use crate::policies;
 use crate::support::log::body_of;
 use crate::support::scale::{Plan, SUBJECT};
 use crate::table::{Bar, Table, seconds};
@@ -18,7 +19,7 @@ const AGO: i64 = 120;
 type Part = fn(&mut Ground, &mut Table, &Sizes);
 
 /// All parts, in the order in which they run: what is new to a log is heard before anything is asked of all of it.
-pub(crate) const PARTS: [(&str, Part); 8] = [
+pub(crate) const PARTS: [(&str, Part); 10] = [
     ("start", start),
     ("fold", fold),
     ("check", check),
@@ -27,6 +28,8 @@ pub(crate) const PARTS: [(&str, Part); 8] = [
     ("append", append),
     ("audit", audit),
     ("clone", clone),
+    ("policy", policies::policy),
+    ("toml", policies::toml),
 ];
 
 /// The usual history.

@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::rc::Rc;
 
 use jit::core::hash::Hash;
 use jit::core::history::append::{NewLine, build};
@@ -15,7 +16,7 @@ use jit::core::history::judge::{judge_append, judge_first};
 use jit::core::history::object::{
     CommitHead, MODE_FILE, MODE_FOLDER, Objects, Oid, TreeEntry, Writer, encode_tree, parse_commit, parse_tree,
 };
-use jit::core::history::segment::{MAX_APPEND_LINES, Tail, measure, read_segment_at, segment_starts, split_lines};
+use jit::core::history::segment::{Lines, MAX_APPEND_LINES, Tail, measure, read_segment_at, segment_starts, split_lines};
 use jit::core::statement::policy_digest;
 use libfuzzer_sys::fuzz_target;
 
@@ -43,8 +44,9 @@ fuzz_target!(|bytes: &[u8]| {
         }
         tail
     };
+    let list = |lines: &Lines| lines.iter().map(<[u8]>::to_vec).collect::<Vec<_>>();
     if let Ok(first) = judge_first(&store, pushed) {
-        assert_eq!(build_of(None, &first.lines).ok(), Some(first.tail), "a first commit that nobody would build");
+        assert_eq!(build_of(None, &list(&first.lines)).ok(), Some(first.tail), "a first commit that nobody would build");
     }
     // The log before: the first lines of what was pushed, as few appends.
     let before: Vec<Vec<u8>> =
@@ -56,9 +58,9 @@ fuzz_target!(|bytes: &[u8]| {
         let read: Vec<Vec<u8>> = segment_starts(appended.tail.size)
             .flat_map(|start| segment(start).unwrap_or_else(|_| unreachable!("it was judged to be a log")))
             .collect();
-        assert_eq!(read, [before, appended.lines.clone()].concat(), "an append that changes what was there");
+        assert_eq!(read, [before, list(&appended.lines)].concat(), "an append that changes what was there");
         assert_eq!(
-            build_of(Some(&tail), &appended.lines).ok(),
+            build_of(Some(&tail), &list(&appended.lines)).ok(),
             Some(appended.tail),
             "an append that nobody would build"
         );
@@ -93,16 +95,16 @@ impl Store {
 impl Objects for Store {
     type Error = Infallible;
 
-    fn tree(&self, oid: Oid) -> Result<Option<Vec<TreeEntry>>, Infallible> {
-        Ok(self.get(oid).and_then(|bytes| parse_tree(&bytes)))
+    fn tree(&self, oid: Oid) -> Result<Option<Rc<[TreeEntry]>>, Infallible> {
+        Ok(self.get(oid).and_then(|bytes| parse_tree(&bytes)).map(Rc::from))
     }
 
     fn blob_size(&self, oid: Oid) -> Result<Option<u64>, Infallible> {
         Ok(self.get(oid).map(|bytes| bytes.len() as u64))
     }
 
-    fn blob(&self, oid: Oid, limit: u64) -> Result<Option<Vec<u8>>, Infallible> {
-        Ok(self.get(oid).filter(|bytes| bytes.len() as u64 <= limit))
+    fn blob(&self, oid: Oid, limit: u64) -> Result<Option<Rc<[u8]>>, Infallible> {
+        Ok(self.get(oid).filter(|bytes| bytes.len() as u64 <= limit).map(Rc::from))
     }
 
     fn commit(&self, _: Oid) -> Result<Option<CommitHead>, Infallible> {

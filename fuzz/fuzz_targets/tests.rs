@@ -51,7 +51,7 @@ fuzz_target!(|bytes: &[u8]| {
             for assertion in &tests.assertions {
                 let _ = rehearsal.breaches(assertion);
             }
-            let covered = coverage(&policy, &tests);
+            let covered = coverage(&rehearsal, &tests, &rehearsal.rehearse(&tests));
             assert!(percent(&covered) <= 100);
         }
         Err(faults) => {

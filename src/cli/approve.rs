@@ -6,7 +6,6 @@ use super::verdict::{self, Say};
 use crate::core::statement::Verdict;
 use crate::core::time::Duration;
 
-/// Approve requests, policies or lifts: shows each, asks, signs, logs
 #[derive(clap::Args, Debug)]
 pub(super) struct ApproveArgs {
     /// Ids, or prefixes that name only one statement

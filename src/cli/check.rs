@@ -25,8 +25,6 @@ use crate::core::token::MAX_TOKEN_LEN;
 use crate::core::view::{View, ViewExt};
 use crate::edge::secret_file;
 
-/// Ask whether access is allowed now: exit status 0 allowed, 1 denied, 3 pending, 4 untrusted, 5 unavailable
-///
 /// A grant's id is public and authenticates nobody. Use --subject and --ssh-key only in a gate that has authenticated
 /// the subject itself: by a login name from the CI host, or by an ssh key that sshd has checked. Everybody else brings a
 /// token. With none of these (and no JIT_TOKEN) it asks for the caller's own identity, shown by a signature that is made

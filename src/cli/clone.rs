@@ -19,13 +19,11 @@ use crate::core::time::Timestamp;
 use crate::core::view::{View, ViewExt};
 use crate::edge::config::{Config, Origin, Pin};
 use crate::edge::git::Repo;
-use crate::edge::interrupt::clear_when_interrupted;
+use crate::edge::interrupt::{Armed, clear_when_interrupted};
 use crate::edge::log;
 use crate::edge::remote::{self, Remote};
 use crate::edge::replay::Opened;
 
-/// Clone a policy repo, verify its whole log, and trust it on this machine
-///
 /// Shows the genesis id and the maintainers, and asks. Compare the genesis id with the one that a maintainer told you by
 /// another way. With --yes or without a terminal, name it with --genesis or JIT_GENESIS.
 #[derive(clap::Args, Debug)]
@@ -77,8 +75,8 @@ pub(super) fn run(cx: &mut Context<'_>, args: &CloneArgs) -> anyhow::Result<Exit
     let adopted = remote::clone(cx.world, &args.url, &folder, args.bare).map_err(anyhow::Error::from).and_then(|()| {
         // Git has cleared up behind itself so far.
         let untrusted = folder.clone();
-        let _armed = clear_when_interrupted(move || drop(clear(&untrusted, was_there)));
-        adopt(cx, &folder, named.as_ref(), started)
+        let armed = clear_when_interrupted(move || drop(clear(&untrusted, was_there))).unwrap_or_default();
+        adopt(cx, &folder, named.as_ref(), (started, &armed))
     });
     let (genesis, opened) = match adopted {
         Ok(adopted) => adopted,
@@ -123,7 +121,7 @@ fn adopt(
     cx: &mut Context<'_>,
     folder: &Path,
     named: Option<&GenesisOption>,
-    started: Timestamp,
+    (started, armed): (Timestamp, &Armed),
 ) -> anyhow::Result<(Hash, Opened)> {
     let repo = Repo::open(folder)?;
     let remote = remote::find(&repo)?.ok_or_else(no_log)?;
@@ -142,7 +140,7 @@ fn adopt(
     let index = UseOfIndex::of(cx.world, &config, &genesis, &repo, true)?.filter(UseOfIndex::is_emptied);
     let (pin, minimums) = (config.pin(&genesis)?, config.minimums(&genesis)?);
     let expected = Expected { genesis: Some(genesis), pin, minimums, index };
-    let adopted = trust(cx, &config, (&repo, &remote), (tip, &expected), named, started);
+    let adopted = trust(cx, &config, (&repo, &remote), (tip, &expected), named, (started, armed));
     if let (Err(_), Some(index)) = (&adopted, &expected.index) {
         // It can't be read where nobody trusts that log, and goes as the clone does.
         let _ = index.file.remove();
@@ -157,7 +155,7 @@ fn trust(
     (repo, remote): (&Repo, &Remote),
     (tip, expected): (Oid, &Expected),
     named: Option<&GenesisOption>,
-    started: Timestamp,
+    (started, armed): (Timestamp, &Armed),
 ) -> anyhow::Result<Opened> {
     let opened = expected.open_at(cx.world, repo, tip)?;
     let heard = cx.hear_witnesses(repo, remote, (tip, opened), expected);
@@ -190,7 +188,7 @@ fn trust(
     remote::stamp(repo, started)?;
     let pin = Pin { commit: opened.walked.last_valid_commit, size: opened.view.size(), root };
     let extends = |known: &Pin| opened.view.root_at(known.size) == Some(known.root);
-    config.trust(&record.id, &repo.shown_path(), Origin::Clone, started, pin, extends)?;
+    armed.take_last_step(|| config.trust(&record.id, &repo.shown_path(), Origin::Clone, started, pin, extends))?;
     let most = opened.view.rules().map_or(0, |policy| u64::from(policy.max_age().as_secs()));
     if let Some(vouched) = vouched.filter(|vouched| vouched.seconds.is_none_or(|seconds| seconds > most)) {
         cx.world.warn(&format!("warning: {}; until one does anew, gates here say `stale`", vouched.told));

@@ -5,7 +5,6 @@ use super::exit::Exit;
 use super::verdict::{self, Say};
 use crate::core::statement::Verdict;
 
-/// Deny requests: shows each, asks, signs, logs; a denied request has ended
 #[derive(clap::Args, Debug)]
 pub(super) struct DenyArgs {
     /// Ids, or prefixes that name only one statement

@@ -16,8 +16,6 @@ use super::context::Context;
 use super::exit::{Exit, Failure};
 use super::render::{self, Role, paint};
 
-/// Check what keeps a person, a CI job or a gate from working here, and say what to type about it
-///
 /// Changes nothing. Run it as the user in question: a gate's own, if it is a gate.
 #[derive(clap::Args, Debug)]
 pub(super) struct DoctorArgs {

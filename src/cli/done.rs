@@ -9,7 +9,6 @@ use crate::core::decide::{self, Answer};
 use crate::core::hash::Hash;
 use crate::core::view::View;
 
-/// End a grant of your own that you no longer need
 #[derive(clap::Args, Debug)]
 pub(super) struct DoneArgs {
     /// Its id, or a prefix that names only one statement [default: your only live grant]

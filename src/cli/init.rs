@@ -27,8 +27,6 @@ use crate::edge::policy_tree::read_policy_tree;
 use crate::edge::remote;
 use crate::edge::work_tree::commit_files;
 
-/// Make a policy repo, or add a log to a git repo that has none
-///
 /// Commits starter policies on the current branch (where no jit.toml is committed yet), signs the genesis of the log on
 /// the branch jit/audit, publishes the first policy, and trusts the log on this machine.
 #[derive(clap::Args, Debug)]

@@ -31,6 +31,7 @@ use crate::core::time::Duration;
 use crate::core::view::{Memory, View, ViewExt};
 use crate::edge::config::{Config, ConfigError, Minimum, Origin, Pin};
 use crate::edge::git::Repo;
+use crate::edge::index::Writing;
 use crate::edge::log::{self, BRANCH, WalkError};
 use crate::edge::remote::{self, Remote};
 use crate::edge::replay::{self, Opened, ReplayError, Told};
@@ -137,10 +138,9 @@ impl Expected {
             progress.tell(format_args!("verifying the log: {percent}% ({lines}/{of} lines)"));
         };
         // An index that can't be written is no reason not to answer.
-        let mut builder = self.index.as_ref().filter(|index| index.writes).and_then(|index| index.file.build().ok());
-        let keep = &mut |delta: &Delta| {
-            builder = builder.take().and_then(|mut builder| builder.add(delta).is_ok().then_some(builder));
-        };
+        let builder = self.index.as_ref().filter(|index| index.writes).and_then(|index| index.file.build().ok());
+        let mut writing = builder.map(Writing::start);
+        let keep = &mut |delta: &Delta| writing.iter_mut().for_each(|writing| writing.add(delta));
         let told = Told { objects: &reading, lines: &verifying, keep };
         let opened = match replay::open(repo, tip, pin, &rules(), told) {
             Err(ReplayError::Walk(why)) => return Err(Failure::of_walk(why)),
@@ -148,8 +148,8 @@ impl Expected {
         };
         progress.end();
         self.check(&opened)?;
-        if let (Some(builder), Some(prefix), Some(root)) = (builder, opened.prefix(pin), opened.view.root()) {
-            let _ = builder.finish(&prefix, root);
+        if let (Some(writing), Some(prefix), Some(root)) = (writing, opened.prefix(pin), opened.view.root()) {
+            writing.finish(&prefix, root);
         }
         Ok(opened)
     }

@@ -13,7 +13,6 @@ use crate::core::ledger::foresee;
 use crate::core::statement::{Lift, What};
 use crate::core::view::View;
 
-/// Lift a lockdown, with as many maintainers as a policy needs; what it ended stays ended
 #[derive(clap::Args, Debug)]
 pub(super) struct LiftArgs {
     /// The lockdown's id, or a prefix that names only one statement

@@ -18,7 +18,6 @@ use crate::core::reason::{Code, Reason};
 use crate::core::time::Timestamp;
 use crate::core::view::{View, ViewExt};
 
-/// List requests and grants: those that wait and those that are live, unless said otherwise
 #[derive(clap::Args, Debug)]
 pub(super) struct ListArgs {
     /// Those that wait for approval, first those that you could approve

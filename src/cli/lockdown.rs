@@ -14,7 +14,6 @@ use crate::core::statement::{Lockdown, LockdownSubject, What};
 use crate::core::view::{View, ViewExt};
 use crate::edge::replay::LogView;
 
-/// End for good all that matches, and hold it back until it is lifted: shows what it ends, asks, signs, logs
 #[derive(clap::Args, Debug)]
 pub(super) struct LockdownArgs {
     /// Whom: a name, or group:NAME; may be repeated [default: everyone]

@@ -18,6 +18,7 @@ mod id;
 mod identity;
 mod init;
 mod json;
+mod later;
 mod ledger;
 mod lift;
 mod list;
@@ -47,6 +48,7 @@ pub use exit::{Exit, Failure};
 use crate::core::escape::escape;
 use crate::edge::world::World;
 use context::Context;
+use later::Later;
 
 /// Just-in-time access with policy as code, from a git repository alone
 #[derive(Parser, Debug)]
@@ -95,36 +97,53 @@ enum Color {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    Init(init::InitArgs),
-    Clone(clone::CloneArgs),
-    Sync(sync::SyncArgs),
-    Witness(witness::WitnessArgs),
+    /// Make a policy repo, or add a log to a git repo that has none
+    Init(Later<init::InitArgs>),
+    /// Clone a policy repo, verify its whole log, and trust it on this machine
+    Clone(Later<clone::CloneArgs>),
+    /// Fetch the log from its remote, verify it, and let gates that share this clone know how old it is
+    Sync(Later<sync::SyncArgs>),
+    /// Vouch for the log as a witness: fetch and verify it, sign how far it has come, and push that to jit/witness/NAME
+    Witness(Later<witness::WitnessArgs>),
     /// People and services
     #[command(subcommand)]
-    Identity(identity::IdentityCommand),
-    Whoami(whoami::WhoamiArgs),
-    Request(request::RequestArgs),
-    Approve(approve::ApproveArgs),
-    Deny(deny::DenyArgs),
-    Revoke(revoke::RevokeArgs),
-    Done(done::DoneArgs),
-    Lockdown(lockdown::LockdownArgs),
-    Lift(lift::LiftArgs),
+    Identity(Later<identity::IdentityCommand>),
+    /// Show the identity behind your key, its groups, and what it may ask for
+    Whoami(Later<whoami::WhoamiArgs>),
+    /// Ask for access: signs a request, logs it, and shows the grant or what it waits for
+    Request(Later<request::RequestArgs>),
+    /// Approve requests, policies or lifts: shows each, asks, signs, logs
+    Approve(Later<approve::ApproveArgs>),
+    /// Deny requests: shows each, asks, signs, logs; a denied request has ended
+    Deny(Later<deny::DenyArgs>),
+    /// End requests and grants early; gates see it at their next look
+    Revoke(Later<revoke::RevokeArgs>),
+    /// End a grant of your own that you no longer need
+    Done(Later<done::DoneArgs>),
+    /// End for good all that matches, and hold it back until it is lifted: shows what it ends, asks, signs, logs
+    Lockdown(Later<lockdown::LockdownArgs>),
+    /// Lift a lockdown, with as many maintainers as a policy needs; what it ended stays ended
+    Lift(Later<lift::LiftArgs>),
+    /// List requests and grants: those that wait and those that are live, unless said otherwise
     #[command(visible_alias = "ls")]
-    List(list::ListArgs),
-    Show(show::ShowArgs),
-    Token(token::TokenArgs),
-    Check(check::CheckArgs),
-    Doctor(doctor::DoctorArgs),
+    List(Later<list::ListArgs>),
+    /// Show one statement: a request with all that came of it, or any other line of the log
+    Show(Later<show::ShowArgs>),
+    /// Sign and print a token of a grant of your own; whoever holds it is let in until it expires
+    Token(Later<token::TokenArgs>),
+    /// Ask whether access is allowed now: exit status 0 allowed, 1 denied, 3 pending, 4 untrusted, 5 unavailable
+    Check(Later<check::CheckArgs>),
+    /// Check what keeps a person, a CI job or a gate from working here, and say what to type about it
+    Doctor(Later<doctor::DoctorArgs>),
     /// For maintainers: write, check and publish the policy
     #[command(subcommand)]
-    Policy(policy::PolicyCommand),
+    Policy(Later<policy::PolicyCommand>),
     /// For auditors: read, verify and export the log
     #[command(subcommand)]
-    Audit(audit::AuditCommand),
+    Audit(Later<audit::AuditCommand>),
     /// For who hosts the repo: hooks of git
     #[command(subcommand)]
-    Hook(hook::HookCommand),
+    Hook(Later<hook::HookCommand>),
 }
 
 /// Arguments stand in what clap says of them, and one that holds a line end could add lines of its own: then it is said
@@ -154,27 +173,49 @@ pub fn run(world: &mut World, args: Vec<OsString>) -> u8 {
     world.set_quiet(cli.globals.quiet);
     let mut cx = Context::new(world, cli.globals);
     let outcome = match cli.command {
-        Command::Init(args) => init::run(&mut cx, &args),
-        Command::Clone(args) => clone::run(&mut cx, &args),
-        Command::Sync(args) => sync::run(&mut cx, &args),
-        Command::Witness(args) => witness::run(&mut cx, &args),
-        Command::Identity(command) => identity::run(&mut cx, &command),
-        Command::Whoami(args) => whoami::run(&mut cx, &args),
-        Command::Request(args) => request::run(&mut cx, &args),
-        Command::Approve(args) => approve::run(&mut cx, &args),
-        Command::Deny(args) => deny::run(&mut cx, &args),
-        Command::Revoke(args) => revoke::run(&mut cx, &args),
-        Command::Done(args) => done::run(&mut cx, &args),
-        Command::Lockdown(args) => lockdown::run(&mut cx, &args),
-        Command::Lift(args) => lift::run(&mut cx, &args),
-        Command::List(args) => list::run(&mut cx, &args),
-        Command::Show(args) => show::run(&mut cx, &args),
-        Command::Token(args) => token::run(&mut cx, &args),
-        Command::Check(args) => check::run(&mut cx, &args),
-        Command::Doctor(args) => doctor::run(&mut cx, &args),
-        Command::Policy(command) => policy::run(&mut cx, &command),
-        Command::Audit(command) => audit::run(&mut cx, &command),
-        Command::Hook(command) => hook::run(&mut cx, &command),
+        Command::Init(Later(args)) => init::run(&mut cx, &args),
+        Command::Clone(Later(args)) => clone::run(&mut cx, &args),
+        Command::Sync(Later(args)) => sync::run(&mut cx, &args),
+        Command::Witness(Later(args)) => witness::run(&mut cx, &args),
+        Command::Identity(Later(command)) => identity::run(&mut cx, &command),
+        Command::Whoami(Later(args)) => whoami::run(&mut cx, &args),
+        Command::Request(Later(args)) => request::run(&mut cx, &args),
+        Command::Approve(Later(args)) => approve::run(&mut cx, &args),
+        Command::Deny(Later(args)) => deny::run(&mut cx, &args),
+        Command::Revoke(Later(args)) => revoke::run(&mut cx, &args),
+        Command::Done(Later(args)) => done::run(&mut cx, &args),
+        Command::Lockdown(Later(args)) => lockdown::run(&mut cx, &args),
+        Command::Lift(Later(args)) => lift::run(&mut cx, &args),
+        Command::List(Later(args)) => list::run(&mut cx, &args),
+        Command::Show(Later(args)) => show::run(&mut cx, &args),
+        Command::Token(Later(args)) => token::run(&mut cx, &args),
+        Command::Check(Later(args)) => check::run(&mut cx, &args),
+        Command::Doctor(Later(args)) => doctor::run(&mut cx, &args),
+        Command::Policy(Later(command)) => policy::run(&mut cx, &command),
+        Command::Audit(Later(command)) => audit::run(&mut cx, &command),
+        Command::Hook(Later(command)) => hook::run(&mut cx, &command),
     };
     outcome.unwrap_or_else(|error| render::failure(&mut cx, &error)).code()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn every_command_is_described() {
+        let mut jit = Cli::command();
+        jit.build();
+        jit.clone().debug_assert();
+        for command in jit.get_subcommands() {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(!about.is_empty() && !about.ends_with('.'), "{}: {about}", command.get_name());
+            assert!(command.has_subcommands() || command.get_arguments().count() > 6, "{}", command.get_name());
+            if let Some(long) = command.get_long_about() {
+                assert!(long.to_string().starts_with(&format!("{about}\n\n")), "{long}");
+            }
+        }
+    }
 }

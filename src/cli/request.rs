@@ -22,7 +22,6 @@ use crate::core::statement::{Bind, Request, Statement, What};
 use crate::core::time::{Duration, Timestamp};
 use crate::core::view::{View, ViewExt};
 
-/// Ask for access: signs a request, logs it, and shows the grant or what it waits for
 #[derive(clap::Args, Debug)]
 pub(super) struct RequestArgs {
     /// What to access, such as db/prod/orders

@@ -13,7 +13,6 @@ use crate::core::hash::Hash;
 use crate::core::ledger::foresee;
 use crate::core::statement::{Revocation, What};
 
-/// End requests and grants early; gates see it at their next look
 #[derive(clap::Args, Debug)]
 pub(super) struct RevokeArgs {
     /// Ids of requests, or prefixes that name only one statement

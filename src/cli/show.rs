@@ -15,7 +15,6 @@ use crate::core::ledger::{Loaded, RequestRecord, Status, tally};
 use crate::core::statement::{Body, Line, What};
 use crate::core::view::View;
 
-/// Show one statement: a request with all that came of it, or any other line of the log
 #[derive(clap::Args, Debug)]
 pub(super) struct ShowArgs {
     /// Its id, or a prefix that names only one statement

@@ -8,8 +8,6 @@ use super::ledger::Age;
 use crate::core::time::Duration;
 use crate::core::view::{View, ViewExt};
 
-/// Fetch the log from its remote, verify it, and let gates that share this clone know how old it is
-///
 /// JIT_TIMEOUT says how long git may take at a time, here as in every command that asks the remote; it is 2m where it is
 /// not set, and 1h for `jit clone`.
 #[derive(clap::Args, Debug)]

@@ -17,7 +17,6 @@ use crate::core::time::{Duration, Timestamp};
 use crate::core::token;
 use crate::core::view::View;
 
-/// Sign and print a token of a grant of your own; whoever holds it is let in until it expires
 #[derive(clap::Args, Debug)]
 pub(super) struct TokenArgs {
     /// The grant's id, or a prefix that names only one statement

@@ -12,7 +12,6 @@ use crate::core::reach;
 use crate::core::time::{Duration, Timestamp};
 use crate::core::view::{View as _, ViewExt};
 
-/// Show the identity behind your key, its groups, and what it may ask for
 #[derive(clap::Args, Debug)]
 pub(super) struct WhoamiArgs {}
 

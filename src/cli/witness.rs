@@ -17,8 +17,6 @@ use crate::edge::refused;
 use crate::edge::remote::Pushed;
 use crate::edge::witness;
 
-/// Vouch for the log as a witness: fetch and verify it, sign how far it has come, and push that to jit/witness/NAME
-///
 /// For a service that `check.witnesses` in jit.toml names, on a machine of its own. Where witnesses are named, gates count
 /// the age of what they know from the newest checkpoint that their log extends; one that contradicts it proves a fork.
 #[derive(clap::Args, Debug)]

@@ -22,10 +22,10 @@ use super::evaluate::{Approvers, Ask, Given, default_duration};
 use super::explain::{self, Asked, Condition};
 use super::name::Name;
 use super::pattern::Pattern;
-use super::policy::{Actions, Allow, Case, Effect, Limits, Policy, Rule, Tests};
+use super::policy::{Actions, Allow, Assertion, Case, Effect, Limits, Policy, Rule, Selector, Tests};
 use super::reason::Code;
-use super::rehearsal::{Played, Rehearsal};
-use super::time::Duration;
+use super::rehearsal::{self, Played, Prop, Rehearsal, Rehearsed};
+use super::time::{Duration, Timestamp};
 
 /// What tests can show of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,53 +83,79 @@ pub fn percent(covered: &[Covered]) -> u8 {
     (reached * 100).checked_div(all).and_then(|percent| u8::try_from(percent).ok()).unwrap_or(100)
 }
 
-/// Returns what the tests of a policy show of each rule, by id.
-pub fn coverage(policy: &Policy, tests: &Tests) -> Vec<Covered> {
-    let rehearsal = Rehearsal::new(policy);
+/// Returns what the tests of a policy show of each rule, by id, from what came of them.
+pub fn coverage(rehearsal: &Rehearsal, tests: &Tests, rehearsed: &Rehearsed) -> Vec<Covered> {
+    let policy = rehearsal.policy();
     let mut all: BTreeMap<&Name, BTreeMap<Goal, bool>> =
         policy.rules().values().map(|rule| (&rule.id, goals(policy, rule))).collect();
-    let mut reach = |rule: &Rule, goal: Goal| {
-        if let Some(reached) = all.get_mut(&rule.id).and_then(|goals| goals.get_mut(&goal)) {
-            *reached = true;
+    let meant = Meant::new(policy);
+    let as_expected = tests.cases.iter().zip(&rehearsed.cases).filter(|(_, played)| played.faults.is_empty());
+    for (case, played) in as_expected {
+        let scene = Scene::new(policy, case, played);
+        for rule in policy.rules_near(&case.resource) {
+            scene.shown(rule).into_iter().for_each(|goal| reach(&mut all, &rule.id, goal));
         }
-    };
-    for case in &tests.cases {
-        let played = rehearsal.play(case);
-        if !played.faults.is_empty() {
-            continue;
-        }
-        for rule in policy.rules().values() {
-            for goal in shown(policy, rule, case, &played) {
-                reach(rule, goal);
+        // What is about something else can only show that.
+        let elsewhere = Goal::Without(Condition::Resource);
+        for rule in meant.rules_for(&case.subject, case.at) {
+            let is_open = all.get(&rule.id).and_then(|goals| goals.get(&elsewhere)) == Some(&false);
+            if is_open && scene.shown(rule).contains(&elsewhere) {
+                reach(&mut all, &rule.id, elsewhere);
             }
         }
     }
-    let holds = |assertion: &&_| rehearsal.breaches(assertion).is_ok_and(|breaches| breaches.is_empty());
-    for assertion in tests.assertions.iter().filter(holds) {
-        for rule in policy.rules().values() {
-            match &rule.effect {
-                Effect::Deny if rule.hours.is_empty() && rehearsal.leans_on(assertion, rule, None) => {
-                    reach(rule, Goal::Met);
-                }
-                Effect::Deny => {}
-                Effect::Allow(allow) => {
-                    for index in 0..allow.approvals.len() {
-                        if rehearsal.leans_on(assertion, rule, Some(index)) {
-                            reach(rule, Goal::Without(Condition::Approvals(index)));
-                        }
-                    }
-                }
-            }
+    let asked = tests.assertions.iter().zip(&rehearsed.assertions);
+    let holding = asked.filter(|(_, breaches)| breaches.as_ref().is_ok_and(Vec::is_empty));
+    let holding: Vec<&Assertion> = holding.map(|(assertion, _)| assertion).collect();
+    for prop in rehearsal::of_each(&holding, |assertion| rehearsal.props(assertion)).into_iter().flatten() {
+        match prop {
+            Prop::Denial(rule) => reach(&mut all, &rule, Goal::Met),
+            Prop::Entry(rule, index) => reach(&mut all, &rule, Goal::Without(Condition::Approvals(index))),
         }
     }
     all.into_iter().map(|(rule, goals)| Covered { rule: rule.clone(), goals }).collect()
 }
 
+fn reach(all: &mut BTreeMap<&Name, BTreeMap<Goal, bool>>, rule: &Name, goal: Goal) {
+    if let Some(reached) = all.get_mut(rule).and_then(|goals| goals.get_mut(&goal)) {
+        *reached = true;
+    }
+}
+
+/// Rules by whom they are for.
+struct Meant<'p> {
+    policy: &'p Policy,
+    rules: BTreeMap<&'p Selector, Vec<&'p Rule>>,
+    /// In which groups somebody is.
+    groups: BTreeMap<&'p Name, Vec<&'p Name>>,
+}
+
+impl<'p> Meant<'p> {
+    fn new(policy: &'p Policy) -> Meant<'p> {
+        let mut meant = Meant { policy, rules: BTreeMap::new(), groups: BTreeMap::new() };
+        for rule in policy.rules().values() {
+            rule.subjects.iter().for_each(|selector| meant.rules.entry(selector).or_default().push(rule));
+        }
+        for (group, members) in policy.groups() {
+            members.iter().for_each(|member| meant.groups.entry(member).or_default().push(group));
+        }
+        meant
+    }
+
+    /// Returns the rules that are for somebody at a moment; one that means them in two ways is there twice.
+    fn rules_for(&self, name: &Name, at: Timestamp) -> Vec<&'p Rule> {
+        let kind = self.policy.identity(name).map(|identity| Selector::Kind(identity.kind));
+        let groups = self.groups.get(name).into_iter().flatten().map(|group| Selector::Group((*group).clone()));
+        let turns = self.policy.on_call(name, at).into_iter().map(Selector::Rotation);
+        let selectors = kind.into_iter().chain(groups).chain(turns).chain([Selector::Identity(name.clone())]);
+        selectors.filter_map(|selector| self.rules.get(&selector)).flatten().copied().collect()
+    }
+}
+
 /// Returns what there is to be shown of a rule, none of it reached.
 fn goals(policy: &Policy, rule: &Rule) -> BTreeMap<Goal, bool> {
     let mut goals = BTreeSet::from([Goal::Met]);
-    let subjects: BTreeSet<&Name> = rule.subjects.iter().flat_map(|from| policy.selected(from)).collect();
-    if subjects.len() < policy.identities().len() {
+    if !is_for_all(policy, rule) {
         goals.insert(Goal::Without(Condition::Subject));
     }
     if !rule.resources.contains(&Pattern::everything()) {
@@ -145,6 +171,13 @@ fn goals(policy: &Policy, rule: &Rule) -> BTreeMap<Goal, bool> {
         goals.extend(goals_of_allow(policy, allow));
     }
     goals.into_iter().map(|goal| (goal, false)).collect()
+}
+
+fn is_for_all(policy: &Policy, rule: &Rule) -> bool {
+    let everybody = policy.identities().len();
+    let meant = || rule.subjects.iter().flat_map(|from| policy.selected(from));
+    // Most rules are for few, whoever they are.
+    meant().take(everybody).count() == everybody && meant().collect::<BTreeSet<&Name>>().len() == everybody
 }
 
 fn goals_of_allow(policy: &Policy, allow: &Allow) -> BTreeSet<Goal> {
@@ -170,44 +203,61 @@ fn goals_of_allow(policy: &Policy, allow: &Allow) -> BTreeSet<Goal> {
     goals
 }
 
-/// Returns what a case shows of a rule.
-fn shown(policy: &Policy, rule: &Rule, case: &Case, played: &Played) -> Vec<Goal> {
-    // Most rules are about something else altogether.
-    let is_about = rule.resources.iter().any(|pattern| pattern.matches(&case.resource));
-    if !is_about && !rule.actions.matches(&case.action) {
-        return Vec::new();
-    }
-    let usual = || default_duration(policy, &case.subject, &case.resource, &case.action, case.at);
-    let own = match &rule.effect {
-        Effect::Allow(allow) => allow.default,
-        Effect::Deny => Duration::MAX,
-    };
-    let ask = Ask {
-        subject: &case.subject,
-        resource: &case.resource,
-        action: &case.action,
-        duration: case.duration.or_else(usual).unwrap_or(own),
-        reason: &case.reason,
-        by_hardware_key: case.by_hardware_key,
-        at: case.at,
-    };
-    let mut people = Approvers::new();
-    for given in &case.approved_by {
-        let approval = Given { by_hardware_key: given.by_hardware_key, at: case.at };
-        people.entry(given.name.clone()).or_default().push(approval);
-    }
-    let asked = explain::conditions(policy, rule, &ask, &people);
-    let is_denied = played.decision.reasons.iter().any(|reason| reason.code == Code::DeniedByRule);
-    let unmet: Vec<&Asked> = asked.iter().filter(|asked| !asked.is_met).collect();
-    match (&unmet[..], &rule.effect) {
-        // Where another rule allows it, or denies it, this condition made no difference.
-        ([only], Effect::Allow(_)) if !is_denied && played.decision.answer != Answer::Allow => {
-            vec![Goal::Without(only.condition)]
+/// A case that is as it expects.
+struct Scene<'a> {
+    policy: &'a Policy,
+    case: &'a Case,
+    played: &'a Played,
+    people: Approvers,
+    /// How long a request is that names no duration; none where no rule is for it.
+    usual: Option<Duration>,
+}
+
+impl<'a> Scene<'a> {
+    fn new(policy: &'a Policy, case: &'a Case, played: &'a Played) -> Scene<'a> {
+        let mut people = Approvers::new();
+        for given in &case.approved_by {
+            let approval = Given { by_hardware_key: given.by_hardware_key, at: case.at };
+            people.entry(given.name.clone()).or_default().push(approval);
         }
-        ([only], Effect::Deny) if !is_denied => vec![Goal::Without(only.condition)],
-        ([], Effect::Deny) => vec![Goal::Met],
-        ([], Effect::Allow(allow)) if !is_denied => shown_of_met(rule, allow, ask.duration, played),
-        (_, _) => Vec::new(),
+        let usual = default_duration(policy, &case.subject, &case.resource, &case.action, case.at);
+        Scene { policy, case, played, people, usual }
+    }
+
+    /// Returns what it shows of a rule.
+    fn shown(&self, rule: &Rule) -> Vec<Goal> {
+        let (case, played) = (self.case, self.played);
+        // Most rules are about something else altogether.
+        let is_about = rule.resources.iter().any(|pattern| pattern.matches(&case.resource));
+        if !is_about && !rule.actions.matches(&case.action) {
+            return Vec::new();
+        }
+        let own = match &rule.effect {
+            Effect::Allow(allow) => allow.default,
+            Effect::Deny => Duration::MAX,
+        };
+        let ask = Ask {
+            subject: &case.subject,
+            resource: &case.resource,
+            action: &case.action,
+            duration: case.duration.or(self.usual).unwrap_or(own),
+            reason: &case.reason,
+            by_hardware_key: case.by_hardware_key,
+            at: case.at,
+        };
+        let asked = explain::conditions(self.policy, rule, &ask, &self.people);
+        let is_denied = played.decision.reasons.iter().any(|reason| reason.code == Code::DeniedByRule);
+        let unmet: Vec<&Asked> = asked.iter().filter(|asked| !asked.is_met).collect();
+        match (&unmet[..], &rule.effect) {
+            // Where another rule allows it, or denies it, this condition made no difference.
+            ([only], Effect::Allow(_)) if !is_denied && played.decision.answer != Answer::Allow => {
+                vec![Goal::Without(only.condition)]
+            }
+            ([only], Effect::Deny) if !is_denied => vec![Goal::Without(only.condition)],
+            ([], Effect::Deny) => vec![Goal::Met],
+            ([], Effect::Allow(allow)) if !is_denied => shown_of_met(rule, allow, ask.duration, played),
+            (_, _) => Vec::new(),
+        }
     }
 }
 

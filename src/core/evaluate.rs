@@ -162,10 +162,16 @@ pub fn fit<'a>(policy: &Policy, rule: &'a Rule, ask: &Ask<'_>) -> Result<&'a All
 
 /// Returns the allow rules that the request fits, by id, smallest first.
 pub fn fitting<'a>(policy: &'a Policy, ask: &Ask<'_>) -> Vec<(&'a Name, &'a Allow)> {
-    policy
-        .rules_near(ask.resource)
-        .filter_map(|rule| fit(policy, rule, ask).ok().map(|allow| (&rule.id, allow)))
-        .collect()
+    fitting_among(policy, policy.rules_near(ask.resource), ask)
+}
+
+/// As [`fitting`], where the rules that could be for the resource were looked up already.
+pub(in crate::core) fn fitting_among<'a>(
+    policy: &Policy,
+    rules: impl Iterator<Item = &'a Rule>,
+    ask: &Ask<'_>,
+) -> Vec<(&'a Name, &'a Allow)> {
+    rules.filter_map(|rule| fit(policy, rule, ask).ok().map(|allow| (&rule.id, allow))).collect()
 }
 
 /// Says why none of `rules` fits; empty if one does.
@@ -203,14 +209,21 @@ pub fn no_matching_rule(policy: &Policy, subject: &Name, resource: &Resource, ac
 
 /// Iterates over the deny rules that are for the subject, resource and action, by id, whatever their hours.
 pub fn denials<'a>(policy: &'a Policy, ask: &Ask<'_>) -> impl Iterator<Item = &'a Rule> {
-    denials_of_anybody(policy, ask).filter(|rule| policy.selects(&rule.subjects, ask.subject, ask.at))
+    policy.rules_near(ask.resource).filter(|rule| is_denial(policy, rule, ask))
+}
+
+/// Tells whether this is a deny rule that is for the subject, resource and action, whatever its hours.
+pub(in crate::core) fn is_denial(policy: &Policy, rule: &Rule, ask: &Ask<'_>) -> bool {
+    is_denial_of_anybody(rule, ask) && policy.selects(&rule.subjects, ask.subject, ask.at)
+}
+
+fn is_denial_of_anybody(rule: &Rule, ask: &Ask<'_>) -> bool {
+    matches!(rule.effect, Effect::Deny) && is_about(rule, ask.resource, ask.action)
 }
 
 /// Iterates over the deny rules that are for the resource and action, by id, whoever they are for.
 pub fn denials_of_anybody<'a>(policy: &'a Policy, ask: &Ask<'_>) -> impl Iterator<Item = &'a Rule> {
-    policy
-        .rules_near(ask.resource)
-        .filter(|rule| matches!(rule.effect, Effect::Deny) && is_about(rule, ask.resource, ask.action))
+    policy.rules_near(ask.resource).filter(|rule| is_denial_of_anybody(rule, ask))
 }
 
 /// Returns the shortest `default` of the allow rules that are for this subject, resource and action at a moment: what a
@@ -254,8 +267,19 @@ pub fn may_judge(policy: &Policy, subject: &Name, who: &Name) -> bool {
 /// Tells whether `who`, by an approval like this, may approve or deny the request: eligible is whoever may fill a place in
 /// an entry that applies of any rule that fits, met or not.
 pub fn is_eligible(policy: &Policy, ask: &Ask<'_>, who: &Name, given: Given) -> bool {
+    is_eligible_by(policy, &fitting(policy, ask), ask, who, given)
+}
+
+/// As [`is_eligible`], where the rules that the request fits are known.
+pub(in crate::core) fn is_eligible_by(
+    policy: &Policy,
+    fitting: &[(&Name, &Allow)],
+    ask: &Ask<'_>,
+    who: &Name,
+    given: Given,
+) -> bool {
     let may_fill = |entry| may_fill(policy, entry, ask.subject, who, given);
-    fitting(policy, ask).iter().any(|(_, allow)| demanded(allow, ask.duration).any(may_fill))
+    fitting.iter().any(|(_, allow)| demanded(allow, ask.duration).any(may_fill))
 }
 
 /// Tells whether `who`, by one of their approvals, may fill a place in `entry` for a request of `subject`.

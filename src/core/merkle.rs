@@ -87,17 +87,14 @@ pub fn root<R: HashReader + ?Sized>(size: u64, reader: &R) -> Result<Hash, R::Er
 /// Returns the hash over the leaves from `start` (included) to `end`, a subtree of some tree: `end > start`, and
 /// `start` is a multiple of the least power of two that holds them.
 fn range_hash<R: HashReader + ?Sized>(start: u64, end: u64, reader: &R) -> Result<Hash, R::Error> {
-    let mut subtrees = Vec::new();
-    let mut at = start;
-    while at < end {
-        let level = (end - at).ilog2();
-        subtrees.push(Node { level, index: at >> level });
-        at += 1 << level;
-    }
-    let mut hash = None;
-    for node in subtrees.into_iter().rev() {
-        let left = reader.read(node)?;
-        hash = Some(hash.map_or(left, |right| node_hash(left, right)));
+    // Its complete subtrees, smallest and last first: one for each bit of the number of its leaves.
+    let (mut hash, mut end, mut left) = (None, end, end - start);
+    while left > 0 {
+        let level = left.trailing_zeros();
+        let subtree = reader.read(Node { level, index: (end - 1) >> level })?;
+        hash = Some(hash.map_or(subtree, |right| node_hash(subtree, right)));
+        end -= 1 << level;
+        left -= 1 << level;
     }
     Ok(hash.expect("a range holds at least one leaf"))
 }

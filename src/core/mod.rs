@@ -28,3 +28,4 @@ mod testing;
 pub mod time;
 pub mod token;
 pub mod view;
+pub mod zone;

@@ -133,6 +133,13 @@ impl FromStr for Pattern {
     }
 }
 
+impl From<&Resource> for Pattern {
+    /// Returns the pattern of that resource alone.
+    fn from(resource: &Resource) -> Pattern {
+        Pattern(Arc::from(resource.as_str()))
+    }
+}
+
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

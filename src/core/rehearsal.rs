@@ -7,7 +7,12 @@ mod assertion;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::panic;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+pub use assertion::Prop;
 
 use super::decide::{self, Answer, Decision};
 use super::evaluate::{self, Need};
@@ -17,9 +22,9 @@ use super::ledger::{
     Change, Delta, Entry, EntryKind, GenesisRecord, Loaded, PolicyRecord, Verdict, approvers, foresee,
 };
 use super::name::{Name, Resource};
-use super::near::Near;
-use super::policy::{Case, Policy, Selector};
+use super::policy::{Case, Policy, Selector, Tests};
 use super::reason::{Code, Reason};
+use super::region::TooHard;
 use super::statement::{Approval, Request, Revocation, Seen, Statement, Verdict as Vote, What};
 use super::time::{Duration, Timestamp};
 use super::view::{Memory, View, ViewExt};
@@ -64,8 +69,17 @@ pub struct Rehearsal {
     policy: Arc<Policy>,
     /// A log in which it is in force.
     start: Memory,
-    /// The deny rules that assertions take into account, by what they are about.
-    denials: Near<Name>,
+    /// What of it assertions are about.
+    rules: assertion::Rules,
+}
+
+/// What came of a policy's tests, each in its place.
+#[derive(Clone, Debug)]
+pub struct Rehearsed {
+    /// Of the cases.
+    pub cases: Vec<Played>,
+    /// Of the assertions: how each is broken, or that it can't be told ([`Rehearsal::breaches`]).
+    pub assertions: Vec<Result<Vec<String>, TooHard>>,
 }
 
 impl Rehearsal {
@@ -107,8 +121,21 @@ impl Rehearsal {
                 Change::PolicyInForce(Box::new(record)),
             ],
         });
-        let denials = assertion::denials(&policy);
-        Rehearsal { policy, start, denials }
+        let rules = assertion::Rules::of(&policy);
+        Rehearsal { policy, start, rules }
+    }
+
+    /// Returns the policy, in which everybody has keys that exist only here.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Plays all cases and asks all assertions.
+    pub fn rehearse(&self, tests: &Tests) -> Rehearsed {
+        Rehearsed {
+            cases: of_each(&tests.cases, |case| self.play(case)),
+            assertions: of_each(&tests.assertions, |assertion| self.breaches(assertion)),
+        }
     }
 
     /// Plays one case.
@@ -153,6 +180,23 @@ impl Rehearsal {
         };
         judged(case, decision, needs)
     }
+}
+
+/// Returns what comes of each, in order; two at a time.
+pub(in crate::core) fn of_each<T: Sync, R: Send>(all: &[T], what: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let indexes = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        indexes.map_while(|index| Some((index, what(all.get(index)?)))).collect::<Vec<_>>()
+    };
+    let mut done = thread::scope(|scope| {
+        let beside = scope.spawn(work);
+        let mut done = work();
+        done.extend(beside.join().unwrap_or_else(|why| panic::resume_unwind(why)));
+        done
+    });
+    done.sort_unstable_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, one)| one).collect()
 }
 
 /// Returns the key by which somebody signs in a rehearsal.

@@ -14,6 +14,7 @@ use super::pattern::Pattern;
 use super::policy::{Policy, ReasonPattern, Selector, TimeOfDay};
 use super::statement::{Bind, LockdownSubject};
 use super::time::{Duration, Timestamp};
+use super::zone::Zone;
 
 /// Reads a text, and hands it on as it stands in the store, without a copy: an index is read by the thousand records.
 struct Text<F>(F);
@@ -47,7 +48,7 @@ macro_rules! stored_as_text {
     )+};
 }
 
-stored_as_text!(Hash, Name, Resource, Pattern, Timestamp, Bind, LockdownSubject, Selector, TimeOfDay);
+stored_as_text!(Hash, Name, Resource, Pattern, Timestamp, Bind, LockdownSubject, Selector, TimeOfDay, Zone);
 
 impl Serialize for Duration {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -84,29 +85,6 @@ impl Serialize for ReasonPattern {
 impl<'de> Deserialize<'de> for ReasonPattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ReasonPattern, D::Error> {
         String::deserialize(deserializer).map(ReasonPattern::checked)
-    }
-}
-
-/// A zone as its name.
-pub mod zone {
-    use chrono_tz::Tz;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    /// Writes the name.
-    ///
-    /// # Errors
-    /// As the serializer's.
-    pub fn serialize<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(zone.name())
-    }
-
-    /// Reads a name.
-    ///
-    /// # Errors
-    /// There is no such zone.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tz, D::Error> {
-        let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        name.parse().map_err(serde::de::Error::custom)
     }
 }
 

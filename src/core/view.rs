@@ -103,11 +103,18 @@ pub trait ViewExt: View {
 
     /// Tells whether `name` is an identity here, and `key` one of its keys.
     fn owns_key(&self, name: &Name, key: &PublicKey) -> bool {
+        self.speaks_for(key, name) == Some(true)
+    }
+
+    /// Tells whether `key` is one of the keys of `name`; none if `name` is no identity here.
+    fn speaks_for(&self, key: &PublicKey, name: &Name) -> Option<bool> {
         match self.roster() {
-            Some(policy) => policy.identity(name).is_some_and(|identity| identity.has_key(key)),
-            None => self.genesis().is_some_and(|genesis| {
-                genesis.maintainers.iter().any(|founder| founder.name == *name && founder.key == *key)
-            }),
+            Some(policy) => policy.identity(name).map(|identity| identity.has_key(key)),
+            None => {
+                let genesis = self.genesis()?;
+                let mut keys = genesis.maintainers.iter().filter(|founder| founder.name == *name).map(|one| &one.key);
+                keys.next().map(|first| first == key || keys.any(|other| other == key))
+            }
         }
     }
 

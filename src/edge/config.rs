@@ -29,6 +29,8 @@
 //! what [`Config::advance_pin`] then says is [`ConfigError::is_unwritable`], which such a gate may report and go on.
 //! Whatever must write (`init`, `clone`) stops there.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -56,6 +58,17 @@ const PINS: &str = "pins";
 pub struct Config {
     user: Result<Folder, WorldError>,
     system: Folder,
+    /// What was read of the trust in a genesis: one command asks many times. Pins move meanwhile, and are read each time.
+    read: RefCell<BTreeMap<Hash, Read>>,
+}
+
+/// The trust in a genesis as it was read.
+#[derive(Clone, Debug)]
+struct Read {
+    /// What both folders say; none if neither trusts it.
+    together: Option<Trust>,
+    /// Whether the user's folder trusts it.
+    in_own: bool,
 }
 
 /// What this machine last accepted of a log.
@@ -104,7 +117,11 @@ impl Config {
     /// Finds the two folders; reads nothing yet, and neither needs to be there.
     pub fn open(world: &World) -> Config {
         let folder = |path| Folder::new(path, world.uid());
-        Config { user: world.config_dir().map(folder), system: folder(world.system_config_dir().to_owned()) }
+        Config {
+            user: world.config_dir().map(folder),
+            system: folder(world.system_config_dir().to_owned()),
+            read: RefCell::default(),
+        }
     }
 
     /// The user's folder, if there is a home, then `/etc/jit`.
@@ -189,16 +206,26 @@ impl Config {
     /// # Errors
     /// As the module's head says of files.
     pub fn trust_in(&self, genesis: &Hash) -> Result<Option<Trust>, ConfigError> {
+        self.read_once(genesis).map(|read| read.together)
+    }
+
+    fn read_once(&self, genesis: &Hash) -> Result<Read, ConfigError> {
+        if let Some(read) = self.read.borrow().get(genesis) {
+            return Ok(read.clone());
+        }
+        let own = self.user.as_ref().ok().map(|own| read_trust(own, genesis)).transpose()?.flatten();
+        let in_own = own.is_some();
         let mut together: Option<Trust> = None;
-        for folder in self.folders() {
-            let Some(trust) = read_trust(folder, genesis)? else { continue };
+        for trust in own.into_iter().chain(read_trust(&self.system, genesis)?) {
             let known = together.get_or_insert_default();
             known.repos.extend(trust.repos);
             known.minimums.extend(trust.minimums);
             known.added = known.added.or(trust.added);
             known.origin = known.origin.or(trust.origin);
         }
-        Ok(together)
+        let read = Read { together, in_own };
+        self.read.borrow_mut().insert(*genesis, read.clone());
+        Ok(read)
     }
 
     /// Returns the file that the trust in `genesis` stands in, the user's first; for whoever is told to remove it.
@@ -273,6 +300,7 @@ impl Config {
         if !file.repos.contains(&text) {
             file.repos.push(text.clone());
             own.join(TRUST).replace(&file_name(genesis), &to_toml(&file))?;
+            self.read.borrow_mut().remove(genesis);
         }
         if read_config(own)?.repo.is_none() {
             // Whatever else stands in the file, comments say, stays behind the new line.
@@ -301,7 +329,7 @@ impl Config {
         let mut pins = Vec::new();
         if let Ok(own) = &self.user {
             // In this order: the pin is written first, so whoever sees the trust must find the pin after it.
-            let is_trusted = read_trust_file(own, genesis)?.is_some();
+            let is_trusted = self.read_once(genesis)?.in_own;
             match read_pin(own, genesis)? {
                 Some(pin) => pins.push(pin),
                 None if is_trusted => {

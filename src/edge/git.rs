@@ -12,6 +12,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use git2::{ErrorCode, ObjectType, Repository};
 use sha1::{Digest as _, Sha1};
@@ -39,8 +40,9 @@ impl Repo {
     }
 
     fn of(git: Repository) -> Repo {
-        // [`Repo::read`] looks at hashes itself.
+        // [`Repo::read`] looks at hashes itself, and whoever reads an object more than once keeps it.
         git2::opts::strict_hash_verification(false);
+        git2::opts::enable_caching(false);
         Repo { git }
     }
 
@@ -248,8 +250,14 @@ impl Repo {
         Ok(Author { name: get("user.name", &fallback.name)?, email: get("user.email", &fallback.email)? })
     }
 
-    /// Reads an object of this kind and at most `limit` bytes; none if it is another or larger.
-    pub(super) fn read(&self, oid: Oid, kind: ObjectType, limit: u64) -> Result<Option<Vec<u8>>, GitError> {
+    /// Reads an object of this kind and at most `limit` bytes, and lets `take` have them; none if it is another or larger.
+    pub(super) fn read<T>(
+        &self,
+        oid: Oid,
+        kind: ObjectType,
+        limit: u64,
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, GitError> {
         let unreadable = |source| GitError::Object { oid, source };
         let (size, found) = self.header(oid)?;
         if found != kind || size > limit {
@@ -259,7 +267,7 @@ impl Repo {
         let object = odb.read(from_oid(oid)?).map_err(unreadable)?;
         let data = object.data();
         match hash_of(kind, data) == oid {
-            true => Ok(Some(data.to_vec())),
+            true => Ok(Some(take(data))),
             false => Err(unreadable(git2::Error::from_str("what it holds is not what it is named by"))),
         }
     }
@@ -275,8 +283,8 @@ impl Repo {
 impl Objects for Repo {
     type Error = GitError;
 
-    fn tree(&self, oid: Oid) -> Result<Option<Vec<TreeEntry>>, GitError> {
-        Ok(self.read(oid, ObjectType::Tree, MAX_TREE_SIZE)?.and_then(|bytes| parse_tree(&bytes)))
+    fn tree(&self, oid: Oid) -> Result<Option<Rc<[TreeEntry]>>, GitError> {
+        Ok(self.read(oid, ObjectType::Tree, MAX_TREE_SIZE, parse_tree)?.flatten().map(Rc::from))
     }
 
     fn blob_size(&self, oid: Oid) -> Result<Option<u64>, GitError> {
@@ -284,12 +292,12 @@ impl Objects for Repo {
         Ok((kind == ObjectType::Blob).then_some(size))
     }
 
-    fn blob(&self, oid: Oid, limit: u64) -> Result<Option<Vec<u8>>, GitError> {
-        self.read(oid, ObjectType::Blob, limit)
+    fn blob(&self, oid: Oid, limit: u64) -> Result<Option<Rc<[u8]>>, GitError> {
+        self.read(oid, ObjectType::Blob, limit, |bytes| Rc::from(bytes))
     }
 
     fn commit(&self, oid: Oid) -> Result<Option<CommitHead>, GitError> {
-        Ok(self.read(oid, ObjectType::Commit, MAX_COMMIT_SIZE)?.and_then(|bytes| parse_commit(&bytes)))
+        Ok(self.read(oid, ObjectType::Commit, MAX_COMMIT_SIZE, parse_commit)?.flatten())
     }
 }
 

@@ -18,6 +18,7 @@
 mod policies;
 mod store;
 mod tables;
+mod writing;
 
 use std::fmt;
 use std::fs;
@@ -29,6 +30,8 @@ use std::sync::Arc;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension as _, Params};
 use serde::de::DeserializeOwned;
+
+pub use self::writing::Writing;
 
 use self::policies::Met;
 use self::store::{Store, connect};

@@ -12,7 +12,22 @@ use signal_hook::low_level::emulate_default_handler;
 type Duty = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
 
 /// As long as it is held, something is cleared away when the process is interrupted.
+#[derive(Default)]
 pub struct Armed(Duty);
+
+impl Armed {
+    /// Takes the step after which nothing is to be cleared away any more, if it succeeds. What interrupts meanwhile waits
+    /// for it.
+    ///
+    /// # Errors
+    /// As the step's.
+    pub fn take_last_step<T, E>(&self, step: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let mut duty = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = step()?;
+        *duty = None;
+        Ok(taken)
+    }
+}
 
 /// Clears something away when the process is interrupted, which then ends as it would have.
 ///
@@ -42,5 +57,38 @@ fn take(duty: &Duty) {
 impl Drop for Armed {
     fn drop(&mut self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    fn armed() -> (Armed, Arc<AtomicBool>) {
+        let cleared = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&cleared);
+        (Armed(Arc::new(Mutex::new(Some(Box::new(move || seen.store(true, Ordering::SeqCst)))))), cleared)
+    }
+
+    #[test]
+    fn what_has_taken_its_last_step_is_not_cleared_away() {
+        let (armed, cleared) = armed();
+        let interrupter = armed.take_last_step(|| {
+            let duty = Arc::clone(&armed.0);
+            assert!(duty.try_lock().is_err(), "what interrupts now would clear away what is about to be trusted");
+            Ok::<_, ()>(thread::spawn(move || take(&duty)))
+        });
+        interrupter.unwrap().join().unwrap();
+        assert!(!cleared.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn a_last_step_that_fails_changes_nothing() {
+        let (armed, cleared) = armed();
+        assert_eq!(armed.take_last_step(|| Err::<(), _>("no")), Err("no"));
+        take(&armed.0);
+        assert!(cleared.load(Ordering::SeqCst));
     }
 }

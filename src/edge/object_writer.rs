@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::thread;
 
 use git2::ObjectType;
@@ -124,7 +125,7 @@ pub(crate) fn sync(path: &Path) -> io::Result<()> {
 impl Objects for ObjectWriter<'_> {
     type Error = GitError;
 
-    fn tree(&self, oid: Oid) -> Result<Option<Vec<TreeEntry>>, GitError> {
+    fn tree(&self, oid: Oid) -> Result<Option<Rc<[TreeEntry]>>, GitError> {
         self.repo.tree(oid)
     }
 
@@ -132,7 +133,7 @@ impl Objects for ObjectWriter<'_> {
         self.repo.blob_size(oid)
     }
 
-    fn blob(&self, oid: Oid, limit: u64) -> Result<Option<Vec<u8>>, GitError> {
+    fn blob(&self, oid: Oid, limit: u64) -> Result<Option<Rc<[u8]>>, GitError> {
         self.repo.blob(oid, limit)
     }
 

@@ -18,7 +18,7 @@ const MAX_KEPT_SIZE: u64 = 1 << 20;
 /// The objects of a repository, each read once while it is needed.
 pub(super) struct Recent<'a> {
     repo: &'a Repo,
-    at_hand: RefCell<VecDeque<Object>>,
+    at_hand: RefCell<VecDeque<(Oid, Object)>>,
     /// How many were read.
     count: Cell<u64>,
     /// Is told how many.
@@ -27,10 +27,10 @@ pub(super) struct Recent<'a> {
 
 /// An object that was read.
 #[derive(Clone)]
-struct Object {
-    oid: Oid,
-    kind: ObjectType,
-    bytes: Rc<[u8]>,
+enum Object {
+    /// What stands in a tree; none if it is not well-formed.
+    Tree(Option<Rc<[TreeEntry]>>),
+    Blob(Rc<[u8]>),
 }
 
 impl<'a> Recent<'a> {
@@ -39,24 +39,21 @@ impl<'a> Recent<'a> {
         Recent { repo, at_hand: RefCell::default(), count: Cell::new(0), tell }
     }
 
-    /// Returns an object of this kind and at most `limit` bytes; none if it is another or larger.
-    fn read(&self, oid: Oid, kind: ObjectType, limit: u64) -> Result<Option<Rc<[u8]>>, GitError> {
-        let known = self.at_hand.borrow().iter().rev().find(|known| known.oid == oid).cloned();
-        if let Some(known) = known {
-            let fits = known.kind == kind && known.bytes.len() as u64 <= limit;
-            return Ok(fits.then_some(known.bytes));
-        }
-        let Some(bytes) = self.repo.read(oid, kind, limit)? else { return Ok(None) };
+    fn at_hand(&self, oid: Oid) -> Option<Object> {
+        self.at_hand.borrow().iter().rev().find(|(known, _)| *known == oid).map(|(_, object)| object.clone())
+    }
+
+    /// Keeps an object of this size at hand.
+    fn keep(&self, oid: Oid, size: usize, object: Object) {
         self.one_more();
-        let bytes: Rc<[u8]> = bytes.into();
-        if bytes.len() as u64 <= MAX_KEPT_SIZE {
-            let mut at_hand = self.at_hand.borrow_mut();
-            if at_hand.len() == MOST_AT_HAND {
-                at_hand.pop_front();
-            }
-            at_hand.push_back(Object { oid, kind, bytes: Rc::clone(&bytes) });
+        if size as u64 > MAX_KEPT_SIZE {
+            return;
         }
-        Ok(Some(bytes))
+        let mut at_hand = self.at_hand.borrow_mut();
+        if at_hand.len() == MOST_AT_HAND {
+            at_hand.pop_front();
+        }
+        at_hand.push_back((oid, object));
     }
 
     fn one_more(&self) {
@@ -68,20 +65,38 @@ impl<'a> Recent<'a> {
 impl Objects for Recent<'_> {
     type Error = GitError;
 
-    fn tree(&self, oid: Oid) -> Result<Option<Vec<TreeEntry>>, GitError> {
-        Ok(self.read(oid, ObjectType::Tree, MAX_TREE_SIZE)?.and_then(|bytes| parse_tree(&bytes)))
+    fn tree(&self, oid: Oid) -> Result<Option<Rc<[TreeEntry]>>, GitError> {
+        match self.at_hand(oid) {
+            Some(Object::Tree(entries)) => return Ok(entries),
+            Some(Object::Blob(_)) => return Ok(None),
+            None => {}
+        }
+        let parse = |bytes: &[u8]| (bytes.len(), parse_tree(bytes).map(Rc::from));
+        let Some((size, entries)) = self.repo.read(oid, ObjectType::Tree, MAX_TREE_SIZE, parse)? else {
+            return Ok(None);
+        };
+        self.keep(oid, size, Object::Tree(entries.clone()));
+        Ok(entries)
     }
 
     fn blob_size(&self, oid: Oid) -> Result<Option<u64>, GitError> {
         // Whoever asks goes on to read it, unless it is too large.
-        match self.read(oid, ObjectType::Blob, MAX_KEPT_SIZE)? {
+        match self.blob(oid, MAX_KEPT_SIZE)? {
             Some(bytes) => Ok(Some(bytes.len() as u64)),
             None => self.repo.blob_size(oid),
         }
     }
 
-    fn blob(&self, oid: Oid, limit: u64) -> Result<Option<Vec<u8>>, GitError> {
-        Ok(self.read(oid, ObjectType::Blob, limit)?.map(|bytes| bytes.to_vec()))
+    fn blob(&self, oid: Oid, limit: u64) -> Result<Option<Rc<[u8]>>, GitError> {
+        match self.at_hand(oid) {
+            Some(Object::Blob(bytes)) => return Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= limit)),
+            Some(Object::Tree(_)) => return Ok(None),
+            None => {}
+        }
+        let read = self.repo.read(oid, ObjectType::Blob, limit, |bytes| Rc::<[u8]>::from(bytes))?;
+        let Some(bytes) = read else { return Ok(None) };
+        self.keep(oid, bytes.len(), Object::Blob(Rc::clone(&bytes)));
+        Ok(Some(bytes))
     }
 
     fn commit(&self, oid: Oid) -> Result<Option<CommitHead>, GitError> {

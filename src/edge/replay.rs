@@ -18,18 +18,19 @@ use crate::core::history::chain::Rules;
 use crate::core::history::judge::Appended;
 use crate::core::history::object::{Objects as _, Oid};
 use crate::core::history::policy_folder::read_policy;
-use crate::core::history::segment::{Tail, measure};
+use crate::core::history::segment::{Lines, Tail, measure};
 use crate::core::history::void::Void;
 use crate::core::ledger::{self, Delta, Examined, NoLog, Verdicts};
 use crate::core::policy::PolicyFiles;
 use crate::core::view::{Overlay, View as _};
 
-/// How many lines are examined at once by one worker, unless they are large.
-const BATCH: usize = 256;
+/// How many lines are examined at once by one worker, unless they are large: so few that neither they nor what is found in
+/// them is larger than what an allocator hands out again and again.
+const BATCH: usize = 64;
 /// After how many bytes of lines a batch ends.
-const BATCH_SIZE: usize = 256 << 10;
+const BATCH_SIZE: usize = 64 << 10;
 /// How many batches wait for each core, or for what is before them.
-const MOST_WAITING: usize = 4;
+const MOST_WAITING: usize = 16;
 /// Fewer lines than this for each thread are not worth starting it.
 const FEW: usize = 32;
 const NO_PANIC: &str = "examining a line does not panic";
@@ -192,7 +193,7 @@ pub fn open(
         let mut fault = None;
         let mut take = |appended: Appended| {
             if fault.is_none() {
-                fault = fold.take(appended.tail, appended.lines).err();
+                fault = fold.take(appended.tail, appended.lines.iter()).err();
             }
         };
         let walked = log::walk_handing(repo, tip, pin, rules, objects, &mut take).map_err(ReplayError::Walk)?;
@@ -231,7 +232,7 @@ fn fold_rest(
         let progress = |done| progress(done, total);
         let mut fold = Fold::new(scope, repo, (view, verdicts), &progress, keep);
         for segment in walked.segments(repo, known) {
-            fold.take(walked.tail, segment.map_err(ReplayError::Walk)?)?;
+            fold.take(walked.tail, segment.map_err(ReplayError::Walk)?.iter().map(Vec::as_slice))?;
         }
         fold.finish()
     })
@@ -249,8 +250,7 @@ struct Fold<'scope, 'env, 'a> {
     keep: Keep<'a>,
     /// Where the log ends that the lines so far are of; none as long as there are none.
     tail: Option<Tail>,
-    batch: Vec<Vec<u8>>,
-    bytes: usize,
+    batch: Lines,
     /// Where batches are examined; none as long as there were not enough lines for it.
     jobs: Option<Sender<Job>>,
     /// The batches that are being examined, in log order.
@@ -258,7 +258,7 @@ struct Fold<'scope, 'env, 'a> {
 }
 
 /// Lines to be examined, and who wants to know.
-type Job = (Vec<Vec<u8>>, Sender<Vec<Examined>>);
+type Job = (Lines, Sender<Vec<Examined>>);
 
 impl<'scope, 'env, 'a> Fold<'scope, 'env, 'a> {
     fn new(
@@ -268,17 +268,16 @@ impl<'scope, 'env, 'a> Fold<'scope, 'env, 'a> {
         progress: &'a dyn Fn(u64),
         keep: Keep<'a>,
     ) -> Fold<'scope, 'env, 'a> {
-        let (batch, examined) = (Vec::new(), VecDeque::new());
-        Fold { scope, repo, view, verdicts, progress, keep, tail: None, batch, bytes: 0, jobs: None, examined }
+        let (batch, examined) = (Lines::default(), VecDeque::new());
+        Fold { scope, repo, view, verdicts, progress, keep, tail: None, batch, jobs: None, examined }
     }
 
     /// Takes the lines that come next, of a log that ends there.
-    fn take(&mut self, tail: Tail, lines: Vec<Vec<u8>>) -> Result<(), ReplayError> {
+    fn take<'l>(&mut self, tail: Tail, lines: impl Iterator<Item = &'l [u8]>) -> Result<(), ReplayError> {
         self.tail = Some(tail);
         for line in lines {
-            self.bytes += line.len();
             self.batch.push(line);
-            if self.batch.len() >= BATCH || self.bytes >= BATCH_SIZE {
+            if self.batch.len() >= BATCH || self.batch.size() >= BATCH_SIZE {
                 self.send()?;
             }
         }
@@ -290,7 +289,7 @@ impl<'scope, 'env, 'a> Fold<'scope, 'env, 'a> {
         while let Some(next) = self.examined.pop_front() {
             self.fold(&received(&next))?;
         }
-        let rest = examine_all(&self.batch);
+        let rest = examine_all(&self.batch.iter().collect::<Vec<_>>());
         self.fold(&rest)
     }
 
@@ -298,7 +297,6 @@ impl<'scope, 'env, 'a> Fold<'scope, 'env, 'a> {
     fn send(&mut self) -> Result<(), ReplayError> {
         let (answer, examined) = mpsc::channel();
         let batch = std::mem::take(&mut self.batch);
-        self.bytes = 0;
         let scope = self.scope;
         let jobs = self.jobs.get_or_insert_with(|| start_workers(scope));
         jobs.send((batch, answer)).expect(NO_PANIC);
@@ -351,7 +349,7 @@ fn start_workers<'scope>(scope: &'scope Scope<'scope, '_>) -> Sender<Job> {
                 let next = jobs.lock().expect(NO_PANIC).recv();
                 let Ok((lines, answer)) = next else { return };
                 // Nobody waits for it where another line could not be folded.
-                let _ = answer.send(lines.iter().map(|line| ledger::examine(line)).collect());
+                let _ = answer.send(lines.iter().map(ledger::examine).collect());
             }
         });
     }
@@ -363,10 +361,10 @@ fn cores() -> usize {
 }
 
 /// Examines lines on all cores: a signature needs nothing but its own line.
-pub(super) fn examine_all(lines: &[Vec<u8>]) -> Vec<Examined> {
+pub(super) fn examine_all<L: AsRef<[u8]> + Sync>(lines: &[L]) -> Vec<Examined> {
     let share = lines.len().div_ceil(cores()).max(FEW);
     thread::scope(|scope| {
-        let examine_share = |share: &[Vec<u8>]| share.iter().map(|line| ledger::examine(line)).collect::<Vec<_>>();
+        let examine_share = |share: &[L]| share.iter().map(|line| ledger::examine(line.as_ref())).collect::<Vec<_>>();
         let mut shares = lines.chunks(share);
         let first = shares.next().unwrap_or_default();
         let others: Vec<_> = shares.map(|share| scope.spawn(move || examine_share(share))).collect();

@@ -46,7 +46,7 @@ fn open(path: &Path) -> Result<(File, impl Fn(Why) -> FileFault + use<>), FileFa
 }
 
 fn take(file: File, limit: u64) -> Result<Vec<u8>, Why> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(file.metadata().map_or(0, |metadata| metadata.len().min(limit)) as usize + 1);
     file.take(limit + 1).read_to_end(&mut bytes).map_err(Why::Io)?;
     if bytes.len() as u64 > limit { Err(Why::TooLarge(limit)) } else { Ok(bytes) }
 }

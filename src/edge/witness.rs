@@ -93,7 +93,9 @@ pub fn found(repo: &Repo, remote: Option<&Remote>, name: &Name) -> Result<Vec<Fo
 fn read(repo: &Repo, commit: Oid) -> Result<Option<Vec<u8>>, GitError> {
     let Some(head) = repo.commit(commit)?.filter(|head| head.parents.is_empty()) else { return Ok(None) };
     match repo.tree(head.tree)?.as_deref() {
-        Some([TreeEntry { name, mode: MODE_FILE, oid }]) if name == FILE => repo.blob(*oid, MAX_CHECKPOINT_LEN as u64),
+        Some([TreeEntry { name, mode: MODE_FILE, oid }]) if name == FILE => {
+            Ok(repo.blob(*oid, MAX_CHECKPOINT_LEN as u64)?.map(|bytes| bytes.to_vec()))
+        }
         Some(_) | None => Ok(None),
     }
 }

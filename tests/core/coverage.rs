@@ -2,6 +2,7 @@
 
 use jit::core::coverage::{Covered, coverage, percent};
 use jit::core::policy::{PolicyFiles, load, read_tests};
+use jit::core::rehearsal::Rehearsal;
 
 use crate::support::org::Org;
 
@@ -33,7 +34,9 @@ hours = [{ days = ["mon-fri"], from = "08:00", to = "18:00", tz = "UTC" }]"#,
     let all = own.iter().chain([("tests/x.toml", tests.as_bytes())]);
     let files = PolicyFiles::new(all.map(|(path, bytes)| (path.to_owned(), bytes.to_vec()))).expect("good paths");
     let policy = load(&files).expect("the policy loads");
-    coverage(&policy, &read_tests(&policy, &files).expect("the tests load"))
+    let tests = read_tests(&policy, &files).expect("the tests load");
+    let rehearsal = Rehearsal::new(&policy);
+    coverage(&rehearsal, &tests, &rehearsal.rehearse(&tests))
 }
 
 fn missing(tests: &str, rule: &str) -> Vec<String> {

@@ -191,3 +191,31 @@ fn an_assertion_about_an_action_that_no_rule_names_meets_the_rules_for_any() {
     let breaches = Rehearsal::new(&policy).breaches(&tests.assertions[0]);
     assert_eq!(breaches, Ok(vec!["`bob` can `admin` `db/prod` by rule `all`".to_owned()]));
 }
+
+#[test]
+fn what_comes_of_many_tests_stands_in_their_order() {
+    let case = |number: usize| {
+        let (who, action) = [("bob", "access"), ("dave", "write"), ("carol", "access")][number % 3];
+        let resource = ["web/a", "web/pii/a", "web/x/pii", "db/a"][number % 4];
+        format!(
+            "[test.case{number}]\nsubject = \"{who}\"\nresource = \"{resource}\"\naction = \"{action}\"\nexpect = \"allow\"\n"
+        )
+    };
+    let assertion = |number: usize| {
+        let resource = ["web/**", "web/pii/*", "**/pii"][number % 3];
+        format!("[assert.always{number}]\nresources = [\"{resource}\"]\nsubjects = [\"dave\"]\naccess = false\n")
+    };
+    let text: String = (0..60).map(case).chain((0..9).map(assertion)).collect();
+    let own = org().files();
+    let all = own.iter().chain([("tests/x.toml", text.as_bytes())]);
+    let files = PolicyFiles::new(all.map(|(path, bytes)| (path.to_owned(), bytes.to_vec()))).expect("good paths");
+    let policy = load(&files).expect("the policy loads");
+    let tests = read_tests(&policy, &files).expect("the tests load");
+    let rehearsal = Rehearsal::new(&policy);
+    let all = rehearsal.rehearse(&tests);
+    let one_by_one: Vec<_> = tests.cases.iter().map(|case| rehearsal.play(case).faults).collect();
+    assert_eq!(all.cases.into_iter().map(|played| played.faults).collect::<Vec<_>>(), one_by_one);
+    let one_by_one: Vec<_> = tests.assertions.iter().map(|one| rehearsal.breaches(one)).collect();
+    assert_eq!(all.assertions, one_by_one);
+    assert!(one_by_one.iter().any(|broken| broken != &Ok(Vec::new())) && one_by_one.contains(&Ok(Vec::new())));
+}

@@ -13,7 +13,7 @@ use jit::core::name::{Name, Resource};
 use jit::core::policy::{Case, Effect, GivenApproval, Policy, read_tests};
 use jit::core::reach::compare::{Change, Comparison, compare};
 use jit::core::reach::{Way, what_can, who_can};
-use jit::core::rehearsal::Rehearsal;
+use jit::core::rehearsal::{Prop, Rehearsal};
 use jit::core::time::{Duration, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -779,6 +779,44 @@ proptest! {
                     prop_assert!(!breaks, "{id} breaks it for {subject} and {resource}: {text} {draft:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn an_assertion_leans_on_what_it_would_not_hold_without(seed in any::<u64>()) {
+        let mut dice = Dice::new(seed);
+        let draft = Draft::random(&mut dice);
+        let policy = draft.policy();
+        let rehearsal = Rehearsal::new(&policy);
+        for _ in 0..4 {
+            let text = assertion(&mut dice);
+            let tests = read_tests(&policy, &files(&[("tests/all.toml", &text)])).expect("it reads");
+            let assertion = &tests.assertions[0];
+            let holds = |rehearsal: &Rehearsal| {
+                let breaches = rehearsal.breaches(assertion);
+                breaches.expect("such small patterns are never too intricate").is_empty()
+            };
+            if !holds(&rehearsal) {
+                continue;
+            }
+            let mut leans_on = BTreeSet::new();
+            for (id, rule) in &draft.rules {
+                if rule.deny {
+                    let mut without = draft.clone();
+                    without.rules.remove(id);
+                    if !holds(&Rehearsal::new(&without.policy())) {
+                        leans_on.insert(Prop::Denial(parse(id)));
+                    }
+                }
+                for index in 0..rule.approvals.len() {
+                    let mut without = draft.clone();
+                    without.rules.entry(id.clone()).and_modify(|rule| drop(rule.approvals.remove(index)));
+                    if !holds(&Rehearsal::new(&without.policy())) {
+                        leans_on.insert(Prop::Entry(parse(id), index));
+                    }
+                }
+            }
+            prop_assert_eq!(rehearsal.props(assertion), leans_on, "{} {:?}", text, &draft);
         }
     }
 

@@ -111,7 +111,8 @@ impl Company {
             members.push(self.name(dice.below(self.identities)));
         }
         if number.is_multiple_of(10) {
-            members.extend([1, 2].map(|next| format!("group:team{}", number + next)));
+            let smaller = (number + 1..self.groups).take(2);
+            members.extend(smaller.map(|team| format!("group:team{team}")));
         }
         members.sort();
         members.dedup();

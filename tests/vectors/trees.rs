@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use jit::core::hash::Hash;
 use jit::core::history::append::{NewLine, build};
@@ -163,16 +164,16 @@ impl Store {
 impl Objects for Store {
     type Error = git2::Error;
 
-    fn tree(&self, oid: Oid) -> Result<Option<Vec<TreeEntry>>, git2::Error> {
-        self.get(oid).map(|bytes| parse_tree(&bytes))
+    fn tree(&self, oid: Oid) -> Result<Option<Rc<[TreeEntry]>>, git2::Error> {
+        self.get(oid).map(|bytes| parse_tree(&bytes).map(Rc::from))
     }
 
     fn blob_size(&self, oid: Oid) -> Result<Option<u64>, git2::Error> {
         self.get(oid).map(|bytes| Some(bytes.len() as u64))
     }
 
-    fn blob(&self, oid: Oid, limit: u64) -> Result<Option<Vec<u8>>, git2::Error> {
-        self.get(oid).map(|bytes| Some(bytes).filter(|bytes| bytes.len() as u64 <= limit))
+    fn blob(&self, oid: Oid, limit: u64) -> Result<Option<Rc<[u8]>>, git2::Error> {
+        self.get(oid).map(|bytes| (bytes.len() as u64 <= limit).then(|| bytes.into()))
     }
 
     fn commit(&self, _: Oid) -> Result<Option<CommitHead>, git2::Error> {

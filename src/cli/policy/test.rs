@@ -11,7 +11,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::render::{self, Role};
 use crate::core::coverage::{self, Covered};
 use crate::core::policy::{self, Place, Policy, PolicyFiles, Tests};
-use crate::core::rehearsal::{Fault, Rehearsal};
+use crate::core::rehearsal::{Fault, Rehearsal, Rehearsed};
 use crate::edge::policy_tree;
 
 /// Run the policy's tests: cases, and assertions about everybody and everything
@@ -83,13 +83,16 @@ pub(super) fn run(cx: &mut Context<'_>, args: &TestArgs) -> anyhow::Result<Exit>
             .help("`jit policy lint` checks them")
             .into());
     };
-    let tested = play(&policy, &tests);
+    let rehearsal = Rehearsal::new(&policy);
+    let rehearsed = rehearsal.rehearse(&tests);
+    let tested = results(&tests, &rehearsed);
     let failed = tested.iter().filter(|one| !one.ok).count();
     if let Some(path) = &args.junit {
         let path = cx.world.cwd().join(path);
         junit::write(&path, &tested)?;
     }
-    let covered = (args.coverage || args.fail_under.is_some()).then(|| coverage::coverage(&policy, &tests));
+    let covered =
+        (args.coverage || args.fail_under.is_some()).then(|| coverage::coverage(&rehearsal, &tests, &rehearsed));
     let percent = covered.as_deref().map(coverage::percent);
     let is_under = args.fail_under.zip(percent).is_some_and(|(least, percent)| percent < least);
     let is_ok = failed == 0 && !is_under;
@@ -153,17 +156,18 @@ pub(super) fn read(cx: &mut Context<'_>, files: &PolicyFiles) -> anyhow::Result<
 
 /// Plays all cases and asks all assertions.
 pub(super) fn play(policy: &Policy, tests: &Tests) -> Vec<Tested> {
-    let rehearsal = Rehearsal::new(policy);
-    let cases = tests.cases.iter().map(|case| {
-        let faults = rehearsal.play(case).faults;
-        let shown = faults.iter().map(as_diff).collect();
-        let faults = faults.iter().map(ToString::to_string).collect();
+    results(tests, &Rehearsal::new(policy).rehearse(tests))
+}
+
+fn results(tests: &Tests, rehearsed: &Rehearsed) -> Vec<Tested> {
+    let cases = tests.cases.iter().zip(&rehearsed.cases).map(|(case, played)| {
+        let shown = played.faults.iter().map(as_diff).collect();
+        let faults = played.faults.iter().map(ToString::to_string).collect();
         tested(&case.name, "test", case.place.as_ref(), faults, shown)
     });
-    let assertions = tests.assertions.iter().map(|assertion| {
-        let faults = rehearsal.breaches(assertion).unwrap_or_else(|why| vec![format!("it can't be told: {why}")]);
-        let shown = faults.clone();
-        tested(&assertion.name, "assert", assertion.place.as_ref(), faults, shown)
+    let assertions = tests.assertions.iter().zip(&rehearsed.assertions).map(|(assertion, breaches)| {
+        let faults = breaches.clone().unwrap_or_else(|why| vec![format!("it can't be told: {why}")]);
+        tested(&assertion.name, "assert", assertion.place.as_ref(), faults.clone(), faults)
     });
     cases.chain(assertions).collect()
 }

@@ -175,7 +175,7 @@ fn build_folder<W: Writer + ?Sized>(
     lines: &mut dyn ExactSizeIterator<Item = &[u8]>,
 ) -> Result<Oid, BuildError<W::Error>> {
     let (mut entries, old_count) = match old {
-        Some((oid, count)) => (read_folder(store, oid, AUDIT)?, count),
+        Some((oid, count)) => (read_folder(store, oid, AUDIT)?.to_vec(), count),
         None => (Vec::new(), 0),
     };
     let partial = old_count % level.child;
@@ -199,7 +199,7 @@ fn build_segment<W: Writer + ?Sized>(
     lines: &mut dyn ExactSizeIterator<Item = &[u8]>,
 ) -> Result<Oid, BuildError<W::Error>> {
     let (mut bytes, mut count) = match old {
-        Some((oid, count)) => (read_segment(store, oid, &path_of_line(start))?, count),
+        Some((oid, count)) => (read_segment(store, oid, &path_of_line(start))?.to_vec(), count),
         None => (Vec::new(), 0),
     };
     while count < SEGMENT_LINES {
@@ -218,7 +218,10 @@ fn build_policies<W: Writer + ?Sized>(
     old_size: u64,
     new: &[NewLine],
 ) -> Result<Option<Oid>, BuildError<W::Error>> {
-    let mut entries = old.map_or(Ok(Vec::new()), |oid| read_folder(store, oid, POLICY))?;
+    let mut entries = match old {
+        Some(oid) => read_folder(store, oid, POLICY)?.to_vec(),
+        None => Vec::new(),
+    };
     let old_count = entries.len();
     for (NewLine { files, .. }, line) in new.iter().zip(old_size..).filter(|(new, _)| !new.files.is_empty()) {
         let oid = build_files(store, &files.iter().collect())?;
@@ -328,7 +331,8 @@ pub(crate) mod tests {
                 let reads = store.reads.get();
                 let appended = judge_append(&store, &old, tail.tree, &named).unwrap();
                 assert!(store.reads.get() - reads < 24, "{border} + {add}: {}", store.reads.get() - reads);
-                assert_eq!((appended.tail, appended.lines), (tail, text(&new)), "{border} + {add}");
+                let appended = (appended.tail, appended.lines.iter().map(<[u8]>::to_vec).collect());
+                assert_eq!(appended, (tail, text(&new)), "{border} + {add}");
                 lines.extend(new);
                 assert_eq!(log_of(&store, &lines).as_ref(), Ok(&tail), "these steps or others are the same");
                 assert_eq!(measure(&store, tail.tree), Ok(Some(tail)));
@@ -409,11 +413,11 @@ pub(crate) mod tests {
         if entries.is_empty() {
             listing.push((prefix.to_owned(), 0, Vec::new()));
         }
-        for entry in entries {
-            let path = format!("{prefix}{}", String::from_utf8(entry.name).ok()?);
+        for entry in &*entries {
+            let path = format!("{prefix}{}", std::str::from_utf8(&entry.name).ok()?);
             match entry.mode {
                 MODE_FOLDER => list(store, entry.oid, &format!("{path}/"), listing)?,
-                mode => listing.push((path, mode, store.blob(entry.oid, 1 << 30).ok()??)),
+                mode => listing.push((path, mode, store.blob(entry.oid, 1 << 30).ok()??.to_vec())),
             }
         }
         Some(())
@@ -450,7 +454,7 @@ pub(crate) mod tests {
 
     /// Changes one thing somewhere in a tree: `path` picks the entry at each level, `change` what is done there.
     fn mutate(store: &MemoryObjects, tree: Oid, path: &[u8], change: u8) -> Oid {
-        let mut entries = store.tree(tree).unwrap().unwrap();
+        let mut entries = store.tree(tree).unwrap().unwrap().to_vec();
         let (pick, rest) = path.split_first().unwrap();
         let place = usize::from(*pick) % entries.len();
         let last = entries[entries.len() - 1].oid;
@@ -469,7 +473,7 @@ pub(crate) mod tests {
             6 if rest.len() < 5 => entry.oid = store.write_blob(b"").unwrap(),
             _ if entry.mode == MODE_FOLDER => entry.oid = mutate(store, entry.oid, rest, change),
             kind => {
-                let mut bytes = store.blob(entry.oid, 1 << 30).unwrap().unwrap();
+                let mut bytes = store.blob(entry.oid, 1 << 30).unwrap().unwrap().to_vec();
                 let at = usize::from(rest.first().copied().unwrap_or(0)) % bytes.len().max(1);
                 match kind {
                     7 => bytes.extend(b"more\n"),
@@ -512,7 +516,7 @@ pub(crate) mod tests {
                 if let Some(old) = old {
                     let appended = judge_append(&store, &old, tail.tree, &named).unwrap();
                     prop_assert_eq!(appended.tail, tail);
-                    prop_assert_eq!(appended.lines, text(&new));
+                    prop_assert_eq!(appended.lines.iter().map(<[u8]>::to_vec).collect::<Vec<_>>(), text(&new));
                 }
                 let added = new.len();
                 lines.extend(new);

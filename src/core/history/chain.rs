@@ -305,7 +305,7 @@ impl<O: Objects + ?Sized> Walk<'_, O> {
 
     fn judge_first(&mut self, oid: Oid, tree: Oid) -> Result<Log, ChainError<O::Error>> {
         let why = match judge_first(self.objects, tree) {
-            Ok(first) if first.lines.first().is_some_and(|line| (self.rules.is_genesis)(line)) => {
+            Ok(first) if first.lines.iter().next().is_some_and(|line| (self.rules.is_genesis)(line)) => {
                 let tail = first.tail;
                 self.appended = Some(first);
                 return Ok(Log::Some { tail, last_valid: oid, void: None, parent: None });
@@ -463,7 +463,7 @@ mod tests {
         fn check_handed(&self, tip: Oid, pin: Option<Oid>, chain: &Chain) {
             let (mut handed, mut tail) = (Vec::new(), None);
             let again = follow_handing(&self.store, tip, pin, &RULES, &mut |appended| {
-                handed.extend(appended.lines);
+                handed.extend(appended.lines.iter().map(<[u8]>::to_vec));
                 tail = Some(appended.tail);
             });
             assert_eq!(again.as_ref(), Ok(chain));

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use super::object::{MODE_FOLDER, Objects, Oid, TreeEntry};
 use super::policy_folder::{Sums, digest_policy_folder};
 use super::segment::{
-    AUDIT, Level, MAX_APPEND_LINES, MAX_APPEND_SIZE, MAX_LINE_SIZE, POLICY, SEGMENT_LINES, Tail, TreeError,
+    AUDIT, Level, Lines, MAX_APPEND_LINES, MAX_APPEND_SIZE, MAX_LINE_SIZE, POLICY, SEGMENT_LINES, Tail, TreeError,
     policy_folder_name, read_folder, read_root, read_segment, read_sized_segment, size_of_segment, split_lines,
 };
 use super::void::Void;
@@ -27,8 +27,8 @@ pub type NamedDigest<'a> = &'a dyn Fn(&[u8]) -> Option<Hash>;
 pub struct Appended {
     /// Where the log ends now.
     pub tail: Tail,
-    /// The new lines, without their LFs.
-    pub lines: Vec<Vec<u8>>,
+    /// The new lines.
+    pub lines: Lines,
     /// The numbers of the new lines that have a folder of policy files.
     pub policies: Vec<u64>,
 }
@@ -84,7 +84,7 @@ fn judge<O: Objects + ?Sized>(
         }
     };
     let (audit, policies) = read_root(objects, tree)?;
-    let mut judge = Judge { objects, named_digest, sums, lines: Vec::new(), bytes: 0, digests: Vec::new() };
+    let mut judge = Judge { objects, named_digest, sums, lines: Lines::default(), bytes: 0, digests: Vec::new() };
     let size = judge.folder(Level::TOP, 0, AUDIT, old_audit, audit)?;
     judge.policies(old_policies, policies)?;
     if judge.lines.is_empty() {
@@ -99,7 +99,7 @@ struct Judge<'a, O: ?Sized> {
     named_digest: NamedDigest<'a>,
     sums: &'a mut Sums,
     /// The new lines so far, and their size.
-    lines: Vec<Vec<u8>>,
+    lines: Lines,
     bytes: u64,
     /// The new lines that name a digest of some files, and that digest.
     digests: Vec<(u64, Hash)>,
@@ -119,12 +119,12 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
         let (known, old_count) = match old {
             Some((oid, count)) if oid == new => return Ok(count),
             Some((oid, count)) => (read_folder(self.objects, oid, path)?, count),
-            None => (Vec::new(), 0),
+            None => (Rc::default(), 0),
         };
         let entries = read_folder(self.objects, new, path)?;
         // Whatever is the same as before, and has something behind it, was judged before and is full.
         let before_last = known.iter().take(known.len().saturating_sub(1));
-        let same = before_last.zip(&entries).take_while(|(known, entry)| known == entry).count();
+        let same = before_last.zip(&*entries).take_while(|(known, entry)| known == entry).count();
         let mut count = same as u64 * level.child;
         let mut previous = match same.checked_sub(1).and_then(|last| entries.get(last)) {
             Some(last) => format!("{path}/{}", String::from_utf8_lossy(&last.name)),
@@ -192,9 +192,9 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
             {
                 self.digests.push((number, digest));
             }
-            self.lines.push(line.to_vec());
+            self.lines.push(line);
         }
-        self.sums.last_segment = Some((new, bytes.into()));
+        self.sums.last_segment = Some((new, bytes));
         Ok(count)
     }
 
@@ -206,7 +206,7 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
         {
             return Ok(Rc::clone(bytes));
         }
-        let bytes: Rc<[u8]> = read_segment(self.objects, oid, path)?.into();
+        let bytes = read_segment(self.objects, oid, path)?;
         self.sums.last_segment = Some((oid, Rc::clone(&bytes)));
         Ok(bytes)
     }
@@ -216,9 +216,9 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
         if old == new && self.digests.is_empty() {
             return Ok(());
         }
-        let read = |oid: Option<Oid>| oid.map_or(Ok(Vec::new()), |oid| read_folder(self.objects, oid, POLICY));
-        let known: BTreeMap<Vec<u8>, TreeEntry> =
-            read(old)?.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
+        let read = |oid: Option<Oid>| oid.map_or(Ok(Rc::default()), |oid| read_folder(self.objects, oid, POLICY));
+        let before = read(old)?;
+        let known: BTreeMap<&[u8], &TreeEntry> = before.iter().map(|entry| (&*entry.name, entry)).collect();
         let mut added: BTreeMap<Vec<u8>, Hash> =
             self.digests.iter().map(|(line, digest)| (policy_folder_name(*line).into_bytes(), *digest)).collect();
         let entries = read(new)?;
@@ -229,9 +229,9 @@ impl<O: Objects + ?Sized> Judge<'_, O> {
         let mut kept = 0;
         // What one policy may have is all that one append may bring, however many lines name policies.
         let mut left = MAX_TOTAL_BYTES as u64;
-        for entry in entries {
+        for entry in &*entries {
             let path = path(&entry.name);
-            match (known.get(&entry.name), added.remove(&entry.name)) {
+            match (known.get(&*entry.name), added.remove(&entry.name)) {
                 (Some(before), None) if *before == entry => kept += 1,
                 (Some(_), _) => return Err(Void::PolicyChanged(path).into()),
                 (None, Some(_)) if entry.mode != MODE_FOLDER => return Err(Void::Mode(path, entry.mode).into()),
@@ -307,7 +307,7 @@ mod tests {
         }
 
         fn replaced(&self, folder: Option<Oid>, path: &str, mode: u32, oid: Option<Oid>) -> Option<Oid> {
-            let mut entries = folder.map_or(Vec::new(), |oid| self.store.tree(oid).unwrap().unwrap());
+            let mut entries = folder.map_or(Vec::new(), |oid| self.store.tree(oid).unwrap().unwrap().to_vec());
             let (name, entry) = match path.split_once('/') {
                 None => (path, oid.map(|oid| (mode, oid))),
                 Some((name, rest)) => {
@@ -339,7 +339,8 @@ mod tests {
         let mut more = lines.clone();
         more.push(NewLine::plain("line 70"));
         let new = log_of(&store, &more).unwrap();
-        assert_eq!(judge_append(&store, &old, new.tree, &named).map(|new| new.lines), Ok(vec![b"line 70".to_vec()]));
+        let added = judge_append(&store, &old, new.tree, &named).unwrap().lines;
+        assert_eq!(added.iter().collect::<Vec<_>>(), [b"line 70"]);
 
         let hand = Hand { store: &store, tree: new.tree };
         let old_bytes = |path: &str| {
@@ -348,7 +349,7 @@ mod tests {
                 let entries = store.tree(oid).unwrap().unwrap();
                 oid = entries.into_iter().find(|entry| entry.name == name.as_bytes()).unwrap().oid;
             }
-            store.blob(oid, 1 << 20).unwrap().unwrap()
+            store.blob(oid, 1 << 20).unwrap().unwrap().to_vec()
         };
         let second = old_bytes(SECOND);
         let with = |tail: &[u8]| [&second[..], tail].concat();

@@ -9,6 +9,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::rc::Rc;
 
 use crate::core::hash::{parse_hex, write_hex};
 
@@ -66,11 +67,19 @@ pub fn parse_tree(mut bytes: &[u8]) -> Option<Vec<TreeEntry>> {
         entries.push(entry);
         bytes = rest;
     }
+    are_distinct(&entries).then_some(entries)
+}
+
+/// Tells whether entries that stand in [`tree_order`] all have different names.
+fn are_distinct(entries: &[TreeEntry]) -> bool {
+    let folders = entries.iter().filter(|entry| entry.mode == MODE_FOLDER).count();
+    if folders == 0 || folders == entries.len() {
+        return true;
+    }
     // A file and a folder of one name are not neighbours in git's order.
     let mut names: Vec<&[u8]> = entries.iter().map(|entry| &*entry.name).collect();
     names.sort_unstable();
-    let distinct = names.iter().zip(names.iter().skip(1)).all(|(one, next)| one != next);
-    distinct.then_some(entries)
+    names.iter().zip(names.iter().skip(1)).all(|(one, next)| one != next)
 }
 
 /// Reads an octal mode without leading zeros.
@@ -83,8 +92,12 @@ fn parse_mode(digits: &[u8]) -> Option<u32> {
 
 /// Compares as git orders a tree: a folder as if its name ended with `/`.
 pub fn tree_order(one: &TreeEntry, other: &TreeEntry) -> Ordering {
-    let key = |entry: &TreeEntry| (entry.mode == MODE_FOLDER).then_some(b'/');
-    one.name.iter().copied().chain(key(one)).cmp(other.name.iter().copied().chain(key(other)))
+    let shared = one.name.len().min(other.name.len());
+    let (start, rest) = one.name.split_at(shared);
+    let (other_start, other_rest) = other.name.split_at(shared);
+    let end = |entry: &TreeEntry| (entry.mode == MODE_FOLDER).then_some(b'/');
+    let ended = || rest.iter().copied().chain(end(one)).cmp(other_rest.iter().copied().chain(end(other)));
+    start.cmp(other_start).then_with(ended)
 }
 
 /// Returns the bytes of the tree with these entries, which must be in [`tree_order`].
@@ -114,7 +127,7 @@ pub fn parse_commit(bytes: &[u8]) -> Option<CommitHead> {
     // Git takes upper-case digits too, and no line without its LF.
     let id = |line: &[u8], word: &[u8]| {
         let digits = line.strip_prefix(word)?.strip_suffix(b"\n")?;
-        parse_hex(&digits.to_ascii_lowercase()).map(Oid)
+        parse_hex(digits).or_else(|| parse_hex(&digits.to_ascii_lowercase())).map(Oid)
     };
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
     let tree = id(lines.next()?, b"tree ")?;
@@ -151,7 +164,8 @@ pub fn encode_commit(head: &CommitHead, author: &Author, now: i64, message: &str
 /// Where objects are read from.
 ///
 /// An object of another kind than asked, one that is not well-formed and one over the limit are answers (`None`): they
-/// come from whoever pushed them. One that is missing or damaged is an error: the repository is at fault.
+/// come from whoever pushed them. One that is missing or damaged is an error: the repository is at fault. What is read can
+/// be shared: most of a commit is what the one before was, and is asked for twice.
 pub trait Objects {
     /// Why an object can't be read.
     type Error;
@@ -159,7 +173,7 @@ pub trait Objects {
     ///
     /// # Errors
     /// The object is missing or damaged.
-    fn tree(&self, oid: Oid) -> Result<Option<Vec<TreeEntry>>, Self::Error>;
+    fn tree(&self, oid: Oid) -> Result<Option<Rc<[TreeEntry]>>, Self::Error>;
     /// Returns the size of a blob, in bytes, without reading it.
     ///
     /// # Errors
@@ -169,7 +183,7 @@ pub trait Objects {
     ///
     /// # Errors
     /// The object is missing or damaged.
-    fn blob(&self, oid: Oid, limit: u64) -> Result<Option<Vec<u8>>, Self::Error>;
+    fn blob(&self, oid: Oid, limit: u64) -> Result<Option<Rc<[u8]>>, Self::Error>;
     /// Returns the head of a commit of at most [`MAX_COMMIT_SIZE`] bytes.
     ///
     /// # Errors
@@ -237,16 +251,16 @@ pub(crate) mod memory {
     impl Objects for MemoryObjects {
         type Error = Missing;
 
-        fn tree(&self, oid: Oid) -> Result<Option<Vec<TreeEntry>>, Missing> {
-            self.get(oid, "tree", parse_tree)
+        fn tree(&self, oid: Oid) -> Result<Option<Rc<[TreeEntry]>>, Missing> {
+            self.get(oid, "tree", |bytes| parse_tree(bytes).map(Rc::from))
         }
 
         fn blob_size(&self, oid: Oid) -> Result<Option<u64>, Missing> {
             self.get(oid, "blob", |bytes| Some(bytes.len() as u64))
         }
 
-        fn blob(&self, oid: Oid, limit: u64) -> Result<Option<Vec<u8>>, Missing> {
-            self.get(oid, "blob", |bytes| (bytes.len() as u64 <= limit).then(|| bytes.to_vec()))
+        fn blob(&self, oid: Oid, limit: u64) -> Result<Option<Rc<[u8]>>, Missing> {
+            self.get(oid, "blob", |bytes| (bytes.len() as u64 <= limit).then(|| Rc::from(bytes)))
         }
 
         fn commit(&self, oid: Oid) -> Result<Option<CommitHead>, Missing> {

@@ -122,7 +122,7 @@ fn read_files<O: Objects + ?Sized>(
     for (path, oid) in found {
         let bytes = objects.blob(oid, MAX_TOTAL_BYTES as u64).map_err(TreeError::Objects)?;
         let bytes = bytes.ok_or_else(|| Void::Unreadable(join(at, &path)))?;
-        files.push((path, bytes));
+        files.push((path, bytes.to_vec()));
     }
     // Paths, their number and the sizes are checked, so what is left is a file that grew since its size was asked.
     PolicyFiles::new(files).map_err(|_| Void::PolicySize(at.to_owned()).into())
@@ -156,7 +156,7 @@ fn list<O: Objects + ?Sized>(
         let entries = match read.get(&oid) {
             Some(entries) => Rc::clone(entries),
             None => {
-                let entries: Rc<[TreeEntry]> = read_folder(objects, oid, &join(at, &folder))?.into();
+                let entries = read_folder(objects, oid, &join(at, &folder))?;
                 read.insert(oid, Rc::clone(&entries));
                 entries
             }

@@ -17,6 +17,8 @@
 //! stand for a segment of lines that say nothing. That costs every walk time, in proportion to the lines, and no more
 //! memory than a verdict for each; how much may be pushed is for the host to bound.
 
+use std::rc::Rc;
+
 use super::object::{MODE_FILE, MODE_FOLDER, Objects, Oid, TreeEntry};
 use super::void::Void;
 
@@ -92,6 +94,44 @@ pub fn split_lines(bytes: &[u8]) -> Result<Vec<&[u8]>, u64> {
     }
 }
 
+/// Some lines of a log, one after the other as in a segment: there are many, and none is worth a place of its own.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Lines {
+    /// INVARIANT: each line ends with an LF, and holds no other.
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl Lines {
+    /// Returns how many lines these are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Tells whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Returns how many bytes they have, with their LFs.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Iterates over the lines, without their LFs.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let lines = self.bytes.split_last().map(|(_, lines)| lines.split(|byte| *byte == b'\n'));
+        lines.into_iter().flatten()
+    }
+
+    /// Adds a line that holds no LF.
+    pub(crate) fn push(&mut self, line: &[u8]) {
+        self.bytes.extend_from_slice(line);
+        self.bytes.push(b'\n');
+        self.count += 1;
+    }
+}
+
 /// A kind of folder under `audit/`, by what its entries are.
 #[derive(Clone, Copy)]
 pub(crate) struct Level {
@@ -130,7 +170,7 @@ pub(crate) fn read_folder<O: Objects + ?Sized>(
     objects: &O,
     oid: Oid,
     path: &str,
-) -> Result<Vec<TreeEntry>, TreeError<O::Error>> {
+) -> Result<Rc<[TreeEntry]>, TreeError<O::Error>> {
     let entries = objects.tree(oid).map_err(TreeError::Objects)?;
     entries.ok_or_else(|| Void::Unreadable(path.to_owned()).into())
 }
@@ -140,7 +180,7 @@ pub(crate) fn read_segment<O: Objects + ?Sized>(
     objects: &O,
     oid: Oid,
     path: &str,
-) -> Result<Vec<u8>, TreeError<O::Error>> {
+) -> Result<Rc<[u8]>, TreeError<O::Error>> {
     size_of_segment(objects, oid, path)?;
     read_sized_segment(objects, oid, path)
 }
@@ -150,7 +190,7 @@ pub(crate) fn read_sized_segment<O: Objects + ?Sized>(
     objects: &O,
     oid: Oid,
     path: &str,
-) -> Result<Vec<u8>, TreeError<O::Error>> {
+) -> Result<Rc<[u8]>, TreeError<O::Error>> {
     let bytes = objects.blob(oid, MAX_SEGMENT_SIZE).map_err(TreeError::Objects)?;
     bytes.ok_or_else(|| Void::Unreadable(path.to_owned()).into())
 }
@@ -174,13 +214,13 @@ pub(crate) fn read_root<O: Objects + ?Sized>(
     tree: Oid,
 ) -> Result<(Oid, Option<Oid>), TreeError<O::Error>> {
     let (mut audit, mut policy) = (None, None);
-    for entry in read_folder(objects, tree, "/")? {
-        let name = String::from_utf8_lossy(&entry.name).into_owned();
-        match name.as_str() {
-            AUDIT | POLICY if entry.mode != MODE_FOLDER => return Err(Void::Mode(name, entry.mode).into()),
+    for entry in &*read_folder(objects, tree, "/")? {
+        let name = String::from_utf8_lossy(&entry.name);
+        match &*name {
+            AUDIT | POLICY if entry.mode != MODE_FOLDER => return Err(Void::Mode(name.into_owned(), entry.mode).into()),
             AUDIT => audit = Some(entry.oid),
             POLICY => policy = Some(entry.oid),
-            _ => return Err(Void::Stray(name).into()),
+            _ => return Err(Void::Stray(name.into_owned()).into()),
         }
     }
     Ok((audit.ok_or_else(|| Void::Missing(AUDIT.to_owned()))?, policy))

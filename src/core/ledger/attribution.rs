@@ -96,11 +96,10 @@ pub(in crate::core) fn check_author(view: &impl View, statement: &Statement, key
     if view.genesis().is_none_or(|genesis| statement.log != genesis.id) {
         return Err(Inert::OtherLog(statement.log));
     }
-    if !view.knows(&statement.by) {
-        return Err(Inert::UnknownAuthor(statement.by.clone()));
-    }
-    if !view.owns_key(&statement.by, key) {
-        return Err(Inert::NotTheirKey(statement.by.clone(), key.fingerprint()));
+    match view.speaks_for(key, &statement.by) {
+        Some(true) => {}
+        Some(false) => return Err(Inert::NotTheirKey(statement.by.clone(), key.fingerprint())),
+        None => return Err(Inert::UnknownAuthor(statement.by.clone())),
     }
     let seen = statement.seen;
     if seen.size == 0 || seen.size > view.size() {

@@ -60,7 +60,10 @@ pub enum Fault {
 
 /// Reads a line and checks its signature. Needs nothing but the bytes, so many lines can be examined at once.
 pub fn examine(line: &[u8]) -> Examined {
-    let outcome = Line::parse(line).map_err(Fault::Malformed).and_then(|line| line.verify().map_err(Fault::Signature));
+    let outcome = match Line::verify_bytes(line) {
+        Ok(verified) => verified.map_err(Fault::Signature),
+        Err(why) => Err(Fault::Malformed(why)),
+    };
     Examined { leaf: leaf_hash(line), outcome }
 }
 

@@ -35,6 +35,50 @@ impl RequestRecord {
     }
 }
 
+/// A request beside the rules that could be for it: each of them is looked up, and held against it, once a line.
+struct Asked<'a> {
+    policy: &'a Policy,
+    ask: Ask<'a>,
+    near: Vec<&'a Rule>,
+    fitting: Vec<(&'a Name, &'a Allow)>,
+}
+
+impl<'a> Asked<'a> {
+    fn of(policy: &'a Policy, record: &'a RequestRecord) -> Asked<'a> {
+        let ask = record.ask();
+        let near: Vec<&Rule> = policy.rules_near(ask.resource).collect();
+        let fitting = evaluate::fitting_among(policy, near.iter().copied(), &ask);
+        Asked { policy, ask, near, fitting }
+    }
+
+    /// Says which deny rule matches: one without hours, since hours are asked at each check.
+    fn denied_reason(&self) -> Option<Reason> {
+        let denies = |rule: &&&Rule| rule.hours.is_empty() && evaluate::is_denial(self.policy, rule, &self.ask);
+        self.near.iter().find(denies).map(|rule| denied_by(rule))
+    }
+
+    /// Says why none of the rules fits; empty if one does.
+    fn misfits(&self) -> Vec<Reason> {
+        match self.fitting.is_empty() {
+            true => evaluate::misfits(self.policy, self.near.iter().copied(), &self.ask),
+            false => Vec::new(),
+        }
+    }
+
+    fn is_eligible(&self, who: &Name, given: Given) -> bool {
+        evaluate::is_eligible_by(self.policy, &self.fitting, &self.ask, who, given)
+    }
+
+    /// Returns the approvals that count now: their author is eligible still, by a key still theirs. (That they were at
+    /// their own line, and signed in time, is why they are on record.)
+    fn counting<'r>(&self, view: &impl View, record: &'r RequestRecord) -> Vec<&'r ApprovalRecord> {
+        let counts = |approval: &&ApprovalRecord| {
+            view.owns_key(&approval.by, &approval.key) && self.is_eligible(&approval.by, given(approval))
+        };
+        record.approvals.iter().filter(counts).collect()
+    }
+}
+
 /// Takes in a `request` line.
 pub(super) fn ask(view: &impl View, at: &Placed<'_>, request: &Request) -> Vec<Change> {
     let mut record = RequestRecord {
@@ -63,16 +107,16 @@ pub fn judge_new(view: &impl View, record: &mut RequestRecord) {
         return;
     };
     record.pending_for = policy.pending_for();
-    let ask = record.ask();
+    let asked = Asked::of(&policy, record);
     let mut against = Vec::new();
     against.extend(locked_reason(view, &record.by, &record.request.resource, record.index));
-    against.extend(denied_reason(&policy, &ask));
-    against.extend(evaluate::misfits(&policy, policy.rules_near(ask.resource), &ask));
+    against.extend(asked.denied_reason());
+    against.extend(asked.misfits());
     if !against.is_empty() {
         record.status = Status::WithoutEffect(against);
         return;
     }
-    record.status = match completion(view, &policy, record, record.index) {
+    record.status = match completion(view, &asked, record, record.index) {
         Completion::Grant(grant) => Status::Complete(grant),
         Completion::Waits => Status::Pending,
         Completion::OverLimit(reasons) => Status::WithoutEffect(reasons),
@@ -91,11 +135,6 @@ pub fn no_rules(view: &impl View) -> Reason {
             format!("the files of policy version {} do not load: `jit policy status` says why", policy.version),
         ),
     }
-}
-
-/// Says which deny rule matches a request: one without hours, since hours are asked at each check.
-pub(crate) fn denied_reason(policy: &Policy, ask: &Ask<'_>) -> Option<Reason> {
-    evaluate::denials(policy, ask).find(|rule| rule.hours.is_empty()).map(denied_by)
 }
 
 /// Says which deny rule matches at a check, at the ask's moment.
@@ -117,20 +156,20 @@ pub fn locked_reason(view: &impl View, subject: &Name, resource: &Resource, inde
 /// Takes in an approval, or a denial, of a request.
 pub(super) fn approve(view: &impl View, at: &Placed<'_>, approval: &Approval) -> Effect {
     let by = &at.statement.by;
-    let Some(record) = view.request(&approval.of) else { return Err("that request is not on record".to_owned()) };
-    check_open(view, &record)?;
+    let Some(before) = view.request(&approval.of) else { return Err("that request is not on record".to_owned()) };
+    check_open(view, &before)?;
     let Some(policy) = view.rules() else { return Err(no_rules(view).message) };
-    if *by == record.by {
+    if *by == before.by {
         return Err(format!("`{by}` can't judge a request of their own"));
     }
-    let given = Given { by_hardware_key: at.key.is_security_key(), at: record.moment_of(at.statement.at) };
-    if !evaluate::is_eligible(&policy, &record.ask(), by, given) {
-        let by_hardware_key =
-            evaluate::is_eligible(&policy, &record.ask(), by, Given { by_hardware_key: true, ..given });
+    let asked = Asked::of(&policy, &before);
+    let given = Given { by_hardware_key: at.key.is_security_key(), at: before.moment_of(at.statement.at) };
+    if !asked.is_eligible(by, given) {
+        let by_hardware_key = asked.is_eligible(by, Given { by_hardware_key: true, ..given });
         let how = if by_hardware_key { " by a key that is no security key" } else { "" };
         return Err(format!("no rule that the request fits names `{by}` as an approver{how}"));
     }
-    let mut record = RequestRecord::clone(&record);
+    let mut record = RequestRecord::clone(&before);
     let duration = match approval.verdict {
         Verdict::Deny => {
             record.status = Status::Denied(ending(at, &approval.comment));
@@ -155,7 +194,7 @@ pub(super) fn approve(view: &impl View, at: &Placed<'_>, approval: &Approval) ->
         comment: approval.comment.clone(),
     };
     record.take_in(approval, &policy);
-    if let Completion::Grant(grant) = completion(view, &policy, &record, at.index) {
+    if let Completion::Grant(grant) = completion(view, &asked, &record, at.index) {
         record.status = Status::Complete(grant);
     }
     Ok(vec![Change::Request(Box::new(record))])
@@ -192,23 +231,22 @@ enum Completion {
 ///
 /// When a grant starts follows from the approvals that count, and what limits leave room for follows from when it starts;
 /// so the window is that of all rules whose approvals are there, and then each of these is asked for its limits.
-fn completion(view: &impl View, policy: &Policy, record: &RequestRecord, index: u64) -> Completion {
-    let ask = record.ask();
+fn completion(view: &impl View, asked: &Asked<'_>, record: &RequestRecord, index: u64) -> Completion {
+    let Asked { policy, ask, fitting, .. } = asked;
     let Some(in_force) = view.policy_record() else { return Completion::Waits };
-    if !view.owns_key(&record.by, &record.key) || denied_reason(policy, &ask).is_some() {
+    if !view.owns_key(&record.by, &record.key) || asked.denied_reason().is_some() {
         return Completion::Waits;
     }
-    let counting = counting(view, policy, record);
+    let counting = asked.counting(view, record);
     let people = people_of(&counting);
-    let fitting = evaluate::fitting(policy, &ask);
     let approved: Vec<(&Name, &Allow)> =
-        fitting.iter().copied().filter(|(_, allow)| evaluate::is_approved(policy, allow, &ask, &people)).collect();
+        fitting.iter().copied().filter(|(_, allow)| evaluate::is_approved(policy, allow, ask, &people)).collect();
     if approved.is_empty() {
         return Completion::Waits;
     }
     let signed = counting.iter().filter_map(|approval| approval.duration);
     let shortest = signed.fold(record.request.duration, Duration::min);
-    let counted = choose_counted(policy, &ask, &approved, &counting);
+    let counted = choose_counted(policy, ask, &approved, &counting);
     let grant = Grant::fix(index, in_force.id, BTreeSet::new(), record, counted, shortest);
     let (mut rules, mut against) = (BTreeSet::new(), Vec::new());
     for (id, allow) in &approved {
@@ -284,24 +322,10 @@ fn choose_counted(
     counted.into_iter().cloned().collect()
 }
 
-/// Returns the approvals that count now: their author is eligible still, by a key still theirs. (That they were at their
-/// own line, and signed in time, is why they are on record.)
-pub(crate) fn counting<'a>(view: &impl View, policy: &Policy, record: &'a RequestRecord) -> Vec<&'a ApprovalRecord> {
-    let ask = record.ask();
-    record
-        .approvals
-        .iter()
-        .filter(|approval| {
-            view.owns_key(&approval.by, &approval.key)
-                && evaluate::is_eligible(policy, &ask, &approval.by, given(approval))
-        })
-        .collect()
-}
-
 /// Returns whose approvals of a waiting request count now.
 pub fn approvers(view: &impl View, record: &RequestRecord) -> Approvers {
     let Some(policy) = view.rules() else { return Approvers::new() };
-    people_of(&counting(view, &policy, record))
+    people_of(&Asked::of(&policy, record).counting(view, record))
 }
 
 /// Takes in a `revocation` line: by the subject, a counted approver, a revoker or a maintainer.

@@ -5,23 +5,20 @@
 //! What counts is the reading of the clock on the wall: an hour that is shown twice when clocks go back counts twice, one
 //! that is skipped when they go forward does not come.
 //!
-//! Zones are those of the IANA database as the `chrono-tz` crate has it compiled in, so that every clone of one program
-//! agrees. Which names there are is part of the format; the rules of a zone change when governments change them.
+//! Zones are those of [`Zone`].
 
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{Datelike as _, NaiveDate, NaiveDateTime, Offset as _, TimeDelta, TimeZone as _, Timelike as _};
-use chrono_tz::Tz;
+use chrono::{Datelike as _, NaiveDate, NaiveDateTime, TimeDelta, Timelike as _};
 use serde::{Deserialize, Serialize};
 
 use crate::core::time::Timestamp;
+use crate::core::zone::Zone;
 
 use super::findings::Findings;
 
 const DAY: TimeDelta = TimeDelta::days(1);
-/// No zone is taken to change its offset twice within this.
-const PROBE: TimeDelta = TimeDelta::hours(6);
 
 /// One entry of `hours`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,14 +30,13 @@ pub struct Hours {
     /// When it has ended; not the same as `from`.
     pub to: TimeOfDay,
     /// Whose wall clock.
-    #[serde(with = "crate::core::stored::zone")]
-    pub tz: Tz,
+    pub tz: Zone,
 }
 
 impl Hours {
     /// Tells whether they hold at `now` (UTC).
     pub fn contain(&self, now: Timestamp) -> bool {
-        let wall = now.to_chrono().with_timezone(&self.tz).naive_local();
+        let wall = self.tz.wall(now);
         let (today, second) = (wall.weekday(), wall.num_seconds_from_midnight());
         let (from, to) = (self.from.seconds(), self.to.seconds());
         let has_begun = second >= from && self.days.contains(today);
@@ -52,43 +48,22 @@ impl Hours {
 
     /// Adds the instants of one UTC day at which what [`Hours::contain`] says may change.
     fn add_changes(&self, midnight: Timestamp, instants: &mut Vec<Timestamp>) {
-        let start = midnight.to_chrono();
-        let first = start.with_timezone(&self.tz).naive_local().date();
-        let last = (start + DAY).with_timezone(&self.tz).naive_local().date();
+        let next = midnight.shifted(DAY);
+        let (first, last) = (self.tz.wall(midnight).date(), self.tz.wall(next).date());
         let dates = first.iter_days().take_while(|date| *date <= last);
         for wall in dates.flat_map(|date| [self.from, self.to].map(|time| time.on(date))).flatten() {
-            let times = self.tz.from_local_datetime(&wall);
-            let both = times.earliest().into_iter().chain(times.latest());
-            instants.extend(both.map(|time| Timestamp::from_unix(time.timestamp())));
+            let times = self.tz.instants(wall).into_iter().flat_map(|(first, last)| [first, last]);
+            instants.extend(times.map(Timestamp::from_unix));
         }
         // Where clocks are put forward or back, the wall may jump over or back behind a start or an end.
-        let mut probe = start;
-        while probe < start + DAY {
-            if self.offset(probe.timestamp()) != self.offset((probe + PROBE).timestamp()) {
-                instants.push(self.change_of_offset(probe.timestamp(), (probe + PROBE).timestamp()));
-            }
-            probe += PROBE;
-        }
-    }
-
-    fn offset(&self, unix: i64) -> i32 {
-        self.tz.offset_from_utc_datetime(&Timestamp::from_unix(unix).to_chrono().naive_utc()).fix().local_minus_utc()
-    }
-
-    /// Finds where the offset changes between two instants, in seconds since the start of 1970.
-    fn change_of_offset(&self, mut before: i64, mut after: i64) -> Timestamp {
-        let old = self.offset(before);
-        while after - before > 1 {
-            let middle = before.midpoint(after);
-            if self.offset(middle) == old { before = middle } else { after = middle }
-        }
-        Timestamp::from_unix(after)
+        let changes = self.tz.changes_after(midnight.unix() - 1).take_while(|change| *change < next.unix());
+        instants.extend(changes.map(Timestamp::from_unix));
     }
 }
 
 impl fmt::Display for Hours {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}-{} {}", self.days, self.from, self.to, self.tz.name())
+        write!(f, "{} {}-{} {}", self.days, self.from, self.to, self.tz)
     }
 }
 
@@ -256,6 +231,6 @@ impl std::error::Error for TimeOfDayError {}
 ///
 /// # Errors
 /// There is none; the nearest name, if one is near.
-pub(super) fn zone(name: &str, findings: &mut Findings<'_>) -> Result<Tz, Option<String>> {
-    name.parse().map_err(|_| findings.nearest(name, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())))
+pub(super) fn zone(name: &str, findings: &mut Findings<'_>) -> Result<Zone, Option<String>> {
+    name.parse().map_err(|_| findings.nearest(name, Zone::names()))
 }

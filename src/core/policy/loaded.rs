@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::key::PublicKey;
 use crate::core::name::{Name, Resource};
+use crate::core::near::Near;
 use crate::core::pattern::Pattern;
 use crate::core::time::{Duration, Timestamp};
 
@@ -57,6 +58,8 @@ pub(super) struct Whole {
     pub(super) key_owners: BTreeMap<PublicKey, Name>,
     pub(super) rules: BTreeMap<Name, Rule>,
     pub(super) by_resource: ByResource,
+    /// The same, found by whole patterns: worth its making only where many resources are asked about.
+    pub(super) near: Option<Near<Name>>,
     /// Empty where the policy does not come from its files.
     pub(super) places: Places,
 }
@@ -301,6 +304,9 @@ impl Policy {
             whole.key_owners.extend(keys.iter().map(|key| (key.clone(), name.clone())));
             identity.keys = keys.map(|key| (key, String::new())).into();
         }
+        let about =
+            whole.rules.values().flat_map(|rule| rule.resources.iter().map(|one| (one.clone(), rule.id.clone())));
+        whole.near = Some(Near::new(about));
         Policy { head: self.head.clone(), parts: Parts::Whole(Box::new(whole)) }
     }
 
@@ -334,8 +340,11 @@ impl Policy {
     pub fn rules_near(&self, resource: &Resource) -> impl Iterator<Item = &Rule> {
         let rules: Vec<&Rule> = match &self.parts {
             Parts::Whole(whole) => {
-                let ids: BTreeSet<&Name> =
-                    starts_of(resource).filter_map(|start| whole.by_resource.0.get(start)).flatten().collect();
+                let by_start = || {
+                    let ids = starts_of(resource).filter_map(|start| whole.by_resource.0.get(start)).flatten();
+                    ids.collect::<BTreeSet<&Name>>().into_iter().collect()
+                };
+                let ids: Vec<&Name> = whole.near.as_ref().map_or_else(by_start, |near| near.to(&resource.into()));
                 ids.into_iter().filter_map(|id| whole.rules.get(id)).collect()
             }
             Parts::Kept(kept) => kept.rules_near(resource),

@@ -24,12 +24,12 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{Datelike as _, Days, NaiveDate, NaiveDateTime, TimeZone as _};
-use chrono_tz::{GapInfo, Tz};
+use chrono::{Datelike as _, Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 use crate::core::name::Name;
 use crate::core::time::Timestamp;
+use crate::core::zone::Zone;
 
 use super::hours::TimeOfDay;
 
@@ -112,8 +112,7 @@ pub(super) struct Handoffs {
     /// When on a day; never 24:00.
     pub(super) time: TimeOfDay,
     /// Whose wall clock.
-    #[serde(with = "crate::core::stored::zone")]
-    pub(super) tz: Tz,
+    pub(super) tz: Zone,
     /// How many days a turn lasts; at least one.
     pub(super) days: u32,
 }
@@ -121,7 +120,7 @@ pub(super) struct Handoffs {
 impl Handoffs {
     /// Returns the number of the turn at `now`; none before the first.
     fn turn_at(&self, now: Timestamp) -> Option<u64> {
-        let today = now.to_chrono().with_timezone(&self.tz).date_naive();
+        let today = self.tz.wall(now).date();
         let passed = today.num_days_from_ce() - self.start.num_days_from_ce();
         let near = i64::from(passed).div_euclid(i64::from(self.days.max(1)));
         // The wall may show the day before a handoff again, and yesterday's handoffs have all been.
@@ -132,13 +131,7 @@ impl Handoffs {
     /// Returns when a turn begins, in seconds since the start of 1970; none after the end of calendars.
     fn begins(&self, turn: u64) -> Option<i64> {
         let days = turn.checked_mul(u64::from(self.days))?;
-        self.instant(self.time.on(self.start.checked_add_days(Days::new(days))?)?)
-    }
-
-    /// Returns the first instant at which the wall shows `wall` or later, in seconds since the start of 1970.
-    fn instant(&self, wall: NaiveDateTime) -> Option<i64> {
-        let shown = self.tz.from_local_datetime(&wall).earliest();
-        shown.or_else(|| GapInfo::new(&wall, &self.tz)?.end).map(|instant| instant.timestamp())
+        self.tz.first_at_or_after(self.time.on(self.start.checked_add_days(Days::new(days))?)?)
     }
 
     /// Reads a moment as overrides have it: a date, for its handoff, or with a time, as in `2026-01-09T18:00`.
@@ -147,7 +140,7 @@ impl Handoffs {
             Some((date, time)) => (date, time.parse().ok()?),
             None => (text, self.time),
         };
-        self.instant(time.on(parse_date(date)?)?).map(Timestamp::from_unix)
+        self.tz.first_at_or_after(time.on(parse_date(date)?)?).map(Timestamp::from_unix)
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::de::DeTable;
 
 use crate::core::time::Duration;
+use crate::core::zone::Zone;
 
 use super::diagnostic::{escape, quoted};
 use super::findings::At;
@@ -241,7 +242,7 @@ fn read_hours_entry(reader: &mut Reader<'_, '_>, value: &Value<'_>) -> Option<Ho
 }
 
 /// Reads the name of a zone.
-pub(super) fn read_zone(reader: &mut Reader<'_, '_>, value: &Value<'_>) -> Option<chrono_tz::Tz> {
+pub(super) fn read_zone(reader: &mut Reader<'_, '_>, value: &Value<'_>) -> Option<Zone> {
     let text = reader.text(What::Key("tz"), value)?;
     let zone = zone(text, reader.findings);
     zone.map_err(|nearest| {

@@ -42,17 +42,18 @@ impl Line {
     /// Whatever is not byte for byte what [`Line::new`] would print for the same body and signature, but for the
     /// ignored fields of kinds that are not known; see [`Malformed`] for the place.
     pub fn parse(bytes: &[u8]) -> Result<Line, Malformed> {
-        let (text, body, body_range) = read_body(bytes)?;
-        let mut reader = Reader::new(text, body_range.end);
-        reader.expect(BEFORE_SIGNATURE)?;
-        let start = reader.at();
-        let signature = text
-            .get(start..)
-            .and_then(|rest| rest.strip_suffix(AFTER_SIGNATURE))
-            .ok_or_else(|| Malformed { at: start, expected: "a signature and `\"}` at the end".to_owned() })?;
-        let signature = Signature::parse_base64(signature)
-            .map_err(|why| Malformed { at: start, expected: format!("an SSH signature: {why}") })?;
+        let (text, body_range, body, signature) = read(bytes)?;
         Ok(Line { text: text.to_owned(), body_range, body, signature })
+    }
+
+    /// Reads a line's bytes and checks its signature, as [`Line::parse`] and [`Line::verify`] do, for whoever has no use for
+    /// the line itself.
+    ///
+    /// # Errors
+    /// As there: the outer one says that it is no line, the inner one that its signature does not fit.
+    pub fn verify_bytes(bytes: &[u8]) -> Result<Result<Verified<Signed>, SignatureError>, Malformed> {
+        let (text, body_range, body, signature) = read(bytes)?;
+        Ok(verify(text, body_range, body, signature))
     }
 
     /// Puts a body, encoded, and the signature over it together.
@@ -95,9 +96,33 @@ impl Line {
     /// As [`Signature::verify`].
     pub fn verify(self) -> Result<Verified<Signed>, SignatureError> {
         let Line { text, body_range, body, signature } = self;
-        let message = text.get(body_range).unwrap_or_default().as_bytes();
-        signature.verified(message, Signed { id: Hash::of(message), body })
+        verify(&text, body_range, body, signature)
     }
+}
+
+fn verify(
+    text: &str,
+    body_range: Range<usize>,
+    body: Body,
+    signature: Signature,
+) -> Result<Verified<Signed>, SignatureError> {
+    let message = text.get(body_range).unwrap_or_default().as_bytes();
+    signature.verified(message, Signed { id: Hash::of(message), body })
+}
+
+/// Reads a whole line: its text, where its body stands in it, the body and the signature.
+fn read(bytes: &[u8]) -> Result<(&str, Range<usize>, Body, Signature), Malformed> {
+    let (text, body, body_range) = read_body(bytes)?;
+    let mut reader = Reader::new(text, body_range.end);
+    reader.expect(BEFORE_SIGNATURE)?;
+    let start = reader.at();
+    let signature = text
+        .get(start..)
+        .and_then(|rest| rest.strip_suffix(AFTER_SIGNATURE))
+        .ok_or_else(|| Malformed { at: start, expected: "a signature and `\"}` at the end".to_owned() })?;
+    let signature = Signature::parse_base64(signature)
+        .map_err(|why| Malformed { at: start, expected: format!("an SSH signature: {why}") })?;
+    Ok((text, body_range, body, signature))
 }
 
 /// Reads the first part of a line, up to and with its body.

@@ -66,7 +66,8 @@ impl Folder {
             return Err(ConfigError::NotAFile(path));
         }
         self.check_hands(&path, &metadata)?;
-        let mut text = String::new();
+        // Most are small: one call reads them.
+        let mut text = String::with_capacity(metadata.len().min(MAX_FILE_LEN) as usize + 1);
         match file.take(MAX_FILE_LEN + 1).read_to_string(&mut text) {
             Ok(_) if text.len() as u64 > MAX_FILE_LEN => Err(ConfigError::TooLarge(path)),
             Ok(_) => Ok(Some(text)),

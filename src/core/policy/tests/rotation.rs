@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::core::time::Timestamp;
+use crate::core::zone::Zone;
 
 const PRIMARY: &str = "[rotation.primary]\nmembers=['alice','bob','carol']\nstart='2026-01-05'\nhandoff='09:00'\n\
                        tz='Europe/Berlin'\nperiod='7d'\n";
@@ -314,7 +315,7 @@ proptest! {
             "[rotation.primary]\nmembers=[{written}]\nstart='{start}'\nhandoff='{handoff}'\ntz='{tz}'\nperiod='{days}d'\n{}",
             overrides.unwrap_or_default()
         ));
-        let tz: chrono_tz::Tz = tz.parse().unwrap();
+        let tz: Zone = tz.parse().unwrap();
         let noon = |date: chrono::NaiveDate| date.and_hms_opt(12, 0, 0).unwrap();
         let mut next: NaiveDateTime = first.and_hms_opt(quarter / 4, quarter % 4 * 15, 0).unwrap();
         let (mut turn, mut begun, mut ended) = (None::<usize>, false, false);
@@ -323,7 +324,7 @@ proptest! {
         let from = Timestamp::from_unix((noon(first) - TimeDelta::days(2)).and_utc().timestamp()).unix() / 900 * 900;
         for step in 0..50 * 96_i64 {
             let now = Timestamp::from_unix(from + step * 900);
-            let wall = now.to_chrono().with_timezone(&tz).naive_local();
+            let wall = tz.wall(now);
             while wall >= next {
                 turn = Some(turn.map_or(0, |turn| (turn + 1) % members));
                 next += TimeDelta::days(i64::from(days));
