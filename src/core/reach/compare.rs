@@ -12,8 +12,8 @@
 //! **How.** Each rule that one policy has for somebody and the other has not in the same words is taken apart: by pattern,
 //! by duration (between two bounds that any rule names, nothing changes), and by sets of approvers that just meet it. The
 //! rules of the other policy that such a set meets cover their patterns; whatever of the rule's own pattern they leave, or
-//! a deny rule that is no more takes out of them, is gained. Who has the same rules as before is not looked at, those whom nothing near tells apart are looked at once
-//! ([`alike`]), and what is known of a pattern ([`nearby`]) or of one action beside it is not asked again.
+//! a deny rule that is no more takes out of them, is gained. Who has the same rules as before is not looked at; those whom
+//! nothing near a pattern tells apart are looked at once.
 
 mod alike;
 mod conditions;
