@@ -27,8 +27,26 @@ pub struct Pattern(Arc<str>);
 impl Pattern {
     /// Tells whether the pattern stands for `resource`.
     pub fn matches(&self, resource: &Resource) -> bool {
+        self.takes(resource.as_str())
+    }
+
+    /// Tells whether the pattern plainly stands for all that `other` does; a no may still be a yes, which
+    /// [`region`](super::region) tells.
+    pub(in crate::core) fn plainly_covers(&self, other: &Pattern) -> bool {
+        self.takes(other.as_str())
+    }
+
+    /// Tells whether the pattern stands for a text that is read like a resource: a wildcard in it is a letter for which only
+    /// a wildcard stands, and `**` is more than one `*` stands for.
+    fn takes(&self, text: &str) -> bool {
+        let fits = |glob: &str, segment: &str| segment != ANY_SEGMENTS && segment_matches(glob, segment);
+        // Most that do not fit do not end alike.
+        match (self.0.rsplit('/').next(), text.rsplit('/').next()) {
+            (Some(glob), Some(segment)) if glob != ANY_SEGMENTS && !fits(glob, segment) => return false,
+            _ => {}
+        }
         let mut globs = self.0.split('/');
-        let mut segments = resource.as_str().split('/');
+        let mut segments = text.split('/');
         // What is left of both after the last `**`, for when the run after it does not fit where it was tried.
         let mut retry = None;
         loop {
@@ -39,8 +57,8 @@ impl Pattern {
             }
             match (glob, segments.next()) {
                 (None, None) => return true,
-                (Some(glob), Some(segment)) if segment_matches(glob, segment) => {}
-                // The resource is used up: a run that starts later has even less to fit.
+                (Some(glob), Some(segment)) if fits(glob, segment) => {}
+                // The text is used up: a run that starts later has even less to fit.
                 (Some(_), None) => return false,
                 (Some(_) | None, Some(_)) => {
                     let Some((run, start)) = &mut retry else { return false };
@@ -66,7 +84,7 @@ impl Pattern {
 }
 
 /// Tells whether `glob`, one segment of a pattern other than `**`, stands for `segment`.
-fn segment_matches(glob: &str, segment: &str) -> bool {
+pub(in crate::core) fn segment_matches(glob: &str, segment: &str) -> bool {
     let Some((head, rest)) = glob.split_once('*') else { return glob == segment };
     let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
     let inner = segment.strip_prefix(head).and_then(|text| text.strip_suffix(tail));

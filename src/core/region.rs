@@ -9,24 +9,35 @@
 //! at once, and for each it asks which combinations of segments one text can have, in the same way a character at a time.
 //! Characters that no pattern names are all alike, and one stands for the rest.
 //!
+//! What is plain to see needs no search (`region/plain.rs`): most often the first resource of a pattern will do.
+//!
 //! **Time.** Patterns as people write them take microseconds. Some sets of patterns are hard by nature, so the steps are
 //! counted, and past a bound of them the answer is [`TooHard`]; they are steps and not seconds, so that every machine gives
 //! the same answer.
 
+mod plain;
+
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::fmt;
+use std::rc::Rc;
 
 use super::name::{MAX_NAME_LEN, MAX_RESOURCE_LEN, MAX_SEGMENTS, Resource};
+use super::near::may_overlap;
 use super::pattern::{ANY_SEGMENTS, Pattern};
+
+pub(in crate::core) use plain::first_of;
 
 /// The most steps of one search: one for each pattern, or segment of one, each time that it is moved on.
 const MAX_STEPS: usize = 400_000;
-/// The letters of names that stand first, and all of them.
+/// The letters of names that stand first, and all of them; in this order, where something is the first of many.
 const FIRST: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 const LATER: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789._-";
+/// What stands between segments, as a place behind all letters.
+const SLASH: u8 = u8::MAX;
 
-/// Returns a resource that every pattern of `inside` stands for and none of `outside`; none if there is none.
+/// Returns a resource that every pattern of `inside` stands for and none of `outside`; none if there is none. It is the
+/// shortest, of those the one of the fewest segments, and of those the first.
 ///
 /// # Errors
 /// The patterns are too intricate to tell.
@@ -39,7 +50,7 @@ pub fn example(inside: &[&Pattern], outside: &[&Pattern]) -> Result<Option<Resou
 /// # Errors
 /// The patterns are too intricate to tell.
 pub fn overlap(one: &Pattern, other: &Pattern) -> Result<bool, TooHard> {
-    Ok(example(&[one, other], &[])?.is_some())
+    overlap_within(one, other, &mut { MAX_STEPS })
 }
 
 /// Tells whether every resource that `inner` stands for is one of `outer`'s.
@@ -63,17 +74,31 @@ pub fn covers_within(outer: &[&Pattern], inner: &Pattern, steps: &mut usize) -> 
 /// # Errors
 /// The patterns are too intricate to tell, or the allowance is used up.
 pub fn overlap_within(one: &Pattern, other: &Pattern, steps: &mut usize) -> Result<bool, TooHard> {
+    if let Some(answer) = plain::overlap(one, other) {
+        *steps = steps.saturating_sub(1);
+        return Ok(answer);
+    }
     example_within(&[one, other], &[], steps).map(|found| found.is_some())
 }
 
 fn example_within(inside: &[&Pattern], outside: &[&Pattern], steps: &mut usize) -> Result<Option<Resource>, TooHard> {
-    // What is plain to see needs no search.
-    if outside.iter().any(|one| inside.contains(one) || one.as_str() == ANY_SEGMENTS) {
-        return Ok(None);
+    *steps = steps.saturating_sub(inside.len() + outside.len());
+    if let Some(answer) = plain::example(inside, outside) {
+        return Ok(answer);
     }
-    let patterns = inside.iter().chain(outside).map(|pattern| pattern.as_str().split('/').collect()).collect();
-    let most = MAX_STEPS.min(*steps);
-    let mut search = Search { patterns, inside: inside.len(), steps: 0, most, texts: BTreeMap::new() };
+    // What is apart from one of `inside` takes nothing away.
+    let is_beside = |one: &Pattern| inside.iter().all(|inner| may_overlap(inner, one));
+    let outside: Vec<&Pattern> = outside.iter().copied().filter(|one| is_beside(one)).collect();
+    let found = search(inside, &[], steps)?;
+    // The first of all may be outside; what comes next takes longer to find.
+    match found {
+        Some(first) if outside.iter().any(|one| one.matches(&first)) => search(inside, &outside, steps),
+        found => Ok(found),
+    }
+}
+
+fn search(inside: &[&Pattern], outside: &[&Pattern], steps: &mut usize) -> Result<Option<Resource>, TooHard> {
+    let mut search = Search::new(inside, outside, MAX_STEPS.min(*steps));
     let found = search.run();
     *steps = steps.saturating_sub(search.steps);
     found
@@ -93,40 +118,70 @@ impl std::error::Error for TooHard {}
 
 /// Of each pattern the segments that may come next: bit `i` for segment `i`, and the bit after the last for the end.
 type State = Vec<u32>;
+/// Segments of patterns, by number; in order.
+type Globs = Vec<usize>;
 /// Which segments of patterns stand for a text, and the shortest such text, the first among equals.
-type Texts = Vec<(BTreeSet<String>, String)>;
+type Texts = Vec<(Globs, Spelled)>;
+
+/// A text by the places of its letters among all; in that order among texts of the same length.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Spelled(Vec<u8>);
+
+/// One segment of a pattern.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Segment {
+    /// `**`.
+    Any,
+    /// Another, by number.
+    Glob(usize),
+}
 
 struct Search<'a> {
-    patterns: Vec<Vec<&'a str>>,
-    /// How many of them, from the first on, have to match; the others must not.
+    patterns: Vec<Vec<Segment>>,
+    /// The different segments other than `**`.
+    globs: Vec<&'a str>,
+    /// How many patterns, from the first on, have to match; the others must not.
     inside: usize,
     steps: usize,
     /// The most steps it may take.
     most: usize,
     /// What texts there are, by the segments of patterns that are asked of them.
-    texts: BTreeMap<BTreeSet<&'a str>, Texts>,
+    texts: HashMap<Globs, Rc<Texts>>,
 }
 
 impl<'a> Search<'a> {
-    /// Goes through the states from the shortest resource on.
+    fn new(inside: &[&'a Pattern], outside: &[&'a Pattern], most: usize) -> Search<'a> {
+        let mut globs: Vec<&'a str> = Vec::new();
+        let mut segment = |text: &'a str| match text {
+            ANY_SEGMENTS => Segment::Any,
+            glob => Segment::Glob(globs.iter().position(|known| *known == glob).unwrap_or_else(|| {
+                globs.push(glob);
+                globs.len() - 1
+            })),
+        };
+        let all = inside.iter().chain(outside);
+        let patterns = all.map(|pattern| pattern.as_str().split('/').map(&mut segment).collect()).collect();
+        Search { patterns, globs, inside: inside.len(), steps: 0, most, texts: HashMap::new() }
+    }
+
+    /// Goes through the states from the shortest resource on, the first among equals.
     fn run(&mut self) -> Result<Option<Resource>, TooHard> {
-        let start: State = self.patterns.iter().map(|globs| skipped(globs, 1)).collect();
-        let mut seen = BTreeSet::from([(0, start.clone())]);
-        let mut queue = BinaryHeap::from([Reverse((0, 0, String::new(), start))]);
+        let start: State = self.patterns.iter().map(|segments| skipped(segments, 1)).collect();
+        let mut seen = HashSet::new();
+        let mut queue = BinaryHeap::from([Reverse((0, 0, Spelled::default(), start))]);
         while let Some(Reverse((_, segments, resource, state))) = queue.pop() {
             if segments > 0 && self.is_found(&state) {
-                return Ok(resource.parse().ok());
+                return Ok(resource.text().parse().ok());
             }
-            if segments == MAX_SEGMENTS {
+            if segments == MAX_SEGMENTS || !seen.insert((segments, state.clone())) {
                 continue;
             }
-            for (stands, text) in self.texts_for(&state)? {
-                let next = self.after(&state, &stands);
-                let slash = if segments == 0 { "" } else { "/" };
-                let longer = format!("{resource}{slash}{text}");
-                if self.is_alive(&next) && longer.len() <= MAX_RESOURCE_LEN && seen.insert((segments + 1, next.clone()))
-                {
-                    queue.push(Reverse((longer.len(), segments + 1, longer, next)));
+            for (stands, text) in self.texts_for(&state)?.iter() {
+                let next = self.after(&state, stands);
+                let longer = resource.with(text);
+                let length = longer.0.len();
+                if self.is_alive(&next) && length <= MAX_RESOURCE_LEN && !seen.contains(&(segments + 1, next.clone())) {
+                    queue.push(Reverse((length, segments + 1, longer, next)));
                 }
             }
         }
@@ -135,7 +190,7 @@ impl<'a> Search<'a> {
 
     /// Tells whether a resource that ends here is in the region.
     fn is_found(&self, state: &State) -> bool {
-        let at_end = |(globs, at): (&Vec<&str>, &u32)| at & bit(globs.len()) != 0;
+        let at_end = |(segments, at): (&Vec<Segment>, &u32)| at & bit(segments.len()) != 0;
         let mut ends = self.patterns.iter().zip(state).map(at_end);
         ends.by_ref().take(self.inside).all(|ends| ends) && !ends.any(|ends| ends)
     }
@@ -146,34 +201,52 @@ impl<'a> Search<'a> {
     }
 
     /// Returns where the patterns are after a segment that these segments of theirs stand for.
-    fn after(&self, state: &State, stands: &BTreeSet<String>) -> State {
-        let step = |(globs, at): (&Vec<&str>, &u32)| {
-            let next =
-                globs.iter().enumerate().filter(|(index, _)| at & bit(*index) != 0).map(|(index, glob)| match *glob {
-                    ANY_SEGMENTS => bit(index),
-                    glob if stands.contains(glob) => bit(index + 1),
-                    _ => 0,
-                });
-            skipped(globs, next.fold(0, |all, one| all | one))
+    fn after(&self, state: &State, stands: &Globs) -> State {
+        let step = |(segments, at): (&Vec<Segment>, &u32)| {
+            let here = segments.iter().enumerate().filter(|(index, _)| at & bit(*index) != 0);
+            let next = here.map(|(index, segment)| match segment {
+                Segment::Any => bit(index),
+                Segment::Glob(glob) if stands.binary_search(glob).is_ok() => bit(index + 1),
+                Segment::Glob(_) => 0,
+            });
+            skipped(segments, next.fold(0, |all, one| all | one))
         };
         self.patterns.iter().zip(state).map(step).collect()
     }
 
     /// Returns the texts that differ in which of the segments that may come next stand for them.
-    fn texts_for(&mut self, state: &State) -> Result<Texts, TooHard> {
-        let asked: BTreeSet<&'a str> = self
-            .patterns
-            .iter()
-            .zip(state)
-            .flat_map(|(globs, at)| globs.iter().enumerate().filter(move |(index, _)| at & bit(*index) != 0))
-            .map(|(_, glob)| *glob)
-            .filter(|glob| *glob != ANY_SEGMENTS)
+    fn texts_for(&mut self, state: &State) -> Result<Rc<Texts>, TooHard> {
+        let next = self.patterns.iter().zip(state).flat_map(|(segments, at)| {
+            segments.iter().enumerate().filter(move |(index, _)| at & bit(*index) != 0).map(|(_, segment)| *segment)
+        });
+        let mut asked: Globs = next
+            .filter_map(|segment| match segment {
+                Segment::Any => None,
+                Segment::Glob(glob) => Some(glob),
+            })
             .collect();
+        asked.sort_unstable();
+        asked.dedup();
         self.count(self.patterns.len())?;
         if let Some(known) = self.texts.get(&asked) {
-            return Ok(known.clone());
+            return Ok(Rc::clone(known));
         }
-        let globs: Vec<&[u8]> = asked.iter().map(|glob| glob.as_bytes()).collect();
+        let globs: Vec<&str> = asked.iter().filter_map(|glob| self.globs.get(*glob).copied()).collect();
+        let texts = match plain_texts(&asked, &globs) {
+            Some(texts) => {
+                self.count(globs.len())?;
+                texts
+            }
+            None => self.spell(&asked, &globs)?,
+        };
+        let texts = Rc::new(texts);
+        self.texts.insert(asked, Rc::clone(&texts));
+        Ok(texts)
+    }
+
+    /// Looks for them a character at a time.
+    fn spell(&mut self, asked: &Globs, globs: &[&str]) -> Result<Texts, TooHard> {
+        let globs: Vec<&[u8]> = globs.iter().map(|glob| glob.as_bytes()).collect();
         let literals: BTreeSet<u8> =
             globs.iter().flat_map(|glob| glob.iter().copied()).filter(|c| *c != b'*').collect();
         let alphabet = |all: &[u8], others: &[u8]| -> Vec<u8> {
@@ -186,12 +259,12 @@ impl<'a> Search<'a> {
         // The start is not among them: it is no text yet, and a text may come back to it.
         let mut seen = BTreeSet::new();
         let mut queue = VecDeque::from([(start, String::new())]);
-        let mut found: BTreeMap<BTreeSet<String>, String> = BTreeMap::new();
+        let mut found: BTreeMap<Globs, Spelled> = BTreeMap::new();
         while let Some((places, text)) = queue.pop_front() {
             if !text.is_empty() {
-                let stands = globs.iter().zip(&asked).zip(&places).filter(|((glob, _), places)| places.is_end(glob));
-                let stands: BTreeSet<String> = stands.map(|((_, glob), _)| (*glob).to_owned()).collect();
-                found.entry(stands).or_insert_with(|| text.clone());
+                let stands = globs.iter().zip(asked).zip(&places).filter(|((glob, _), places)| places.is_end(glob));
+                let stands: Globs = stands.map(|((_, glob), _)| *glob).collect();
+                found.entry(stands).or_insert_with(|| Spelled::from(text.as_str()));
             }
             if text.len() == MAX_NAME_LEN {
                 continue;
@@ -205,9 +278,7 @@ impl<'a> Search<'a> {
                 }
             }
         }
-        let texts: Texts = found.into_iter().collect();
-        self.texts.insert(asked, texts.clone());
-        Ok(texts)
+        Ok(found.into_iter().collect())
     }
 
     fn count(&mut self, steps: usize) -> Result<(), TooHard> {
@@ -216,14 +287,55 @@ impl<'a> Search<'a> {
     }
 }
 
+/// Returns the texts that differ in which of these segments stand for them, where each is a name or `*`: each name, and the
+/// first text that is none of them. Nothing if all texts of one letter are.
+fn plain_texts(asked: &Globs, globs: &[&str]) -> Option<Texts> {
+    if globs.iter().any(|glob| *glob != "*" && glob.contains('*')) {
+        return None;
+    }
+    let other = FIRST.iter().map(|c| char::from(*c).to_string()).find(|text| !globs.contains(&text.as_str()))?;
+    let with_any = |name: Option<usize>| -> Globs {
+        let stands = |(glob, text): &(&usize, &&str)| **text == "*" || Some(**glob) == name;
+        asked.iter().zip(globs).filter(stands).map(|(glob, _)| *glob).collect()
+    };
+    let names = asked.iter().zip(globs).filter(|(_, name)| **name != "*" && name.len() <= MAX_NAME_LEN);
+    let names = names.map(|(glob, name)| (with_any(Some(*glob)), Spelled::from(*name)));
+    Some(names.chain([(with_any(None), Spelled::from(other.as_str()))]).collect())
+}
+
+impl Spelled {
+    /// Adds a segment.
+    fn with(&self, segment: &Spelled) -> Spelled {
+        let mut longer = Vec::with_capacity(self.0.len() + 1 + segment.0.len());
+        longer.extend_from_slice(&self.0);
+        if !self.0.is_empty() {
+            longer.push(SLASH);
+        }
+        longer.extend_from_slice(&segment.0);
+        Spelled(longer)
+    }
+
+    fn text(&self) -> String {
+        let letter = |place: &u8| LATER.get(usize::from(*place)).copied().map_or('/', char::from);
+        self.0.iter().map(letter).collect()
+    }
+}
+
+impl From<&str> for Spelled {
+    fn from(text: &str) -> Spelled {
+        let place = |c: u8| (0..).zip(LATER).find(|(_, letter)| **letter == c).map_or(SLASH, |(place, _)| place);
+        Spelled(text.bytes().map(place).collect())
+    }
+}
+
 fn bit(index: usize) -> u32 {
     1 << index.min(31)
 }
 
 /// Adds to each `**` what comes after it, since it may stand for nothing.
-fn skipped(globs: &[&str], mut at: u32) -> u32 {
-    for (index, glob) in globs.iter().enumerate() {
-        if *glob == ANY_SEGMENTS && at & bit(index) != 0 {
+fn skipped(segments: &[Segment], mut at: u32) -> u32 {
+    for (index, segment) in segments.iter().enumerate() {
+        if *segment == Segment::Any && at & bit(index) != 0 {
             at |= bit(index + 1);
         }
     }
@@ -368,9 +480,17 @@ mod tests {
                 inside.iter().all(|pattern| pattern.matches(resource))
                     && !outside.iter().any(|pattern| pattern.matches(resource))
             };
+            let place = |resource: &Resource| {
+                let text = resource.as_str();
+                (text.len(), text.split('/').count(), Spelled::from(text))
+            };
+            let first = universe().into_iter().filter(is_in).min_by_key(place);
             match found {
-                Some(resource) => prop_assert!(is_in(&resource), "{resource}"),
-                None => prop_assert_eq!(universe().into_iter().find(|resource| is_in(resource)), None),
+                Some(resource) => {
+                    prop_assert!(is_in(&resource), "{resource}");
+                    prop_assert!(first.is_none_or(|first| place(&resource) <= place(&first)), "{resource}");
+                }
+                None => prop_assert_eq!(first, None),
             }
         }
     }

@@ -324,3 +324,30 @@ fn fewer_turns_are_less_and_more_are_more() {
         assert_eq!(diff("HEAD..HEAD~1", "--fail-on-gain"), 1, "{why}: the other way round somebody does");
     }
 }
+
+#[test]
+fn deny_rules_past_what_one_reads_are_counted() {
+    let team = Team::new();
+    let mut files = policy(1);
+    let sealed = |number: usize| {
+        format!(
+            "[rule.sealed{number}]\neffect = \"deny\"\nsubjects = [\"erin\"]\nresources = [\"db/staging/**/sealed{number}\"]\n"
+        )
+    };
+    files.push(("policies/sealed.toml".to_owned(), (0..8).map(sealed).collect()));
+    team.commit(&files);
+    // One more keeps erin away from what is personal, in both.
+    for (command, most, rest) in [
+        ("policy what-can erin --folder .", "(rule sealed4); not what 3 more rules deny", "sealed5"),
+        ("policy diff HEAD~1..HEAD", "(rule sealed5); not what 2 more rules deny", "sealed6"),
+    ] {
+        let ran = team.jit("alice", command).run();
+        assert!(ran.out.contains(most) && !ran.out.contains(rest), "{}", ran.out);
+    }
+    let all = |value: &serde_json::Value| value.as_array().map(Vec::len);
+    let what_can = team.jit("alice", "policy what-can erin --folder . --json").run().json();
+    let can = what_can["can"].as_array().unwrap();
+    assert!(can.iter().any(|one| all(&one["except"]) == Some(9)), "{what_can}");
+    let diff = team.jit("alice", "policy diff HEAD~1..HEAD --json").run().json();
+    assert_eq!(all(&diff["losses"][0]["denied_by"]), Some(8), "{diff}");
+}

@@ -362,12 +362,22 @@ fn gains(
 }
 
 /// Whether a change is about this.
-fn is_about(change: &Change, subject: &str, resource: &Resource, action: &Name, duration: u64) -> bool {
-    change.subject.as_str() == subject
+fn is_about(change: &Change<'_>, subject: &str, resource: &Resource, action: &Name, duration: u64) -> bool {
+    change.subjects.iter().any(|one| one.as_str() == subject)
         && change.resources.matches(resource)
         && change.actions.contains(action)
         && change.over.is_none_or(|over| minutes(duration) > over)
         && minutes(duration) <= change.up_to
+}
+
+/// Each change for each of its subjects alone.
+fn each<'a>(changes: &[Change<'a>]) -> Vec<Change<'a>> {
+    let alone = |change: &Change<'a>, subject: &'a Name| Change {
+        subjects: [subject].into(),
+        example: change.example_for(subject),
+        ..change.clone()
+    };
+    changes.iter().flat_map(|change| change.subjects.iter().map(move |subject| alone(change, subject))).collect()
 }
 
 /// The durations at which something changes in either policy.
@@ -377,19 +387,20 @@ fn durations(new: &Plain, old: &Plain) -> BTreeSet<u64> {
 }
 
 /// Holds what somebody is said to gain against what trying finds.
-fn check_gains(changes: &[Change], new: &Plain, old: &Plain) -> Result<(), TestCaseError> {
+fn check_gains(changes: &[Change<'_>], new: &Plain, old: &Plain) -> Result<(), TestCaseError> {
     let ways = signings(new);
     let durations = durations(new, old);
-    for change in changes {
+    for change in each(changes) {
         let Some(example) = &change.example else {
             return Err(TestCaseError::fail("such small policies are never too intricate"));
         };
-        let (subject, resource, action) = (change.subject.as_str(), example.resource.as_str(), example.action.as_str());
+        let (subject, resource, action) =
+            (change.subjects[0].as_str(), example.resource.as_str(), example.action.as_str());
         prop_assert!(change.resources.matches(&example.resource) && change.actions.contains(&example.action));
         let (rules, before) = (rules_for(new, subject, resource, action), rules_for(old, subject, resource, action));
         let names: BTreeSet<String> = example.approved_by.iter().map(ToString::to_string).collect();
         let mut inside =
-            durations.iter().filter(|d| is_about(change, subject, &example.resource, &example.action, **d));
+            durations.iter().filter(|d| is_about(&change, subject, &example.resource, &example.action, **d));
         prop_assert!(
             inside.any(|d| gains((new, old), subject, (&rules, &before), *d, &ways, Some(&names))),
             "it is no gain: {:?}",
@@ -536,22 +547,23 @@ fn is_easier(
 }
 
 /// Holds what is said to be easier for somebody against what trying finds.
-fn check_eased(eased: &[Change], gains: &[Change], new: &Plain, old: &Plain) -> Result<(), TestCaseError> {
+fn check_eased(eased: &[Change<'_>], gains: &[Change<'_>], new: &Plain, old: &Plain) -> Result<(), TestCaseError> {
     let ways = signings(new);
     let durations = durations(new, old);
-    for change in eased {
+    for change in each(eased) {
         let Some(example) = &change.example else {
             return Err(TestCaseError::fail("such small policies are never too intricate"));
         };
-        let (subject, resource, action) = (change.subject.as_str(), example.resource.as_str(), example.action.as_str());
+        let (subject, resource, action) =
+            (change.subjects[0].as_str(), example.resource.as_str(), example.action.as_str());
         prop_assert!(change.resources.matches(&example.resource) && change.actions.contains(&example.action));
         let before = rules_for(old, subject, resource, action);
-        let one = &new.rules[change.rule.as_str()];
+        let one = &new.rules[change.rule.id.as_str()];
         prop_assert!(rules_for(new, subject, resource, action).iter().any(|rule| std::ptr::eq(*rule, one)));
         let timed = (timed_for(new, subject, resource, action), timed_for(old, subject, resource, action));
         let names: BTreeSet<String> = example.approved_by.iter().map(ToString::to_string).collect();
         let mut inside =
-            durations.iter().filter(|d| is_about(change, subject, &example.resource, &example.action, **d));
+            durations.iter().filter(|d| is_about(&change, subject, &example.resource, &example.action, **d));
         prop_assert!(
             inside.any(|d| {
                 let rules = (&[one][..], &before[..]);
@@ -609,7 +621,7 @@ fn lets_in(plain: &Plain, asked: &Asked, given: &Given, at: i64) -> bool {
 
 /// Looks for a case in which the one policy lets somebody in and the other does not, and which is not told.
 fn check_silence(
-    told: [&[Change]; 2],
+    told: [&[Change<'_>]; 2],
     new: &Plain,
     old: &Plain,
     dice: &mut Dice,
@@ -831,12 +843,14 @@ proptest! {
             draft.rules.insert("one-more".to_owned(), denial);
             draft.policy()
         };
-        let found = compare(&draft.policy(), &with_deny);
+        let before = draft.policy();
+        let found = compare(&before, &with_deny);
         prop_assert!(found.gains.is_empty() && found.eased.is_empty(), "a deny rule gives: {:?}", &found);
         let with_deny = Rehearsal::new(&with_deny);
         let (group, left) = leave(&draft, &mut dice);
         let left_by_one = Rehearsal::new(&left.policy());
-        let found = compare(&draft.policy(), &left.policy());
+        let after = left.policy();
+        let found = compare(&before, &after);
         prop_assert!(found.gains.is_empty(), "leaving {} gives: {:?}", group, &found);
         let alone: Vec<Rehearsal> = draft
             .rules
@@ -909,7 +923,8 @@ proptest! {
         let mut dice = Dice::new(seed);
         let draft = Draft::random(&mut dice);
         let other = draft.changed(&mut dice);
-        let found = compare(&draft.policy(), &other.policy());
+        let (before, after) = (draft.policy(), other.policy());
+        let found = compare(&before, &after);
         let (old, new) = (Plain::read(&draft.files()), Plain::read(&other.files()));
         let failed = |why| TestCaseError::fail(format!("{why}\n{draft:?}\n{other:?}"));
         check_gains(&found.gains, &new, &old).map_err(failed)?;
@@ -918,7 +933,7 @@ proptest! {
         check_eased(&found.tightened, &found.losses, &old, &new).map_err(failed)?;
         check_silence([&found.gains, &found.eased], &new, &old, &mut dice, 100).map_err(failed)?;
         check_silence([&found.losses, &found.tightened], &old, &new, &mut dice, 100).map_err(failed)?;
-        let back = compare(&other.policy(), &draft.policy());
+        let back = compare(&after, &before);
         prop_assert_eq!((&back.gains, &back.losses), (&found.losses, &found.gains));
         prop_assert_eq!((&back.eased, &back.tightened), (&found.tightened, &found.eased));
     }
@@ -948,7 +963,8 @@ fn drafts_are_eventful() {
         let mut dice = Dice::new(seed);
         let draft = Draft::random(&mut dice);
         let plain = Plain::read(&draft.files());
-        let found = compare(&draft.policy(), &draft.changed(&mut dice).policy());
+        let (before, after) = (draft.policy(), draft.changed(&mut dice).policy());
+        let found = compare(&before, &after);
         let mut count = |what, is: bool| *seen.entry(what).or_default() += u32::from(is);
         count("gains", !found.gains.is_empty());
         count("losses", !found.losses.is_empty());

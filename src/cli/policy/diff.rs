@@ -1,24 +1,28 @@
 //! `jit policy diff`: who gains and who loses from one policy to another.
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::reach::{ExceptJson, denied_text, except_json, names};
+use super::reach::{ExceptJson, denials_text, except_json, names};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::render;
 use crate::core::name::Name;
+use crate::core::pattern::Pattern;
 use crate::core::policy::{self, Diagnostic, Policy, PolicyFiles};
-use crate::core::reach::compare::{Change, Comparison, Deeds, Hole, compare};
+use crate::core::reach::compare::{Change, Comparison, Deeds, compare};
 use crate::core::time::Duration;
 use crate::edge::policy_tree::read_policy_tree;
 
 /// What stands for the policy in force.
 const IN_FORCE: &str = "in-force";
+/// The title of the column with a case of each change.
+const EXAMPLE: &str = "FOR EXAMPLE";
 
 /// Show who gains and who loses between two policies, over all resources there could be
 ///
@@ -48,21 +52,30 @@ enum Format {
 }
 
 #[derive(Serialize)]
-struct DiffJson {
+struct DiffJson<'c> {
     from: String,
     to: String,
     /// Whether --fail-on-gain fails.
     gives: bool,
-    gains: Vec<ChangeJson>,
-    losses: Vec<ChangeJson>,
-    eased: Vec<ChangeJson>,
-    tightened: Vec<ChangeJson>,
-    notes: Vec<String>,
+    gains: Vec<ChangeJson<'c>>,
+    losses: Vec<ChangeJson<'c>>,
+    eased: Vec<ChangeJson<'c>>,
+    tightened: Vec<ChangeJson<'c>>,
+    notes: &'c [String],
+}
+
+/// A change for one of its subjects.
+#[derive(Serialize)]
+struct ChangeJson<'c> {
+    subject: &'c str,
+    #[serde(flatten, serialize_with = "shared")]
+    what: Rc<WhatJson>,
+    /// None if patterns or approvals are too intricate to be sure.
+    example: Option<ExampleJson>,
 }
 
 #[derive(Serialize)]
-struct ChangeJson {
-    subject: String,
+struct WhatJson {
     rule: String,
     resources: String,
     /// `*` alone is any.
@@ -78,8 +91,6 @@ struct ChangeJson {
     except: Vec<ExceptJson>,
     /// Deny rules of the other policy which do.
     denied_by: Vec<ExceptJson>,
-    /// None if patterns or approvals are too intricate to be sure.
-    example: Option<ExampleJson>,
 }
 
 #[derive(Serialize)]
@@ -106,16 +117,15 @@ pub(super) fn run(cx: &mut Context<'_>, args: &DiffArgs) -> anyhow::Result<Exit>
     let found = compare(&old, &new);
     let is_same = found.is_empty() && found.notes.is_empty();
     if cx.json() {
-        let json = |changes: &[Change]| changes.iter().map(to_json).collect();
         cx.print_json(&DiffJson {
             from: from.to_owned(),
             to: to.to_owned(),
             gives: found.gives(),
-            gains: json(&found.gains),
-            losses: json(&found.losses),
-            eased: json(&found.eased),
-            tightened: json(&found.tightened),
-            notes: found.notes.clone(),
+            gains: to_json(&found.gains),
+            losses: to_json(&found.losses),
+            eased: to_json(&found.eased),
+            tightened: to_json(&found.tightened),
+            notes: &found.notes,
         })?;
     } else {
         let text = match args.format {
@@ -166,15 +176,38 @@ fn report(cx: &mut Context<'_>, name: &str, loaded: Loaded<'_>) -> anyhow::Resul
     })
 }
 
-fn to_json(change: &Change) -> ChangeJson {
+fn shared<S: Serializer>(what: &Rc<WhatJson>, serializer: S) -> Result<S::Ok, S::Error> {
+    what.serialize(serializer)
+}
+
+/// Says of each subject what changes, by subject and rule.
+fn to_json<'c>(changes: &'c [Change<'_>]) -> Vec<ChangeJson<'c>> {
+    let mut all = Vec::new();
+    for change in changes {
+        let what = Rc::new(what_json(change));
+        let place = change.rule.resources.iter().position(|one| one == change.resources);
+        for subject in change.subjects.iter() {
+            let example = change.example_for(subject).map(|example| ExampleJson {
+                resource: example.resource.to_string(),
+                action: example.action.to_string(),
+                approved_by: example.approved_by.iter().map(Name::to_string).collect(),
+            });
+            let json = ChangeJson { subject: subject.as_str(), what: Rc::clone(&what), example };
+            all.push(((*subject, &change.rule.id, place), json));
+        }
+    }
+    all.sort_by_key(|(key, _)| *key);
+    all.into_iter().map(|(_, json)| json).collect()
+}
+
+fn what_json(change: &Change<'_>) -> WhatJson {
     let list = |names: &mut dyn Iterator<Item = &Name>| names.map(Name::to_string).collect::<Vec<_>>();
     let (actions, except_actions) = match &change.actions {
         Deeds::These(actions) => (list(&mut actions.iter()), Vec::new()),
         Deeds::AllBut(actions) => (vec!["*".to_owned()], list(&mut actions.iter())),
     };
-    ChangeJson {
-        subject: change.subject.to_string(),
-        rule: change.rule.to_string(),
+    WhatJson {
+        rule: change.rule.id.to_string(),
         resources: change.resources.to_string(),
         actions,
         except_actions,
@@ -182,25 +215,11 @@ fn to_json(change: &Change) -> ChangeJson {
         up_to_s: change.up_to.as_secs(),
         approvals: change.approvals.clone(),
         by_security_key: change.by_security_key,
-        conditions: change.conditions.clone(),
+        conditions: change.conditions.to_vec(),
         instead: change.instead.clone(),
-        except: change.except.iter().map(hole_json).collect(),
-        denied_by: change.denied_by.iter().map(hole_json).collect(),
-        example: change.example.as_ref().map(|example| ExampleJson {
-            resource: example.resource.to_string(),
-            action: example.action.to_string(),
-            approved_by: list(&mut example.approved_by.iter()),
-        }),
+        except: change.except.iter().map(|rule| except_json(rule)).collect(),
+        denied_by: change.denied_by.iter().map(|rule| except_json(rule)).collect(),
     }
-}
-
-fn hole_json(hole: &Hole) -> ExceptJson {
-    except_json(&hole.rule, &hole.resources, &hole.actions)
-}
-
-/// Says what a deny rule takes away.
-fn hole_text(hole: &Hole) -> String {
-    format!("not {} (rule {})", denied_text(&hole.resources, &hole.actions), hole.rule)
 }
 
 /// A part of the answer: its title, the titles of its last two columns, and its rows.
@@ -210,82 +229,95 @@ struct Section {
     rows: Vec<[String; 8]>,
 }
 
-/// Puts the changes of several people that are the same into one row.
-fn sections(found: &Comparison) -> Vec<Section> {
-    let of = |title: &str, changes: &[Change], names: [&'static str; 2]| {
-        let [asked, last] = names;
-        let header = ["WHO", "RESOURCES", "ACTIONS", "FOR", "APPROVALS", "RULE", asked, last];
-        let there = if title == "Gains" { "before" } else { "now" };
-        Section { title: format!("{title} ({})", people(changes)), header, rows: rows(changes, last, there) }
-    };
-    let example = "FOR EXAMPLE";
+/// Writes each part that there is, all at the same time: they may be long.
+fn sections(found: &Comparison<'_>, write: fn(&Section) -> String) -> Vec<String> {
+    let (eased, tightened) =
+        ("The same access, asking less or other things", "The same access, asking more or other things");
     let all = [
-        of("Gains", &found.gains, ["CONDITIONS", example]),
-        of("Losses", &found.losses, ["CONDITIONS", example]),
-        of("The same access, asking less or other things", &found.eased, ["ASKED", "ASKED BEFORE"]),
-        of("The same access, asking more or other things", &found.tightened, ["ASKED BEFORE", "ASKED"]),
+        ("Gains", &found.gains, ["CONDITIONS", EXAMPLE]),
+        ("Losses", &found.losses, ["CONDITIONS", EXAMPLE]),
+        (eased, &found.eased, ["ASKED", "ASKED BEFORE"]),
+        (tightened, &found.tightened, ["ASKED BEFORE", "ASKED"]),
     ];
-    all.into_iter().filter(|section| !section.rows.is_empty()).collect()
+    thread::scope(|scope| {
+        let there = all.into_iter().filter(|(_, changes, _)| !changes.is_empty());
+        let parts: Vec<_> =
+            there.map(|(title, changes, names)| scope.spawn(move || write(&section(title, changes, names)))).collect();
+        parts.into_iter().map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
+}
+
+/// Puts the changes of several people that are the same into one row.
+fn section(title: &str, changes: &[Change<'_>], [asked, last]: [&'static str; 2]) -> Section {
+    let header = ["WHO", "RESOURCES", "ACTIONS", "FOR", "APPROVALS", "RULE", asked, last];
+    let there = if title == "Gains" { "before" } else { "now" };
+    Section { title: format!("{title} ({})", people(changes)), header, rows: rows(changes, last, there) }
 }
 
 /// Counts whom it is about.
-fn people(changes: &[Change]) -> String {
-    let mut who: Vec<&Name> = changes.iter().map(|change| &change.subject).collect();
-    who.sort_unstable();
-    who.dedup();
+fn people(changes: &[Change<'_>]) -> String {
+    let who: HashSet<&Name> = changes.iter().flat_map(|change| change.subjects.iter().copied()).collect();
     render::count(who.len() as u64, "subject")
 }
 
 /// `there` says of the other policy when it holds.
-fn rows(changes: &[Change], last: &str, there: &str) -> Vec<[String; 8]> {
-    let mut together: BTreeMap<[String; 6], (Vec<&Name>, String)> = BTreeMap::new();
-    let mut order: Vec<[String; 6]> = Vec::new();
+fn rows(changes: &[Change<'_>], last: &str, there: &str) -> Vec<[String; 8]> {
+    // A row is one pattern of one rule; what comes first of it is shown.
+    let mut places: HashMap<(&Name, &Pattern), Vec<usize>> = HashMap::new();
+    let mut rows: Vec<(&Change<'_>, Vec<&Name>)> = Vec::new();
     for change in changes {
-        let span = match change.over {
-            Some(over) => format!("over {over}, up to {}", change.up_to),
-            None => format!("up to {}", change.up_to),
-        };
-        let denied_by: Vec<String> = change.denied_by.iter().map(hole_text).collect();
-        let example = match &change.example {
-            None => "not sure: too intricate to tell".to_owned(),
-            Some(_) if last != "FOR EXAMPLE" => or("nothing", change.instead.join("; or ")),
-            Some(example) => {
-                let by: Vec<String> = example.approved_by.iter().map(Name::to_string).collect();
-                let by = if by.is_empty() { String::new() } else { format!(", approved by {}", by.join(", ")) };
-                let denied =
-                    if denied_by.is_empty() { String::new() } else { format!("; {there}: {}", denied_by.join("; ")) };
-                format!("{} {}{by}{denied}", example.action, example.resource)
+        let beside = places.entry((&change.rule.id, change.resources)).or_default();
+        let same = beside.iter().find(|place| rows.get(**place).is_some_and(|(first, _)| is_same(first, change)));
+        match same.and_then(|place| rows.get_mut(*place)) {
+            Some((_, who)) => who.extend(change.subjects.iter()),
+            None => {
+                beside.push(rows.len());
+                rows.push((change, change.subjects.to_vec()));
             }
-        };
-        let key = [
-            change.resources.to_string(),
-            change.actions.to_string(),
-            span,
-            or("none", change.approvals.join("; ")),
-            change.rule.to_string(),
-            or(
-                "nothing",
-                change
-                    .conditions
-                    .iter()
-                    .cloned()
-                    .chain(change.except.iter().map(hole_text))
-                    .collect::<Vec<_>>()
-                    .join("; "),
-            ),
-        ];
-        let (who, _) = together.entry(key.clone()).or_insert_with(|| {
-            order.push(key);
-            (Vec::new(), example)
-        });
-        who.push(&change.subject);
+        }
     }
-    let row = |key: [String; 6]| {
-        let (who, example) = together.remove(&key)?;
-        let [resources, actions, span, approvals, rule, conditions] = key;
-        Some([names(who.into_iter()), resources, actions, span, approvals, rule, conditions, example])
+    rows.into_iter().map(|(change, who)| row(change, who, last, there)).collect()
+}
+
+/// Tells whether two changes by the same pattern of a rule are the same but for whom they are about, and examples of it.
+fn is_same(one: &Change<'_>, other: &Change<'_>) -> bool {
+    (one.over, one.up_to, &one.actions, &one.approvals, &one.conditions)
+        == (other.over, other.up_to, &other.actions, &other.approvals, &other.conditions)
+        && one.except.iter().map(|rule| &rule.id).eq(other.except.iter().map(|rule| &rule.id))
+}
+
+fn row(change: &Change<'_>, mut who: Vec<&Name>, last: &str, there: &str) -> [String; 8] {
+    who.sort_unstable();
+    let span = match change.over {
+        Some(over) => format!("over {over}, up to {}", change.up_to),
+        None => format!("up to {}", change.up_to),
     };
-    order.into_iter().filter_map(row).collect()
+    let conditions: Vec<String> = change.conditions.iter().cloned().chain(denials_text(&change.except)).collect();
+    [
+        names(who.into_iter()),
+        change.resources.to_string(),
+        change.actions.to_string(),
+        span,
+        or("none", change.approvals.join("; ")),
+        change.rule.id.to_string(),
+        or("nothing", conditions.join("; ")),
+        example(change, last, there),
+    ]
+}
+
+/// The last cell of a row: one case, and the deny rules that are the difference; or what is asked instead.
+fn example(change: &Change<'_>, last: &str, there: &str) -> String {
+    match &change.example {
+        None => "not sure: too intricate to tell".to_owned(),
+        Some(_) if last != EXAMPLE => or("nothing", change.instead.join("; or ")),
+        Some(example) => {
+            let by: Vec<&str> = example.approved_by.iter().map(Name::as_str).collect();
+            let by = if by.is_empty() { String::new() } else { format!(", approved by {}", by.join(", ")) };
+            let denied = denials_text(&change.denied_by);
+            let denied = if denied.is_empty() { String::new() } else { format!("; {there}: {}", denied.join("; ")) };
+            format!("{} {}{by}{denied}", example.action, example.resource)
+        }
+    }
 }
 
 fn or(instead: &str, text: String) -> String {
@@ -297,14 +329,14 @@ fn nothing(from: &str, to: &str) -> String {
     format!("Nobody gains or loses anything from {} to {}.", render::safe(from), render::safe(to))
 }
 
-fn in_tables(found: &Comparison, from: &str, to: &str) -> String {
+fn in_tables(found: &Comparison<'_>, from: &str, to: &str) -> String {
     let mut parts = Vec::new();
     if found.is_empty() {
         parts.push(nothing(from, to));
     }
-    for section in sections(found) {
-        parts.push(format!("{}:\n{}", section.title, render::table(section.header, &section.rows)));
-    }
+    parts.extend(sections(found, |section| {
+        format!("{}:\n{}", section.title, render::table(section.header, &section.rows))
+    }));
     if !found.notes.is_empty() {
         let notes: Vec<String> = found.notes.iter().map(|note| format!("  {}", render::safe(note))).collect();
         parts.push(format!("Also changed:\n{}", notes.join("\n")));
@@ -312,12 +344,12 @@ fn in_tables(found: &Comparison, from: &str, to: &str) -> String {
     parts.join("\n\n")
 }
 
-fn in_markdown(found: &Comparison, from: &str, to: &str) -> String {
+fn in_markdown(found: &Comparison<'_>, from: &str, to: &str) -> String {
     let mut parts = vec![format!("### Who gains and who loses, from {} to {}", code(from), code(to))];
     if found.is_empty() {
         parts.push("Nobody gains or loses anything.".to_owned());
     }
-    for section in sections(found) {
+    parts.extend(sections(found, |section| {
         let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
         let title = |name: &&str| {
             let (first, rest) = name.split_at(1);
@@ -328,8 +360,8 @@ fn in_markdown(found: &Comparison, from: &str, to: &str) -> String {
             line(section.header.iter().map(|_| "---".to_owned()).collect()),
         ];
         lines.extend(section.rows.iter().map(|row| line(row.iter().map(|cell| code(cell)).collect())));
-        parts.push(format!("#### {}\n\n{}", section.title, lines.join("\n")));
-    }
+        format!("#### {}\n\n{}", section.title, lines.join("\n"))
+    }));
     if !found.notes.is_empty() {
         let notes: Vec<String> = found.notes.iter().map(|note| format!("- {}", code(note))).collect();
         parts.push(format!("#### Also changed\n\n{}", notes.join("\n")));

@@ -6,15 +6,18 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::cli::context::Context;
+use crate::cli::render;
 use crate::cli::text::parse_time;
 use crate::core::name::Name;
 use crate::core::pattern::Pattern;
-use crate::core::policy::{Actions, Policy, Selector};
+use crate::core::policy::{Actions, Policy, Rule, Selector};
 use crate::core::reach::{Approval, Bar, Tier, Way};
 use crate::core::time::{Duration, Timestamp};
 
 /// How many names a table shows of a list before the rest is only counted.
 const MOST_NAMES: usize = 6;
+/// And of deny rules.
+const MOST_DENIALS: usize = 6;
 
 /// Which policy is asked, and about when
 #[derive(clap::Args, Debug)]
@@ -134,16 +137,27 @@ pub(super) struct ExceptJson {
     actions: Vec<String>,
 }
 
-pub(super) fn except_json(rule: &Name, resources: &[Pattern], actions: &Actions) -> ExceptJson {
+pub(super) fn except_json(rule: &Rule) -> ExceptJson {
     ExceptJson {
-        rule: rule.to_string(),
-        resources: resources.iter().map(ToString::to_string).collect(),
-        actions: actions_json(actions),
+        rule: rule.id.to_string(),
+        resources: rule.resources.iter().map(ToString::to_string).collect(),
+        actions: actions_json(&rule.actions),
     }
 }
 
+/// Says what deny rules take away, and counts what would be too many to read.
+pub(super) fn denials_text(rules: &[&Rule]) -> Vec<String> {
+    let text = |rule: &&Rule| format!("not {} (rule {})", denied_text(&rule.resources, &rule.actions), rule.id);
+    let mut shown: Vec<String> = rules.iter().take(MOST_DENIALS).map(text).collect();
+    let more = rules.len() - shown.len();
+    if more > 0 {
+        shown.push(format!("not what {} deny", render::count(more as u64, "more rule")));
+    }
+    shown
+}
+
 /// Says what a deny rule is about.
-pub(super) fn denied_text(resources: &[Pattern], actions: &Actions) -> String {
+fn denied_text(resources: &[Pattern], actions: &Actions) -> String {
     let resources: Vec<String> = resources.iter().map(ToString::to_string).collect();
     match actions.to_string().as_str() {
         "*" => resources.join(", "),

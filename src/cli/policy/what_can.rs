@@ -2,12 +2,11 @@
 
 use serde::Serialize;
 
-use super::reach::{self, ExceptJson, Scope, TierJson, denied_text, except_json};
+use super::reach::{self, ExceptJson, Scope, TierJson, denials_text, except_json};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::render;
 use crate::core::name::Name;
-use crate::core::policy::Rule;
 use crate::core::reach::{Reach, what_can};
 
 /// Show all that a person or a service can have, for how long, and who has to approve it
@@ -93,12 +92,11 @@ pub(super) fn run(cx: &mut Context<'_>, args: &WhatCanArgs) -> anyhow::Result<Ex
 }
 
 fn to_json(one: &Reach<'_>) -> ReachJson {
-    let except = |rule: &&Rule| except_json(&rule.id, &rule.resources, &rule.actions);
     ReachJson {
         rule: one.way.rule.id.to_string(),
         resources: one.resources.to_string(),
         actions: reach::actions_json(&one.actions),
-        except: one.except.iter().map(except).collect(),
+        except: one.except.iter().map(|rule| except_json(rule)).collect(),
         example: one
             .example
             .as_ref()
@@ -113,11 +111,7 @@ fn table(reaches: &[Reach<'_>], with_moment: bool) -> String {
     let mut lines: Vec<[String; 7]> = Vec::new();
     for one in reaches {
         let mut conditions = one.way.conditions.clone();
-        let except = one
-            .except
-            .iter()
-            .map(|rule| format!("not {} (rule {})", denied_text(&rule.resources, &rule.actions), rule.id));
-        conditions.extend(except);
+        conditions.extend(denials_text(&one.except));
         if one.example.is_none() {
             conditions.push("patterns too intricate to tell whether that leaves any".to_owned());
         }

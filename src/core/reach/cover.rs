@@ -1,8 +1,10 @@
 //! Whether something of a pattern is left, asked again and again: with the answers kept.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
 use crate::core::name::Resource;
+use crate::core::near::Near;
 use crate::core::pattern::Pattern;
 use crate::core::region::{self, TooHard};
 
@@ -11,6 +13,7 @@ use crate::core::region::{self, TooHard};
 pub(super) struct Regions<'a> {
     numbers: HashMap<&'a str, u32>,
     known: HashMap<Question, Result<Option<Resource>, TooHard>>,
+    near: HashMap<usize, Rc<[usize]>>,
 }
 
 /// The patterns inside and outside, by their numbers.
@@ -30,6 +33,15 @@ impl<'a> Regions<'a> {
         let answer = region::example(inside, outside);
         self.known.insert(key, answer.clone());
         answer
+    }
+
+    /// Returns which things may overlap with the patterns of rule `index`; it is the same things and rules each time.
+    pub(super) fn near(&mut self, index: usize, patterns: &[Pattern], things: &Near<usize>) -> Rc<[usize]> {
+        let near = self.near.entry(index).or_insert_with(|| {
+            let near: BTreeSet<usize> = patterns.iter().flat_map(|pattern| things.to(pattern)).copied().collect();
+            near.into_iter().collect()
+        });
+        Rc::clone(near)
     }
 
     fn numbered(&mut self, patterns: &[&'a Pattern]) -> Vec<u32> {

@@ -1,11 +1,12 @@
 //! Rules held against each other: what deny rules leave of a rule, and what a service has that its owner must ask for.
 //!
-//! Rules are found by the first segment of their patterns, so few are compared; each comparison is paid for in steps, and
-//! when none are left nothing more is compared.
+//! Rules are found by their patterns, so few are compared; each comparison is paid for in steps, and when none are left
+//! nothing more is compared.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::core::name::{Name, Resource};
+use crate::core::near::Near;
 use crate::core::pattern::Pattern;
 use crate::core::policy::diagnostic::{Check, Diagnostic};
 use crate::core::policy::loaded::Policy;
@@ -17,8 +18,8 @@ use super::warning;
 
 pub(super) fn check<'p>(policy: &'p Policy, crowd: &Crowd<'p>, steps: &mut usize, warnings: &mut Vec<Diagnostic>) {
     let rules = || policy.rules().values();
-    let denying = ByFirst::new(rules().filter(|rule| matches!(rule.effect, Effect::Deny) && rule.hours.is_empty()));
-    let guarded = ByFirst::new(rules().filter(|rule| always_needs_approval(rule)));
+    let denying = ByPattern::new(rules().filter(|rule| matches!(rule.effect, Effect::Deny) && rule.hours.is_empty()));
+    let guarded = ByPattern::new(rules().filter(|rule| always_needs_approval(rule)));
     for rule in rules().filter(|rule| matches!(rule.effect, Effect::Allow(_))) {
         check_patterns(policy, rule, steps, warnings);
         check_shadowed(policy, rule, &denying, crowd, steps, warnings);
@@ -26,43 +27,26 @@ pub(super) fn check<'p>(policy: &'p Policy, crowd: &Crowd<'p>, steps: &mut usize
     }
 }
 
-/// Rules by the first segment of their patterns.
-struct ByFirst<'p> {
-    named: BTreeMap<&'p str, Vec<&'p Rule>>,
-    wild: Vec<&'p Rule>,
-    all: Vec<&'p Rule>,
+/// Rules by what they are about.
+struct ByPattern<'p> {
+    rules: Vec<&'p Rule>,
+    near: Near<usize>,
 }
 
-impl<'p> ByFirst<'p> {
-    fn new(rules: impl Iterator<Item = &'p Rule>) -> ByFirst<'p> {
-        let mut sorted = ByFirst { named: BTreeMap::new(), wild: Vec::new(), all: Vec::new() };
-        for rule in rules {
-            for first in rule.resources.iter().map(first_segment).collect::<BTreeSet<_>>() {
-                match first {
-                    Some(first) => sorted.named.entry(first).or_default().push(rule),
-                    None => sorted.wild.push(rule),
-                }
-            }
-            sorted.all.push(rule);
-        }
-        sorted
+impl<'p> ByPattern<'p> {
+    fn new(rules: impl Iterator<Item = &'p Rule>) -> ByPattern<'p> {
+        let rules: Vec<&'p Rule> = rules.collect();
+        let about = rules.iter().enumerate();
+        let about = about.flat_map(|(index, rule)| rule.resources.iter().map(move |one| (one.clone(), index)));
+        let near = Near::new(about);
+        ByPattern { rules, near }
     }
 
-    /// Returns the rules that could share a resource with `rule`, each once.
+    /// Returns the rules that may share a resource with `rule`, by id, each once.
     fn near(&self, rule: &Rule) -> Vec<&'p Rule> {
-        let firsts: BTreeSet<Option<&str>> = rule.resources.iter().map(first_segment).collect();
-        if firsts.contains(&None) {
-            return self.all.clone();
-        }
-        let named = firsts.iter().flatten().filter_map(|first| self.named.get(first)).flatten();
-        let by_id: BTreeMap<&Name, &'p Rule> = named.chain(&self.wild).map(|rule| (&rule.id, *rule)).collect();
-        by_id.into_values().collect()
+        let near: BTreeSet<usize> = rule.resources.iter().flat_map(|pattern| self.near.to(pattern)).copied().collect();
+        near.into_iter().filter_map(|index| self.rules.get(index).copied()).collect()
     }
-}
-
-/// Returns the first segment of a pattern; none if it holds a wildcard.
-fn first_segment(pattern: &Pattern) -> Option<&str> {
-    pattern.as_str().split('/').next().filter(|first| !first.contains('*'))
 }
 
 /// Warns of patterns that no resource fits.
@@ -82,7 +66,7 @@ fn check_patterns(policy: &Policy, rule: &Rule, steps: &mut usize, warnings: &mu
 fn check_shadowed<'p>(
     policy: &'p Policy,
     rule: &'p Rule,
-    denying: &ByFirst<'p>,
+    denying: &ByPattern<'p>,
     crowd: &Crowd<'p>,
     steps: &mut usize,
     warnings: &mut Vec<Diagnostic>,
@@ -101,8 +85,15 @@ fn check_shadowed<'p>(
     for selector in &rule.subjects {
         for subject in crowd.members(selector).iter() {
             *steps = steps.saturating_sub(near.len());
-            let denials = near.iter().filter(|deny| deny.subjects.iter().any(|one| always(one, subject)));
-            let denials: Vec<&Rule> = denials.copied().collect();
+            // Many of them are for the same.
+            let mut last: (&[Selector], bool) = (&[], false);
+            let denials = near.iter().copied().filter(|deny| {
+                if last.0 != deny.subjects {
+                    last = (&deny.subjects, deny.subjects.iter().any(|one| always(one, subject)));
+                }
+                last.1
+            });
+            let denials: Vec<&Rule> = denials.collect();
             if denials.is_empty() || *steps == 0 {
                 return;
             }
@@ -158,7 +149,7 @@ fn always_needs_approval(rule: &Rule) -> bool {
 fn check_services<'p>(
     policy: &'p Policy,
     rule: &'p Rule,
-    guarded: &ByFirst<'p>,
+    guarded: &ByPattern<'p>,
     crowd: &Crowd<'p>,
     steps: &mut usize,
     warnings: &mut Vec<Diagnostic>,

@@ -2,109 +2,104 @@
 //!
 //! Two subjects are alike beside a pattern of a rule where the same rules near it are for both, they have keys of the same
 //! kinds, and neither they nor their owners are told apart by who may approve: where one is in the place of the other, so is
-//! all that follows. Where rules name a rotation, for whom or by whose approval, everybody is like nobody else.
+//! all that follows. Where a rule that is for somebody names a rotation, for whom or by whose approval, they are like nobody
+//! else.
 
 use std::collections::HashMap;
 
-use super::side::{Side, approvals, at};
-use super::{About, Beside, Change, One};
-use crate::core::name::Name;
-use crate::core::pattern::Pattern;
-use crate::core::policy::{Rule, Selector};
+use super::One;
+use super::nearby::{Close, Nearby};
+use super::side::{Side, at};
 use crate::core::reach::demand::{self, Person};
 use crate::core::reach::people::Keys;
 
-/// The rules of both policies near patterns, by number; those of `base` first.
-#[derive(Default)]
-pub(super) struct Nearby<'a>(HashMap<&'a str, [Vec<usize>; 2]>);
-
-impl<'a> Nearby<'a> {
-    pub(super) fn to(&mut self, pattern: &'a Pattern, base: &Side<'a>, other: &Side<'a>) -> &[Vec<usize>; 2] {
-        let near = |side: &Side<'a>| side.near.to(pattern).into_iter().copied().collect();
-        self.0.entry(pattern.as_str()).or_insert_with(|| [near(base), near(other)])
-    }
+/// Subjects who are alike.
+pub(super) struct Class {
+    /// At least one.
+    pub(super) people: Vec<Person>,
+    /// The number of all who are alike but for approvals.
+    pub(super) group: usize,
 }
 
-/// More than in the other policy, and easier than there.
-type Found = (Vec<Change>, Vec<Change>);
-
-/// What tells subjects apart.
+/// What tells subjects apart but for approvals.
 #[derive(PartialEq, Eq, Hash)]
-struct Mark<'a> {
-    rule: usize,
-    pattern: &'a str,
-    beside: [Vec<usize>; 2],
+struct Mark {
+    /// Which of the rules near it are for them.
+    is_for: Vec<bool>,
     keys: [Keys; 2],
-    /// In which entries of `approvals` of these rules the subject is named.
-    named: Vec<bool>,
-    /// Its owners who are named in one, in both policies.
+    /// Who they are, where it matters.
+    who: Option<Person>,
+}
+
+/// What tells them apart then.
+#[derive(PartialEq, Eq, Hash)]
+struct Approving {
+    group: usize,
+    /// By which entries of `approvals` they could approve.
+    is_named: Vec<bool>,
+    /// Their owners who could, in both policies.
     owners: [Vec<Person>; 2],
 }
 
-/// What was found for the first of those who are alike.
-#[derive(Default)]
-pub(super) struct Alike<'a>(HashMap<Mark<'a>, (&'a Name, Found)>);
-
-impl<'a> Alike<'a> {
-    /// Returns what there is for a subject: by `look`, or what was found for another.
-    pub(super) fn of(
-        &mut self,
-        about: &About<'a, '_>,
-        one: &One<'a>,
-        beside: &Beside<'a>,
-        look: impl FnOnce() -> Found,
-    ) -> Found {
-        let rules = || beside.allows.iter().map(|(_, rule)| *rule).chain(beside.denials.iter().flatten().copied());
-        if rules().chain([one.rule]).any(has_turns) {
-            return look();
-        }
-        let mark = mark(about, one, beside);
-        if let Some((first, found)) = self.0.get(&mark) {
-            return (for_another(&found.0, first, about.name), for_another(&found.1, first, about.name));
-        }
-        let found = look();
-        self.0.insert(mark, (about.name, found.clone()));
-        found
-    }
-}
-
-fn has_turns(rule: &Rule) -> bool {
-    let approving = approvals(rule).iter().flat_map(|entry| &entry.from);
-    rule.subjects.iter().chain(approving).any(|from| matches!(from, Selector::Rotation(_)))
-}
-
-fn mark<'a>(about: &About<'a, '_>, one: &One<'a>, beside: &Beside<'a>) -> Mark<'a> {
-    let sides = [about.base, about.other];
-    let allows = || beside.allows.iter().map(|(index, _)| (about.other, *index));
-    let with_approvals =
-        |(side, index): &(&Side<'a>, usize)| side.rules.get(*index).is_some_and(|rule| !approvals(rule).is_empty());
-    let entries = || {
-        let rules = [(about.base, one.index)].into_iter().chain(allows()).filter(with_approvals);
-        rules.filter_map(|(side, index)| side.named.get(index)).flatten()
+/// Puts people together who are alike; in the order of the first of each.
+pub(super) fn classes<'a>(
+    one: &One<'a>,
+    near: &Nearby<'a>,
+    [base, other]: [&Side<'a>; 2],
+    people: &[Person],
+) -> Vec<Class> {
+    // Rules for the same people, or by the approval of the same, tell nobody apart.
+    let audiences = |side: &Side<'a>, rules: &mut dyn Iterator<Item = &Close<'a>>| {
+        once_each(rules.filter_map(|close| side.audience_of(close.index)).collect())
     };
-    let is_named = |who: &Person| entries().any(|named| named.binary_search(who).is_ok());
-    Mark {
-        rule: one.index,
-        pattern: one.pattern.as_str(),
-        beside: beside.numbers.clone(),
-        keys: sides.map(|side| demand::keys_of(&side.keys, about.who)),
-        named: entries().map(|named| named.binary_search(&about.who).is_ok()).collect(),
-        owners: sides.map(|side| {
-            let mut owners: Vec<Person> = at(&side.owners, about.who).cloned().unwrap_or_default();
-            owners.retain(is_named);
-            owners.sort_unstable();
-            owners
+    let base_audiences = audiences(base, &mut near.base_denying.iter());
+    let other_audiences = audiences(other, &mut near.denying.iter().chain(&near.allowing));
+    let pools = once_each(near.allowing.iter().flat_map(|close| other.pools_of(close.index)).copied().collect());
+    let meant = base_audiences.iter().map(|number| base.audience(*number));
+    let meant: Vec<&[Person]> = meant.chain(other_audiences.iter().map(|number| other.audience(*number))).collect();
+    let named = base.pools_of(one.index).iter().map(|number| base.pool(*number));
+    let named: Vec<&[Person]> = named.chain(pools.iter().map(|number| other.pool(*number))).collect();
+    let is_one_of = |lists: &[&[Person]], who: Person| -> Vec<bool> {
+        lists.iter().map(|list| list.binary_search(&who).is_ok()).collect()
+    };
+    let base_turns: Vec<&Close<'a>> = near.base_denying.iter().filter(|close| base.is_by_turns(close.index)).collect();
+    let turns = near.denying.iter().chain(&near.allowing).filter(|close| other.is_by_turns(close.index));
+    let turns: Vec<&Close<'a>> = turns.collect();
+    let is_by_turns = |who: Person| {
+        base.is_by_turns(one.index)
+            || base_turns.iter().any(|close| base.is_for(close.index, who))
+            || turns.iter().any(|close| other.is_for(close.index, who))
+    };
+    let mark = |who: Person| Mark {
+        is_for: is_one_of(&meant, who),
+        keys: [base, other].map(|side| demand::keys_of(&side.keys, who)),
+        who: Some(who).filter(|who| is_by_turns(*who)),
+    };
+    let approving = |who: Person, group: usize| Approving {
+        group,
+        is_named: is_one_of(&named, who),
+        owners: [base, other].map(|side| {
+            let owners = at(&side.owners, who).map(Vec::as_slice).unwrap_or_default().iter().copied();
+            once_each(owners.filter(|owner| named.iter().any(|list| list.binary_search(owner).is_ok())).collect())
         }),
+    };
+    let mut groups: HashMap<Mark, usize> = HashMap::new();
+    let mut places: HashMap<Approving, usize> = HashMap::new();
+    let mut classes: Vec<Class> = Vec::new();
+    for who in people {
+        let next = groups.len();
+        let group = *groups.entry(mark(*who)).or_insert(next);
+        let place = *places.entry(approving(*who, group)).or_insert(classes.len());
+        match classes.get_mut(place) {
+            Some(class) => class.people.push(*who),
+            None => classes.push(Class { people: vec![*who], group }),
+        }
     }
+    classes
 }
 
-/// Puts one subject in the place of another, and the other in its own.
-fn for_another(changes: &[Change], first: &Name, name: &Name) -> Vec<Change> {
-    let mut changes = changes.to_vec();
-    for change in &mut changes {
-        change.subject = name.clone();
-        let approving = change.example.iter_mut().flat_map(|example| &mut example.approved_by);
-        approving.filter(|who| *who == name).for_each(|who| *who = first.clone());
-    }
-    changes
+fn once_each<T: Ord>(mut list: Vec<T>) -> Vec<T> {
+    list.sort_unstable();
+    list.dedup();
+    list
 }
