@@ -113,17 +113,11 @@ pub(crate) fn parse_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
 
 /// Returns what a digit stands for, and more than 15 for what is none.
 fn digit(byte: u8) -> u8 {
-    const NONE: u8 = 0x10;
-    const VALUES: [u8; 256] = {
-        let mut values = [NONE; 256];
-        let mut value = 0;
-        while value < 0x10 {
-            values[hex_digit(value) as usize] = value;
-            value += 1;
-        }
-        values
-    };
-    VALUES.get(usize::from(byte)).copied().unwrap_or(NONE)
+    match byte {
+        b'0'..=b'9' => byte - b'0',
+        b'a'..=b'f' => byte - b'a' + 10,
+        _ => 0x10,
+    }
 }
 
 /// Writes `bytes` in lower-case hex.
@@ -141,7 +135,7 @@ pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result
     Ok(())
 }
 
-const fn hex_digit(value: u8) -> u8 {
+fn hex_digit(value: u8) -> u8 {
     if value < 10 { b'0' + value } else { b'a' + value - 10 }
 }
 
