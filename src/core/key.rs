@@ -195,7 +195,7 @@ impl PublicKey {
 thread_local! {
     /// The points that were looked at last. The same few people sign nearly all lines of a log, and to find a point on the
     /// curve takes a tenth of the time in which a signature is verified.
-    static KNOWN: RefCell<BTreeMap<Hash, VerifyingKey>> = const { RefCell::new(BTreeMap::new()) };
+    static KNOWN: RefCell<BTreeMap<[u8; 32], VerifyingKey>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// How many points are kept; whoever makes up keys makes the next lines cost what they would without.
@@ -206,7 +206,7 @@ const MOST_KNOWN: usize = 1024;
 /// # Errors
 /// It is not on it, of small order, or not in its canonical form.
 fn on_curve(point: &[u8; 32]) -> Result<VerifyingKey, KeyError> {
-    if let Some(known) = KNOWN.with_borrow(|known| known.get(&Hash(*point)).copied()) {
+    if let Some(known) = KNOWN.with_borrow(|known| known.get(point).copied()) {
         return Ok(known);
     }
     let on_curve = VerifyingKey::from_bytes(point).map_err(|_| KeyError::Weak)?;
@@ -217,7 +217,7 @@ fn on_curve(point: &[u8; 32]) -> Result<VerifyingKey, KeyError> {
         if known.len() >= MOST_KNOWN {
             known.clear();
         }
-        known.insert(Hash(*point), on_curve);
+        known.insert(*point, on_curve);
     });
     Ok(on_curve)
 }

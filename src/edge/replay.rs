@@ -26,11 +26,11 @@ use crate::core::view::{Overlay, View as _};
 
 /// How many lines are examined at once by one worker, unless they are large: so few that neither they nor what is found in
 /// them is larger than what an allocator hands out again and again.
-const BATCH: usize = 64;
+const BATCH: usize = 128;
 /// After how many bytes of lines a batch ends.
-const BATCH_SIZE: usize = 64 << 10;
+const BATCH_SIZE: usize = 128 << 10;
 /// How many batches wait for each core, or for what is before them.
-const MOST_WAITING: usize = 16;
+const MOST_WAITING: usize = 8;
 /// Fewer lines than this for each thread are not worth starting it.
 const FEW: usize = 32;
 const NO_PANIC: &str = "examining a line does not panic";

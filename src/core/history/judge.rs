@@ -347,7 +347,7 @@ mod tests {
             let mut oid = old.tree;
             for name in path.split('/') {
                 let entries = store.tree(oid).unwrap().unwrap();
-                oid = entries.into_iter().find(|entry| entry.name == name.as_bytes()).unwrap().oid;
+                oid = entries.iter().find(|entry| entry.name == name.as_bytes()).unwrap().oid;
             }
             store.blob(oid, 1 << 20).unwrap().unwrap().to_vec()
         };
