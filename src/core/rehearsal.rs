@@ -69,8 +69,6 @@ pub struct Rehearsal {
     policy: Arc<Policy>,
     /// A log in which it is in force.
     start: Memory,
-    /// What of it assertions are about.
-    rules: assertion::Rules,
 }
 
 /// What came of a policy's tests, each in its place.
@@ -121,8 +119,7 @@ impl Rehearsal {
                 Change::PolicyInForce(Box::new(record)),
             ],
         });
-        let rules = assertion::Rules::of(&policy);
-        Rehearsal { policy, start, rules }
+        Rehearsal { policy, start }
     }
 
     /// Returns the policy, in which everybody has keys that exist only here.

@@ -208,7 +208,7 @@ impl Kept {
             key_owners: owners.collect(),
             by_resource: ByResource::new(&rules),
             rules,
-            near: None,
+            by_pattern: None,
             places: Places::default(),
         }
     }

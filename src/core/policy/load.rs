@@ -272,7 +272,7 @@ impl Checked {
             key_owners: self.keys.into_iter().map(|(key, (owner, _))| (key, owner)).collect(),
             by_resource: ByResource::new(&rules),
             rules,
-            near: None,
+            by_pattern: None,
             places,
         };
         Policy { head, parts: Parts::Whole(Box::new(whole)) }

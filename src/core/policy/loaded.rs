@@ -58,8 +58,8 @@ pub(super) struct Whole {
     pub(super) key_owners: BTreeMap<PublicKey, Name>,
     pub(super) rules: BTreeMap<Name, Rule>,
     pub(super) by_resource: ByResource,
-    /// The same, found by whole patterns: worth its making only where many resources are asked about.
-    pub(super) near: Option<Near<Name>>,
+    /// The same by whole patterns: worth its making only where much is asked.
+    pub(super) by_pattern: Option<ByPattern>,
     /// Empty where the policy does not come from its files.
     pub(super) places: Places,
 }
@@ -85,6 +85,22 @@ impl ByResource {
     /// Iterates over how patterns begin, and the rules with such a pattern.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &BTreeSet<Name>)> {
         self.0.iter()
+    }
+}
+
+/// Rules by their whole patterns, so that few are found that are not for a resource, or for a pattern.
+#[derive(Clone, Debug)]
+pub(super) struct ByPattern {
+    /// By their places among all, in the order of ids.
+    near: Near<usize>,
+    ids: Vec<Name>,
+}
+
+impl ByPattern {
+    fn new(rules: &BTreeMap<Name, Rule>) -> ByPattern {
+        let about = rules.values().enumerate();
+        let about = about.flat_map(|(place, rule)| rule.resources.iter().map(move |one| (one.clone(), place)));
+        ByPattern { near: Near::new(about), ids: rules.keys().cloned().collect() }
     }
 }
 
@@ -295,8 +311,15 @@ impl Policy {
 
     /// Returns the same policy with keys that exist only in a rehearsal, where everybody can sign.
     pub(in crate::core) fn with_keys_of_rehearsal(&self) -> Policy {
-        let mut whole = self.whole().clone();
-        whole.key_owners.clear();
+        let Whole { identities, groups, rotations, rules, .. } = self.whole();
+        let mut whole = Whole {
+            identities: identities.clone(),
+            groups: groups.clone(),
+            rotations: rotations.clone(),
+            rules: rules.clone(),
+            by_pattern: Some(ByPattern::new(rules)),
+            ..Whole::default()
+        };
         for (name, identity) in &mut whole.identities {
             // Making a point takes a while, and whoever has one has it to themselves.
             let own = identity.keys().next().cloned().unwrap_or_else(|| PublicKey::of_rehearsal(name, false));
@@ -304,9 +327,6 @@ impl Policy {
             whole.key_owners.extend(keys.iter().map(|key| (key.clone(), name.clone())));
             identity.keys = keys.map(|key| (key, String::new())).into();
         }
-        let about =
-            whole.rules.values().flat_map(|rule| rule.resources.iter().map(|one| (one.clone(), rule.id.clone())));
-        whole.near = Some(Near::new(about));
         Policy { head: self.head.clone(), parts: Parts::Whole(Box::new(whole)) }
     }
 
@@ -340,16 +360,28 @@ impl Policy {
     pub fn rules_near(&self, resource: &Resource) -> impl Iterator<Item = &Rule> {
         let rules: Vec<&Rule> = match &self.parts {
             Parts::Whole(whole) => {
-                let by_start = || {
-                    let ids = starts_of(resource).filter_map(|start| whole.by_resource.0.get(start)).flatten();
-                    ids.collect::<BTreeSet<&Name>>().into_iter().collect()
+                let ids: Vec<&Name> = match &whole.by_pattern {
+                    Some(ByPattern { near, ids }) => {
+                        near.to(&resource.into()).into_iter().filter_map(|place| ids.get(*place)).collect()
+                    }
+                    None => {
+                        let ids = starts_of(resource).filter_map(|start| whole.by_resource.0.get(start)).flatten();
+                        ids.collect::<BTreeSet<&Name>>().into_iter().collect()
+                    }
                 };
-                let ids: Vec<&Name> = whole.near.as_ref().map_or_else(by_start, |near| near.to(&resource.into()));
                 ids.into_iter().filter_map(|id| whole.rules.get(id)).collect()
             }
             Parts::Kept(kept) => kept.rules_near(resource),
         };
         rules.into_iter()
+    }
+
+    /// Returns the rules that could share a resource with one of these patterns, by id: all that do, and perhaps more.
+    pub(in crate::core) fn rules_about(&self, patterns: &[Pattern]) -> Vec<&Rule> {
+        let rules: Vec<&Rule> = self.rules().values().collect();
+        let Some(ByPattern { near, .. }) = &self.whole().by_pattern else { return rules };
+        let places: BTreeSet<&usize> = patterns.iter().flat_map(|pattern| near.to(pattern)).collect();
+        places.into_iter().filter_map(|place| rules.get(*place).copied()).collect()
     }
 
     /// Returns the file in which the rule of that id stands, and where in it.

@@ -4,7 +4,7 @@
 //! away, and subjects whom the same deny rules stop reach the same. So of the rules only those near the assertion are
 //! looked at, of the deny rules those near both, and of the subjects one of a kind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 
 use super::Rehearsal;
@@ -18,27 +18,6 @@ use crate::core::region::{self, TooHard};
 
 /// An action and a resource that somebody reaches.
 type Reached = Option<(Name, Resource)>;
-
-/// The rules that assertions take into account, by what they are about.
-#[derive(Clone, Debug)]
-pub(super) struct Rules {
-    allowing: Near<Name>,
-    /// Those without hours: the others leave open, at some hour, what they deny.
-    denying: Near<Name>,
-}
-
-impl Rules {
-    pub(super) fn of(policy: &Policy) -> Rules {
-        let rules = || policy.rules().values();
-        let allowing = rules().filter(|rule| matches!(rule.effect, Effect::Allow(_)));
-        let denying = rules().filter(|rule| matches!(rule.effect, Effect::Deny) && rule.hours.is_empty());
-        Rules { allowing: by_pattern(allowing), denying: by_pattern(denying) }
-    }
-}
-
-fn by_pattern<'p>(rules: impl Iterator<Item = &'p Rule>) -> Near<Name> {
-    Near::new(rules.flat_map(|rule| rule.resources.iter().map(|pattern| (pattern.clone(), rule.id.clone()))))
-}
 
 /// Something without which an assertion would not hold.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,7 +52,12 @@ impl Rehearsal {
                     props.insert(prop);
                 }
             }
-            for index in 0..allow.approvals.len() {
+            // With less to approve no more people approve, nor does anybody reach more.
+            let entries = match assertion.claim {
+                Claim::NeedsApproval => allow.approvals.len(),
+                Claim::NoAccess | Claim::Approvers(_) => 0,
+            };
+            for index in 0..entries {
                 let mut bare = allow.clone();
                 bare.approvals.remove(index);
                 if matches!(inquiry.breach_by(rule, &bare, None), Ok(Some(_))) {
@@ -92,9 +76,11 @@ type Asked<'a> = Rc<Vec<(&'a Name, Vec<&'a Rule>)>>;
 struct Inquiry<'a> {
     policy: &'a Policy,
     assertion: &'a Assertion,
+    /// Everybody it is about, if not all.
+    about: Option<HashSet<&'a Name>>,
     /// The allow rules near it, by id.
     rules: Vec<(&'a Rule, &'a Allow)>,
-    /// The deny rules near it.
+    /// The deny rules near it, without those with hours, which leave open at some hour what they deny.
     denying: Near<&'a Name>,
     /// Whom to ask about, by whom a rule is for and the deny rules near it: many rules are for the same people.
     asked: BTreeMap<(&'a [Selector], Vec<&'a Name>), Asked<'a>>,
@@ -103,21 +89,22 @@ struct Inquiry<'a> {
 impl<'a> Inquiry<'a> {
     fn new(rehearsal: &'a Rehearsal, assertion: &'a Assertion) -> Inquiry<'a> {
         let policy = &*rehearsal.policy;
-        let rules = rules_near(policy, &rehearsal.rules.allowing, assertion);
-        let rules = rules.into_iter().filter_map(|rule| match &rule.effect {
-            Effect::Allow(allow) if shares_actions(rule, assertion) => Some((rule, allow)),
-            Effect::Allow(_) | Effect::Deny => None,
-        });
-        let rules: Vec<(&Rule, &Allow)> = rules.collect();
-        let denying = match rules.is_empty() {
-            true => Vec::new(),
-            false => rules_near(policy, &rehearsal.rules.denying, assertion),
-        };
         let is_near = |one: &&Pattern| assertion.resources.iter().any(|other| may_overlap(one, other));
-        let denying = denying
-            .into_iter()
-            .flat_map(|rule| rule.resources.iter().filter(is_near).map(|pattern| (pattern.clone(), &rule.id)));
-        Inquiry { policy, assertion, rules, denying: Near::new(denying), asked: BTreeMap::new() }
+        let (mut rules, mut denying) = (Vec::new(), Vec::new());
+        for rule in policy.rules_about(&assertion.resources) {
+            match &rule.effect {
+                Effect::Allow(allow) if shares_actions(rule, assertion) => rules.push((rule, allow)),
+                Effect::Deny if rule.hours.is_empty() => {
+                    let about = rule.resources.iter().filter(is_near);
+                    denying.extend(about.map(|pattern| (pattern.clone(), &rule.id)));
+                }
+                Effect::Allow(_) | Effect::Deny => {}
+            }
+        }
+        let about = assertion.subjects.as_ref().filter(|_| !rules.is_empty());
+        let about = about.map(|from| from.iter().flat_map(|selector| policy.selected(selector)).collect());
+        let denying = Near::new(denying.into_iter());
+        Inquiry { policy, assertion, about, rules, denying, asked: BTreeMap::new() }
     }
 
     /// Returns the deny rules near both the rule and the assertion, by id.
@@ -175,7 +162,7 @@ impl<'a> Inquiry<'a> {
         let mut seen = BTreeSet::new();
         let mut asked = Vec::new();
         for subject in subjects {
-            if self.assertion.subjects.as_ref().is_some_and(|from| !policy.could_select(from, subject)) {
+            if self.about.as_ref().is_some_and(|about| !about.contains(subject)) {
                 continue;
             }
             let stopping = denying.iter().copied().filter(|denial| policy.always_selects(&denial.subjects, subject));
@@ -192,12 +179,6 @@ impl<'a> Inquiry<'a> {
 
 fn ids<'a>(rules: &[&'a Rule]) -> Vec<&'a Name> {
     rules.iter().map(|rule| &rule.id).collect()
-}
-
-/// Returns the rules of those with a pattern near one of the assertion's, by id.
-fn rules_near<'a>(policy: &'a Policy, rules: &'a Near<Name>, assertion: &Assertion) -> Vec<&'a Rule> {
-    let ids: BTreeSet<&Name> = assertion.resources.iter().flat_map(|pattern| rules.to(pattern)).collect();
-    ids.into_iter().filter_map(|id| policy.rules().get(id)).collect()
 }
 
 /// Tells whether some action is one that both are about.
