@@ -16,7 +16,9 @@ use jit::core::history::judge::{judge_append, judge_first};
 use jit::core::history::object::{
     CommitHead, MODE_FILE, MODE_FOLDER, Objects, Oid, TreeEntry, Writer, encode_tree, parse_commit, parse_tree,
 };
-use jit::core::history::segment::{Lines, MAX_APPEND_LINES, Tail, measure, read_segment_at, segment_starts, split_lines};
+use jit::core::history::segment::{
+    Lines, MAX_APPEND_LINES, Tail, measure, read_segment_at, segment_starts, split_lines,
+};
 use jit::core::statement::policy_digest;
 use libfuzzer_sys::fuzz_target;
 
@@ -46,7 +48,11 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let list = |lines: &Lines| lines.iter().map(<[u8]>::to_vec).collect::<Vec<_>>();
     if let Ok(first) = judge_first(&store, pushed) {
-        assert_eq!(build_of(None, &list(&first.lines)).ok(), Some(first.tail), "a first commit that nobody would build");
+        assert_eq!(
+            build_of(None, &list(&first.lines)).ok(),
+            Some(first.tail),
+            "a first commit that nobody would build"
+        );
     }
     // The log before: the first lines of what was pushed, as few appends.
     let before: Vec<Vec<u8>> =
