@@ -189,7 +189,10 @@ fn explain(
         (None, _) => texts.push("There is no policy to explain it by.".to_owned()),
         (Some(_), _) => texts.push("Nobody who is known asks, so no rule is asked.".to_owned()),
     }
-    let text = texts.join("\n");
+    let text = match view.failure() {
+        Some(why) => why,
+        None => texts.join("\n"),
+    };
     if cx.json() {
         cx.world.warn(&text);
         return Ok(());
@@ -315,6 +318,7 @@ fn answer(
     now: Timestamp,
 ) -> anyhow::Result<Exit> {
     let view = ledger.map(|ledger| &ledger.view);
+    cx.answers_for_itself();
     if cx.json() {
         cx.print_json(&CheckAnswer {
             decision: decision.answer.as_str(),

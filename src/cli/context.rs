@@ -10,8 +10,9 @@ use super::{Color, Globals};
 use crate::core::key::PublicKey;
 use crate::core::name::Name;
 use crate::core::reason::Code;
-use crate::core::view::ViewExt;
+use crate::core::view::{View as _, ViewExt};
 use crate::edge::git::Repo;
+use crate::edge::index::Index;
 use crate::edge::keys::{self, ChosenBy, Environment, GitKeyConfig, Prompt, Signer};
 use crate::edge::world::World;
 
@@ -24,6 +25,8 @@ pub(super) struct Context<'w> {
     is_silent: bool,
     /// The last warning that could come again and again.
     last_warning: Option<String>,
+    /// What answers are read from: what can't be read of it is missing in them.
+    read_from: Index,
 }
 /// The caller: an identity of the log, and the key that shows it.
 pub(super) struct Me {
@@ -42,7 +45,7 @@ impl Me {
 impl<'w> Context<'w> {
     /// Puts a world and the global options together.
     pub(super) fn new(world: &'w mut World, globals: Globals) -> Context<'w> {
-        Context { world, globals, is_silent: false, last_warning: None }
+        Context { world, globals, is_silent: false, last_warning: None, read_from: Index::nothing() }
     }
 
     /// Tells whether `--json` was given.
@@ -112,11 +115,30 @@ impl<'w> Context<'w> {
         }
     }
 
+    /// Reads from this from now on.
+    pub(super) fn reads_from(&mut self, index: &Index) {
+        self.read_from = index.clone();
+    }
+
+    /// Prints from now on what has been found out, whatever could not be read: the answer says so itself.
+    pub(super) fn answers_for_itself(&mut self) {
+        self.read_from = Index::nothing();
+    }
+
+    /// An answer that something is missing in is none, and nothing is signed on its strength.
+    pub(super) fn check_read(&self) -> anyhow::Result<()> {
+        match self.read_from.failure() {
+            Some(why) => Err(Failure::unavailable(why).into()),
+            None => Ok(()),
+        }
+    }
+
     /// Prints an answer, and a line end.
     pub(super) fn print(&mut self, text: &str) -> anyhow::Result<()> {
         if self.is_silent {
             return Ok(());
         }
+        self.check_read()?;
         self.world.out(&format!("{text}\n")).map_err(unwritable)
     }
 
@@ -125,6 +147,7 @@ impl<'w> Context<'w> {
         if self.is_silent {
             return Ok(());
         }
+        self.check_read()?;
         self.world.out(&super::render::json(value)).map_err(unwritable)
     }
 

@@ -403,6 +403,7 @@ impl Context<'_> {
             Some(remote) => self.open_fresh(&repo, remote, tip, &expected, fresh)?,
         };
         let ledger = Ledger { repo, remote, opened, pin, moves_pin, age };
+        self.reads_from(ledger.view.base());
         self.advance_pin(config, &ledger)?;
         Ok(ledger)
     }

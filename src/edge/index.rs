@@ -23,6 +23,7 @@ mod store;
 mod tables;
 mod writing;
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -223,15 +224,15 @@ struct Stored {
     now: Timestamp,
 }
 
-/// What is read when an index is opened, since every question needs it.
+/// What is read when an index is opened, since every question needs it; and what is read whole when it is first asked for.
 #[derive(Debug)]
 struct Known {
     genesis: Arc<GenesisRecord>,
     policy: Option<Arc<PolicyRecord>>,
     roster: Option<Arc<Policy>>,
-    proposals: Vec<Arc<ProposalRecord>>,
     lockdowns: Vec<Arc<LockdownRecord>>,
-    lifts: Vec<Arc<LiftRecord>>,
+    proposals: OnceCell<Vec<Arc<ProposalRecord>>>,
+    lifts: OnceCell<Vec<Arc<LiftRecord>>>,
 }
 
 impl Known {
@@ -245,19 +246,35 @@ impl Known {
             _ => policies::open(store, db, digest),
         };
         let policy = head.policy.clone().map(|policy| policy.into_record(load)).transpose()?;
-        let proposals = tables::read_all(db, "SELECT record FROM proposals ORDER BY line")?;
-        let proposals = proposals.iter().map(|kept: &Arc<StoredProposal>| {
-            let (policy, signatures) = StoredProposal::clone(kept);
-            policy.into_record(load).map(|policy| Arc::new(ProposalRecord { policy, signatures }))
-        });
         Ok(Known {
             genesis: Arc::new(head.genesis.clone()),
             policy: policy.map(Arc::new),
-            proposals: proposals.collect::<Result<_, IndexError>>()?,
             roster,
             lockdowns: tables::read_all(db, "SELECT record FROM lockdowns ORDER BY line")?,
-            lifts: tables::read_all(db, "SELECT record FROM lifts ORDER BY line")?,
+            proposals: OnceCell::new(),
+            lifts: OnceCell::new(),
         })
+    }
+}
+
+impl Stored {
+    fn proposals(&self) -> &[Arc<ProposalRecord>] {
+        self.known.proposals.get_or_init(|| self.store.read(|db| self.read_proposals(db)))
+    }
+
+    fn read_proposals(&self, db: &Connection) -> Result<Vec<Arc<ProposalRecord>>, IndexError> {
+        let proposals = tables::read_all(db, "SELECT record FROM proposals ORDER BY line")?;
+        let read = |kept: &Arc<StoredProposal>| {
+            let (policy, signatures) = StoredProposal::clone(kept);
+            let policy = policy.into_record(|digest| policies::open(&self.store, db, digest))?;
+            Ok(Arc::new(ProposalRecord { policy, signatures }))
+        };
+        proposals.iter().map(read).collect()
+    }
+
+    fn lifts(&self) -> &[Arc<LiftRecord>] {
+        let read = |db: &Connection| tables::read_all(db, "SELECT record FROM lifts ORDER BY line");
+        self.known.lifts.get_or_init(|| self.store.read(read))
     }
 }
 
@@ -403,11 +420,11 @@ impl View for Index {
     }
 
     fn proposal(&self, id: &Hash) -> Option<Arc<ProposalRecord>> {
-        self.known(|known| known.proposals.iter().find(|proposal| proposal.policy.id == *id).cloned()).flatten()
+        self.0.as_ref()?.proposals().iter().find(|proposal| proposal.policy.id == *id).cloned()
     }
 
     fn proposals(&self) -> Vec<Arc<ProposalRecord>> {
-        self.known(|known| known.proposals.clone()).unwrap_or_default()
+        self.0.as_ref().map(|stored| stored.proposals().to_vec()).unwrap_or_default()
     }
 
     fn lockdown(&self, id: &Hash) -> Option<Arc<LockdownRecord>> {
@@ -419,11 +436,11 @@ impl View for Index {
     }
 
     fn lift(&self, id: &Hash) -> Option<Arc<LiftRecord>> {
-        self.known(|known| known.lifts.iter().find(|lift| lift.id == *id).cloned()).flatten()
+        self.0.as_ref()?.lifts().iter().find(|lift| lift.id == *id).cloned()
     }
 
     fn lifts(&self) -> Vec<Arc<LiftRecord>> {
-        self.known(|known| known.lifts.clone()).unwrap_or_default()
+        self.0.as_ref().map(|stored| stored.lifts().to_vec()).unwrap_or_default()
     }
 }
 

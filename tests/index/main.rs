@@ -194,6 +194,32 @@ mod life {
         assert!(unsure > 0, "no page mattered once the index was open");
     }
 
+    /// What is shown is all there is, or there is no answer.
+    #[test]
+    fn a_damaged_page_leaves_no_gap_in_a_list() {
+        let machine = Machine::new();
+        let list = ["list", "--all", "--json"];
+        let (path, all) = (machine.index(), machine.jit(&list).exits(0).json());
+        let whole = fs::read(&path).unwrap();
+        let (mut unsure, page) = (0, 4096);
+        for start in (0..whole.len()).step_by(page) {
+            let mut bytes = whole.clone();
+            bytes[start..start + page].fill(0xa5);
+            fs::write(&path, &bytes).unwrap();
+            let said = machine.jit(&list);
+            match said.status {
+                Some(0) => assert_eq!(said.json(), all, "page {}", start / page),
+                Some(5) => {
+                    assert!(said.err.contains("can't be read"), "{}", said.err);
+                    unsure += 1;
+                    assert_eq!(machine.jit(&list).exits(0).json(), all);
+                }
+                other => panic!("page {}: {other:?} {}", start / page, said.err),
+            }
+        }
+        assert!(unsure > 0, "no page mattered once the index was open");
+    }
+
     #[test]
     fn a_request_that_does_not_read_is_no_answer() {
         let machine = Machine::new();

@@ -33,6 +33,7 @@ impl Context<'_> {
         message: &str,
         insist: Insist,
     ) -> anyhow::Result<()> {
+        self.check_read()?;
         let mut random = [0; 16];
         self.world.random(&mut random);
         let started = self.world.now();
