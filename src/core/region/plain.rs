@@ -36,6 +36,9 @@ pub(super) fn overlap(one: &Pattern, other: &Pattern) -> Option<bool> {
     if are_loose(one, other) {
         return Some(true);
     }
+    if one.split('/').chain(other.split('/')).any(|segment| segment.len() > MOST_ITEMS) {
+        return None;
+    }
     if !meet(one.split('/'), other.split('/'), ANY_SEGMENTS, segments_meet) {
         return Some(false);
     }
@@ -96,8 +99,11 @@ fn segments_meet(one: &str, other: &str) -> bool {
     }
 }
 
-/// Tells whether two lists, in which `any` stands for any number of items, stand for a common one. What is
-/// past the 127th item of the second is taken for something that might.
+/// How many items a list may have that [`meet`] is asked about.
+const MOST_ITEMS: usize = 127;
+
+/// Tells whether two lists, in which `any` stands for any number of items, stand for a common one; each has [`MOST_ITEMS`] at
+/// most.
 fn meet<T: PartialEq + Copy>(
     one: impl Iterator<Item = T>,
     other: impl Iterator<Item = T> + Clone,
@@ -105,7 +111,7 @@ fn meet<T: PartialEq + Copy>(
     same: impl Fn(T, T) -> bool,
 ) -> bool {
     // Bit `i`: what came of `one` so far and the first `i` of `other` can stand for the same.
-    let last = 1_u128 << other.clone().count().min(127);
+    let last = 1_u128 << other.clone().count().min(MOST_ITEMS);
     // An `any` of `other` may stand for nothing.
     let skipped = |mut row: u128| {
         for (index, _) in other.clone().enumerate().filter(|(_, item)| *item == any) {
@@ -117,7 +123,7 @@ fn meet<T: PartialEq + Copy>(
     for item in one {
         let next = match item == any {
             // Whatever comes next of `other`, this takes it in.
-            true => !0 << row.trailing_zeros().min(127),
+            true => !0 << row.trailing_zeros().min(MOST_ITEMS as u32),
             false => other.clone().enumerate().fold(0, |next, (index, beside)| match row & (1 << index) {
                 0 => next,
                 _ if beside == any => next | (1 << index),
@@ -192,6 +198,14 @@ mod tests {
             let other: Pattern = other.parse().unwrap();
             assert_eq!(overlap(&long, &other), None);
             assert_eq!(super::super::overlap(&long, &other), Ok(are_both));
+        }
+        for length in [127, 128, 129, 200, 500] {
+            let [one, other] = ["a", "*a"].map(|piece| format!("{}*", piece.repeat(length / piece.len())));
+            let [one, other] = [one, other].map(|text| text.parse::<Pattern>().unwrap());
+            assert_eq!(overlap(&one, &other), None, "{length}");
+            assert_eq!(super::super::overlap(&one, &other), Ok(false), "{length}: no name is that long");
+            let has_any = super::super::overlap(&other, &"**".parse().unwrap());
+            assert_eq!(has_any, Ok(length / 2 <= MAX_NAME_LEN), "{length}");
         }
         let many: Pattern = ["*"; 16].join("/").parse().unwrap();
         assert_eq!(overlap(&many, &"**/b".parse().unwrap()), None);
