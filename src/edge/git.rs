@@ -6,7 +6,7 @@
 //! rests on SHA-1: lines are held against roots and policies against digests, which are SHA-256.
 //!
 //! libgit2 maps packs into memory and keeps all of them that it has touched, so objects are read through a handle of their own
-//! that is made anew after much has been read ([`Reading`]): a whole log is read in as little memory as a part of it.
+//! that is made anew after much has been read (`Reading`): a whole log is read in as little memory as a part of it.
 //!
 //! Trees and commits are taken from libgit2 as bytes and read by the core, which is stricter. Sizes are looked at before
 //! objects are read.
