@@ -10,9 +10,9 @@ use super::{Color, Globals};
 use crate::core::key::PublicKey;
 use crate::core::name::Name;
 use crate::core::reason::Code;
-use crate::core::view::{View as _, ViewExt};
+use crate::core::view::ViewExt;
 use crate::edge::git::Repo;
-use crate::edge::index::Index;
+use crate::edge::index::{Index, Unread};
 use crate::edge::keys::{self, ChosenBy, Environment, GitKeyConfig, Prompt, Signer};
 use crate::edge::world::World;
 
@@ -25,8 +25,8 @@ pub(super) struct Context<'w> {
     is_silent: bool,
     /// The last warning that could come again and again.
     last_warning: Option<String>,
-    /// What answers are read from: what can't be read of it is missing in them.
-    read_from: Index,
+    /// What can't be read of the index that answers are read from is missing in them.
+    unread: Unread,
 }
 /// The caller: an identity of the log, and the key that shows it.
 pub(super) struct Me {
@@ -45,7 +45,7 @@ impl Me {
 impl<'w> Context<'w> {
     /// Puts a world and the global options together.
     pub(super) fn new(world: &'w mut World, globals: Globals) -> Context<'w> {
-        Context { world, globals, is_silent: false, last_warning: None, read_from: Index::nothing() }
+        Context { world, globals, is_silent: false, last_warning: None, unread: Unread::default() }
     }
 
     /// Tells whether `--json` was given.
@@ -117,17 +117,17 @@ impl<'w> Context<'w> {
 
     /// Reads from this from now on.
     pub(super) fn reads_from(&mut self, index: &Index) {
-        self.read_from = index.clone();
+        self.unread = index.unread();
     }
 
     /// Prints from now on what has been found out, whatever could not be read: the answer says so itself.
     pub(super) fn answers_for_itself(&mut self) {
-        self.read_from = Index::nothing();
+        self.unread = Unread::default();
     }
 
     /// An answer that something is missing in is none, and nothing is signed on its strength.
     pub(super) fn check_read(&self) -> anyhow::Result<()> {
-        match self.read_from.failure() {
+        match self.unread.why() {
             Some(why) => Err(Failure::unavailable(why).into()),
             None => Ok(()),
         }

@@ -93,6 +93,8 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ListArgs) -> anyhow::Result<Exit>
             return Ok(Exit::Done);
         }
         last = state;
+        // Whoever holds an index keeps others from adding to it.
+        drop(ledger);
         Patience::new(cx, None).pause(cx);
     }
 }

@@ -15,6 +15,7 @@ use super::text::{check_text, parse_time};
 use super::watch::Patience;
 use crate::core::decide::{self, Answer, Decision, Granted};
 use crate::core::evaluate;
+use crate::core::hash::Hash;
 use crate::core::ledger::{Change, RequestRecord, foresee, no_rules};
 use crate::core::name::{Name, NameError, Resource, ResourceError};
 use crate::core::reason::{Code, Reason};
@@ -257,12 +258,13 @@ fn ask(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Exit> {
     let patience = args.wait.map(|length| Patience::new(cx, length));
     let mut outcomes = Vec::new();
     for said in logged {
-        let record = ledger.view.request(&said.id).ok_or_else(|| Failure::denied("the request is not on record"))?;
-        let (record, decision) = match &patience {
-            Some(patience) => wait(cx, &mut ledger, record, patience)?,
+        let logged = ledger.view.request(&said.id).ok_or_else(|| Failure::denied("the request is not on record"))?;
+        let (record, decision);
+        (ledger, record, decision) = match &patience {
+            Some(patience) => wait(cx, ledger, said.id, patience)?,
             None => {
-                let decision = decide::stand(&ledger.view, &record, cx.world.now());
-                (record, decision)
+                let decision = decide::stand(&ledger.view, &logged, cx.world.now());
+                (ledger, logged, decision)
             }
         };
         let token = match (args.token, decision.answer) {
@@ -313,15 +315,19 @@ fn foresee_all(ledger: &Ledger, me: &Me, statements: &[Statement]) -> anyhow::Re
 /// Looks again and again until a request is pending no more, or time is over.
 fn wait(
     cx: &mut Context<'_>,
-    ledger: &mut Ledger,
-    mut record: Arc<RequestRecord>,
+    mut ledger: Ledger,
+    id: Hash,
     patience: &Patience,
-) -> anyhow::Result<(Arc<RequestRecord>, Decision)> {
+) -> anyhow::Result<(Ledger, Arc<RequestRecord>, Decision)> {
     let mut is_told = false;
     loop {
+        let record = ledger.view.request(&id).ok_or_else(|| {
+            // A log that extends what was seen has it; without a pin nobody notices but us.
+            Failure::untrusted(Code::LogRewritten, format!("the request {id} is gone from the log"))
+        })?;
         let decision = decide::stand(&ledger.view, &record, cx.world.now());
         if decision.answer != Answer::Pending {
-            return Ok((record, decision));
+            return Ok((ledger, record, decision));
         }
         if !is_told {
             let needs = super::verdict::describe_needs(&super::verdict::needs(&ledger.view, &record));
@@ -332,14 +338,13 @@ fn wait(
             ));
             is_told = true;
         }
-        if !patience.pause(cx) {
-            return Ok((record, decision));
+        if patience.is_over(cx) {
+            return Ok((ledger, record, decision));
         }
-        *ledger = cx.ledger()?;
-        record = ledger.view.request(&record.id).ok_or_else(|| {
-            // A log that extends what was seen has it; without a pin nobody notices but us.
-            Failure::untrusted(Code::LogRewritten, format!("the request {} is gone from the log", record.id))
-        })?;
+        // Whoever holds an index keeps others from adding to it.
+        drop(ledger);
+        patience.pause(cx);
+        ledger = cx.ledger()?;
     }
 }
 

@@ -20,16 +20,20 @@ impl Patience {
         Patience { until: length.map(|length| cx.world.now().after(length)) }
     }
 
-    /// Waits until it is time to look again; false, at once, if time is over.
-    pub(super) fn pause(&self, cx: &Context<'_>) -> bool {
-        let left = match self.until {
+    /// Tells whether time is over.
+    pub(super) fn is_over(&self, cx: &Context<'_>) -> bool {
+        self.left(cx).is_zero()
+    }
+
+    /// Waits until it is time to look again, or over.
+    pub(super) fn pause(&self, cx: &Context<'_>) {
+        cx.world.sleep(self.left(cx).min(PAUSE));
+    }
+
+    fn left(&self, cx: &Context<'_>) -> Length {
+        match self.until {
             None => PAUSE,
             Some(until) => Length::from_secs(u64::try_from(until.since(cx.world.now()).num_seconds()).unwrap_or(0)),
-        };
-        if left.is_zero() {
-            return false;
         }
-        cx.world.sleep(left.min(PAUSE));
-        true
     }
 }

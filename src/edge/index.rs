@@ -37,6 +37,7 @@ use rusqlite::{Connection, OptionalExtension as _, Params};
 pub use self::writing::Writing;
 
 use self::policies::Met;
+pub use self::store::Unread;
 use self::store::{Store, connect};
 use self::tables::{Head, StoredProposal, Subtrees, number, to_hash};
 use super::config::{ConfigError, Folder};
@@ -291,7 +292,7 @@ impl Index {
     /// It can't be written, or others read it.
     pub fn advance(&self, deltas: &[Delta], prefix: &Prefix, root: Hash) -> Result<(), IndexError> {
         let Some(stored) = &self.0 else { return Ok(()) };
-        if stored.store.failure().is_some() {
+        if stored.store.unread().why().is_some() {
             return Err(IndexError::Torn);
         }
         // The lock that it has read under becomes the writer's, so nobody can have changed it in between.
@@ -306,6 +307,11 @@ impl Index {
         tables::write_prefix(&db, prefix, root)?;
         db.execute_batch("COMMIT")?;
         Ok(())
+    }
+
+    /// Returns what will say whether something could not be read.
+    pub fn unread(&self) -> Unread {
+        self.0.as_ref().map(|stored| stored.store.unread().clone()).unwrap_or_default()
     }
 
     /// Returns what a non-inert line is worth; none if there is no such line.
@@ -334,7 +340,7 @@ impl Index {
 
 impl View for Index {
     fn failure(&self) -> Option<String> {
-        self.0.as_ref().and_then(|stored| stored.store.failure())
+        self.unread().why()
     }
 
     fn genesis(&self) -> Option<Arc<GenesisRecord>> {

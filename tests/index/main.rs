@@ -9,6 +9,7 @@ mod people;
 #[cfg(test)]
 mod life {
     use std::fs;
+    use std::io::{BufRead as _, BufReader};
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::path::{Path, PathBuf};
     use std::process::Stdio;
@@ -162,6 +163,29 @@ mod life {
         fs::write(machine.folder(), "a file where the folder should be").unwrap();
         machine.jit(&GATE).exits(0);
         machine.ask("db/staging/other").exits(0);
+    }
+
+    /// Whoever looks again and again lets others add to the index between two looks.
+    #[test]
+    fn who_watches_is_in_nobodys_way() {
+        let machine = Machine::new();
+        machine.jit(&GATE).exits(0);
+        let mut watching =
+            people::command(machine.folder.path(), "alice", env!("CARGO_BIN_EXE_jit"), &["list", "--watch"])
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+        let mut looked = BufReader::new(watching.stdout.take().unwrap());
+        assert!(looked.read_line(&mut String::new()).unwrap() > 0);
+        // It says what it sees a moment before it lets go.
+        let before = machine.indexed().unwrap();
+        let is_added = (0..4).any(|_| {
+            machine.ask("db/staging/web").exits(0);
+            machine.indexed() > Some(before)
+        });
+        watching.kill().unwrap();
+        watching.wait().unwrap();
+        assert!(is_added, "nobody could add to the index");
     }
 
     /// Damages one page of the index after the other, tries what there is to try and says whether it was noticed; one page at

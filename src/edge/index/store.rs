@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -32,13 +32,27 @@ pub(super) struct Store {
     /// None once it has gone on to what comes later.
     db: Mutex<Option<Connection>>,
     path: PathBuf,
-    /// Why something could not be read.
-    failure: Mutex<Option<String>>,
+    unread: Unread,
+}
+
+/// Why something of an index could not be read, as soon as that happens; it holds nothing of the index.
+#[derive(Clone, Debug, Default)]
+pub struct Unread(Arc<Mutex<Option<String>>>);
+
+impl Unread {
+    /// Says why; none as long as all could be read.
+    pub fn why(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, why: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| why.to_owned());
+    }
 }
 
 impl Store {
     pub(super) fn new(db: Connection, path: PathBuf) -> Store {
-        Store { db: Mutex::new(Some(db)), path, failure: Mutex::default() }
+        Store { db: Mutex::new(Some(db)), path, unread: Unread::default() }
     }
 
     /// Returns the connection, for as long as that is held.
@@ -50,7 +64,7 @@ impl Store {
     pub(super) fn read<T: Default>(&self, read: impl FnOnce(&Connection) -> Result<T, IndexError>) -> T {
         let db = self.lock();
         let Some(db) = &*db else {
-            self.note("the index has gone on to what comes later");
+            self.unread.note("the index has gone on to what comes later");
             return T::default();
         };
         match read(db) {
@@ -64,21 +78,17 @@ impl Store {
 
     /// Notes that something could not be read, and takes the file away: the log makes another.
     pub(super) fn fail(&self, error: &IndexError) {
-        if self.failure().is_some() {
+        if self.unread.why().is_some() {
             return;
         }
         let next = match fs::remove_file(&self.path) {
             Ok(()) => "it is gone now, and the next command makes another".to_owned(),
             Err(why) => format!("delete it: {} ({why})", self.path.display().to_string().escape_debug()),
         };
-        self.note(&format!("the index can't be read, so nothing is sure: {error}; {next}"));
+        self.unread.note(&format!("the index can't be read, so nothing is sure: {error}; {next}"));
     }
 
-    fn note(&self, why: &str) {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| why.to_owned());
-    }
-
-    pub(super) fn failure(&self) -> Option<String> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn unread(&self) -> &Unread {
+        &self.unread
     }
 }
