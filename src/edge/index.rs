@@ -17,6 +17,7 @@
 //! that is asked for, and its hashes make up the root it names. Where reading fails later on, [`View::failure`] says so, and
 //! no decision is made from it.
 
+mod error;
 mod policies;
 mod requests;
 mod store;
@@ -24,7 +25,6 @@ mod tables;
 mod writing;
 
 use std::cell::OnceCell;
-use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -36,11 +36,12 @@ use rusqlite::{Connection, OptionalExtension as _, Params};
 
 pub use self::writing::Writing;
 
+pub use self::error::IndexError;
 use self::policies::Met;
 pub use self::store::Unread;
 use self::store::{Store, connect};
 use self::tables::{Head, StoredProposal, Subtrees, number, to_hash};
-use super::config::{ConfigError, Folder};
+use super::config::Folder;
 use super::world::{World, WorldError};
 use crate::core::hash::{Hash, IdPrefix};
 use crate::core::history::object::Oid;
@@ -51,7 +52,6 @@ use crate::core::ledger::{
 };
 use crate::core::merkle::{self, HashReader as _, Node};
 use crate::core::name::{Name, Resource};
-use crate::core::packed::Damaged;
 use crate::core::policy::Policy;
 use crate::core::time::Timestamp;
 use crate::core::view::View;
@@ -447,72 +447,5 @@ impl View for Index {
 
     fn lifts(&self) -> Vec<Arc<LiftRecord>> {
         self.0.as_ref().map(|stored| stored.lifts().to_vec()).unwrap_or_default()
-    }
-}
-
-/// Why an index can't be used. It is never the truth, so each of these means: read the log instead.
-#[derive(Debug)]
-pub enum IndexError {
-    /// Its folder or file is not ours alone, or can't be made.
-    Folder(ConfigError),
-    /// Its file can't be put in its place.
-    Write(std::io::Error),
-    /// The store fails, or others are in the way.
-    Store(rusqlite::Error),
-    /// It is of another form than this program writes.
-    Form,
-    /// What it holds does not fit together.
-    Torn,
-    /// A record in it does not read.
-    Record(serde_json::Error),
-    /// A request in it does not read.
-    Request(Damaged),
-    /// A piece of a policy in it does not read.
-    Piece(String),
-}
-
-impl From<serde_json::Error> for IndexError {
-    fn from(error: serde_json::Error) -> IndexError {
-        IndexError::Record(error)
-    }
-}
-
-impl From<Damaged> for IndexError {
-    fn from(error: Damaged) -> IndexError {
-        IndexError::Request(error)
-    }
-}
-
-impl From<rusqlite::Error> for IndexError {
-    fn from(error: rusqlite::Error) -> IndexError {
-        IndexError::Store(error)
-    }
-}
-
-impl fmt::Display for IndexError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            IndexError::Folder(error) => error.fmt(f),
-            IndexError::Write(error) => write!(f, "can't write it: {error}"),
-            IndexError::Store(error) => error.fmt(f),
-            IndexError::Form => write!(f, "another version of this program wrote it"),
-            IndexError::Torn => write!(f, "what it holds does not fit together"),
-            IndexError::Piece(why) => write!(f, "a piece of a policy does not read: {why}"),
-            IndexError::Record(error) => write!(f, "a record does not read: {error}"),
-            IndexError::Request(error) => write!(f, "a request does not read: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for IndexError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            IndexError::Folder(error) => Some(error),
-            IndexError::Write(error) => Some(error),
-            IndexError::Store(error) => Some(error),
-            IndexError::Record(error) => Some(error),
-            IndexError::Request(error) => Some(error),
-            IndexError::Form | IndexError::Torn | IndexError::Piece(_) => None,
-        }
     }
 }

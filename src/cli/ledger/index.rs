@@ -62,14 +62,7 @@ impl Expected {
         }
         let pin = self.pin.map(|pin| pin.commit);
         let mut opened = Opened::of_index(known.clone(), &prefix, pin);
-        let mut deltas = Vec::new();
-        let keep = &mut |delta: &Delta| deltas.push(delta.clone());
-        if !opened.go_on_keeping(repo, tip, pin, &rules(), keep).ok()? || self.check(&opened).is_err() {
-            return None;
-        }
-        if opened.view.failure().is_some() {
-            return None;
-        }
+        let deltas = self.fold_new(&mut opened, repo, tip)?;
         if index.writes
             && let (Some(next), Some(root)) = (opened.prefix(pin), opened.view.root())
             && next != prefix
@@ -79,6 +72,15 @@ impl Expected {
         Some(opened)
     }
 
+    /// Walks and folds what is new up to a tip, and returns what it changed; none where only opening the log anew can tell.
+    fn fold_new(&self, opened: &mut Opened, repo: &Repo, tip: Oid) -> Option<Vec<Delta>> {
+        let pin = self.pin.map(|pin| pin.commit);
+        let mut deltas = Vec::new();
+        let keep = &mut |delta: &Delta| deltas.push(delta.clone());
+        let is_had = opened.go_on_keeping(repo, tip, pin, &rules(), keep).ok()?;
+        (is_had && self.check(opened).is_ok() && opened.view.failure().is_none()).then_some(deltas)
+    }
+
     /// Goes on to a later tip from a log that was opened from the index, without opening that again; none where only opening
     /// it anew can tell.
     pub(super) fn go_on(&self, before: &Opened, repo: &Repo, tip: Oid) -> Option<Opened> {
@@ -86,14 +88,7 @@ impl Expected {
         let index = self.index.as_ref().filter(|_| before.view.base().size() > 0)?;
         let pin = self.pin.map(|pin| pin.commit);
         let mut longer = before.clone();
-        let mut deltas = Vec::new();
-        let keep = &mut |delta: &Delta| deltas.push(delta.clone());
-        if !longer.go_on_keeping(repo, tip, pin, &rules(), keep).ok()? || self.check(&longer).is_err() {
-            return None;
-        }
-        if longer.view.failure().is_some() {
-            return None;
-        }
+        let deltas = self.fold_new(&mut longer, repo, tip)?;
         if index.writes
             && let Some(reach) = longer.prefix(pin).zip(longer.view.root())
         {
