@@ -86,6 +86,7 @@ pub(super) fn run(cx: &mut Context<'_>, args: &CheckArgs) -> anyhow::Result<Exit
             if args.explain {
                 explain(cx, args, &ledger, subject.as_ref(), now)?;
             }
+            ledger.leave();
             Ok(exit)
         }
         Err(error) => {

@@ -138,8 +138,7 @@ fn adopt(
     }
     // All of it is verified now, whatever an index of a clone that was here before says; what follows from it is kept.
     let index = UseOfIndex::of(cx.world, &config, &genesis, &repo, true)?.filter(UseOfIndex::is_emptied);
-    let (pin, minimums) = (config.pin(&genesis)?, config.minimums(&genesis)?);
-    let expected = Expected { genesis: Some(genesis), pin, minimums, index };
+    let expected = Expected { genesis: Some(genesis), seen: config.seen(&genesis)?, index };
     let adopted = trust(cx, &config, (&repo, &remote), (tip, &expected), named, (started, armed));
     if let (Err(_), Some(index)) = (&adopted, &expected.index) {
         // It can't be read where nobody trusts that log, and goes as the clone does.

@@ -29,7 +29,7 @@ use crate::core::reason::Code;
 use crate::core::statement::policy_digest;
 use crate::core::time::Duration;
 use crate::core::view::{Memory, View, ViewExt};
-use crate::edge::config::{Config, ConfigError, Minimum, Origin, Pin};
+use crate::edge::config::{Config, ConfigError, Origin, Pin, Seen};
 use crate::edge::git::Repo;
 use crate::edge::index::Writing;
 use crate::edge::log::{self, BRANCH, WalkError};
@@ -108,10 +108,8 @@ pub(super) enum FoundBy {
 pub(super) struct Expected {
     /// Its id.
     pub(super) genesis: Option<Hash>,
-    /// What this machine last accepted of it.
-    pub(super) pin: Option<Pin>,
-    /// Prefixes that it must have.
-    pub(super) minimums: Vec<Minimum>,
+    /// What this machine has seen of it.
+    pub(super) seen: Seen,
     /// The index that it may be read from.
     pub(super) index: Option<UseOfIndex>,
 }
@@ -125,7 +123,7 @@ impl Expected {
             return Ok(opened);
         }
         let progress = world.progress();
-        let pin = self.pin.map(|pin| pin.commit);
+        let pin = self.seen.pin.map(|pin| pin.commit);
         let has_lines = Cell::new(false);
         let reading = |objects| {
             if !has_lines.get() {
@@ -157,14 +155,14 @@ impl Expected {
     /// Holds a log against what it has to be.
     fn check(&self, opened: &Opened) -> anyhow::Result<()> {
         let view = &opened.view;
-        check_pin(&opened.walked, view, self.pin)?;
+        check_pin(&opened.walked, view, self.seen.pin)?;
         let id = view.genesis().map(|genesis| genesis.id);
         if id != self.genesis {
             let name = |id: Option<Hash>| id.map_or_else(|| "no log".to_owned(), |id| format!("log {id}"));
             let text = format!("the branch jit/audit holds {}, where {} was", name(id), name(self.genesis));
             return Err(Failure::untrusted(Code::LogRewritten, text).into());
         }
-        for minimum in &self.minimums {
+        for minimum in &self.seen.minimums {
             check_minimum(view, minimum, "the one that this machine has seen")?;
         }
         Ok(())
@@ -215,6 +213,13 @@ impl Ledger {
             None => base.verdict(id),
         };
         verdict.ok_or_else(|| anyhow!("nobody knows what line {index} is worth"))
+    }
+
+    /// Ends its use where the process ends too: what an index lacks goes in, and the memory is the system's to take back,
+    /// all at once.
+    pub(super) fn leave(mut self) {
+        self.opened.unsaved = None;
+        std::mem::forget(self);
     }
 
     /// Returns the remote that it is a copy of.
@@ -375,9 +380,9 @@ impl Context<'_> {
             None => false,
         };
         // The pin is asked even where it does not move: a log that this machine has seen further is not believed.
-        let pin = genesis.map(|genesis| config.pin(&genesis)).transpose()?.flatten();
-        let minimums = genesis.map(|genesis| config.minimums(&genesis)).transpose()?.unwrap_or_default();
+        let seen = genesis.map(|genesis| config.seen(&genesis)).transpose()?.unwrap_or_default();
         // The tip is read after the pin: others move the branch first and the pin after it, so the branch is not behind.
+        let pin = seen.pin;
         let (tip, is_remote) = match (log_ref(&repo, remote.as_ref())?, pin) {
             (Some(found), _) => found,
             // `git fetch --prune` took the ref away, while the branch was not on the host. What was seen of it is here.
@@ -388,7 +393,7 @@ impl Context<'_> {
             (false, Some(genesis)) => UseOfIndex::of(self.world, config, &genesis, &repo, moves_pin)?,
             (true, _) | (_, None) => None,
         };
-        let expected = Expected { genesis, pin, minimums, index };
+        let expected = Expected { genesis, seen, index };
         let remote = remote.filter(|_| is_remote || was_fetched);
         let (opened, age) = match &remote {
             // A repo without a remote is its own truth, unless it was cloned: then nobody knows what it lacks.

@@ -41,7 +41,7 @@ mod witness;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 pub use exit::{Exit, Failure};
 
@@ -146,6 +146,25 @@ enum Command {
     Hook(Later<hook::HookCommand>),
 }
 
+impl Cli {
+    /// Reads a command line.
+    fn read(args: &[OsString]) -> clap::error::Result<Cli> {
+        Cli::read_called(args).map_or_else(|| Cli::try_parse_from(args), Ok)
+    }
+
+    /// Reads a command line that begins with a subcommand, as nearly all do, by the description of that one alone: clap
+    /// copies the options of every command into each of them. None of what is wrong, or asks for help: there the whole
+    /// description has the word.
+    fn read_called(args: &[OsString]) -> Option<Cli> {
+        let all = Command::augment_subcommands(clap::Command::new("jit"));
+        let called = all.find_subcommand(args.get(1)?)?.clone();
+        let alone =
+            Globals::augment_args(clap::Command::new("jit").version("").propagate_version(true)).subcommand(called);
+        let mut matches = alone.try_get_matches_from(args).ok()?;
+        Cli::from_arg_matches_mut(&mut matches).ok()
+    }
+}
+
 /// Arguments stand in what clap says of them, and one that holds a line end could add lines of its own: then it is said
 /// of the arguments escaped.
 fn escaped(args: &[OsString], error: clap::Error) -> clap::Error {
@@ -166,7 +185,7 @@ fn asks_for_json(args: &[OsString]) -> bool {
 
 /// Runs one command line, the program's own name first, and returns the status to exit with.
 pub fn run(world: &mut World, args: Vec<OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(&args) {
+    let cli = match Cli::read(&args) {
         Ok(cli) => cli,
         Err(error) => return render::usage(world, &escaped(&args, error), asks_for_json(&args)).code(),
     };
@@ -216,6 +235,43 @@ mod tests {
             if let Some(long) = command.get_long_about() {
                 assert!(long.to_string().starts_with(&format!("{about}\n\n")), "{long}");
             }
+        }
+    }
+
+    #[test]
+    fn a_command_read_alone_is_what_it_is_among_all() {
+        for (line, is_right) in [
+            ("check db/prod/orders read --token-file t --audience a", true),
+            ("check -C . --json db/prod/orders --max-age 5m -q", true),
+            ("check --color=never -v -- db/prod/orders read", true),
+            ("ls --active --yes", true),
+            ("list --key k --repo r", true),
+            ("request db/prod/orders read --for 1h --reason why --wait=10s", true),
+            ("policy --json lint", true),
+            ("policy diff HEAD", true),
+            ("audit -C r log --quiet", true),
+            ("audit --color always verify", true),
+            ("check", false),
+            ("check db/prod/orders --version", false),
+            ("check db/prod/orders -V", false),
+            ("check db/prod/orders --help", false),
+            ("check -q -v db/prod/orders", false),
+            ("check db/prod/orders read more", false),
+            ("check db/prod/orders --color sometimes", false),
+            ("check db/prod/orders --no-such", false),
+            ("policy", false),
+            ("policy help lint", false),
+            ("help check", false),
+            ("-C r check db/prod/orders", false),
+            ("chek db/prod/orders", false),
+            ("--version", false),
+            ("", false),
+        ] {
+            let args: Vec<OsString> = ["jit"].into_iter().chain(line.split_whitespace()).map(OsString::from).collect();
+            let told =
+                |cli: clap::error::Result<Cli>| cli.map(|cli| format!("{cli:?}")).map_err(|error| error.to_string());
+            assert_eq!(Cli::read_called(&args).is_some(), is_right, "{line}");
+            assert_eq!(told(Cli::read(&args)), told(Cli::try_parse_from(&args)), "{line}");
         }
     }
 }

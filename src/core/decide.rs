@@ -17,7 +17,7 @@ use super::policy::{Allow, Hours, Policy, Rule, next_change};
 use super::reason::{Code, Reason, merge};
 use super::statement::Bind;
 use super::time::Timestamp;
-use super::token::{self, Token};
+use super::token;
 use super::view::{View, ViewExt};
 
 /// How far this machine's clock may be behind the policy in force.
@@ -136,10 +136,7 @@ pub fn decide(view: &impl View, question: &Question<'_>, now: Timestamp) -> Deci
         return Decision::deny(reason);
     }
     let decision = match question.shown {
-        Shown::Token { text, audience } => match Token::parse(text) {
-            Ok(token) => token::decide(view, &token, question, audience, now),
-            Err(reason) => Decision::deny(reason),
-        },
+        Shown::Token { text, audience } => token::decide(view, text, question, audience, now),
         Shown::Subject(subject) => decide_subject(view, subject, None, question, now),
         Shown::Key(key) => match view.owner_of(key) {
             Some(subject) => decide_subject(view, &subject, Some(key), question, now),

@@ -45,20 +45,44 @@ pub fn encode<'a>(lines: impl IntoIterator<Item = &'a str>, presentation: &'a Li
 }
 
 impl Token {
-    /// Reads a token.
+    /// Reads a token by itself.
     ///
     /// # Errors
     /// `malformed` for any other form, `bad-signature` where a line's signature does not fit.
     pub fn parse(text: &str) -> Result<Token, Reason> {
-        let malformed = |why: &str| Reason::new(Code::Malformed, format!("the token is malformed: {why}"));
-        if text.len() > MAX_TOKEN_LEN {
-            return Err(malformed("it is longer than 64 KiB"));
+        Token::examine(&Packed::open(text)?)
+    }
+
+    /// Reads a token, and finds the request that it is about. What it says is what [`Token::parse`] says; but lines that
+    /// are the log's, byte for byte, were examined when the log was read, so that only the presentation is left to verify.
+    fn parse_beside(view: &impl View, text: &str) -> Result<(Token, Option<Arc<RequestRecord>>), Reason> {
+        let packed = Packed::open(text)?;
+        if let Some((token, record)) = Token::known_to(view, &packed) {
+            return Ok((token, Some(record)));
         }
-        let encoded = text.strip_prefix(PREFIX).ok_or_else(|| malformed("it does not start with `jit1.`"))?;
-        let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| malformed("it is not canonical base64url"))?;
-        let bytes = bytes.strip_suffix(b"\n").ok_or_else(|| malformed("its last line has no end"))?;
-        let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
-        let lines = lines.into_iter().map(parse).collect::<Result<Vec<Line>, Reason>>()?;
+        let token = Token::examine(&packed)?;
+        let record = token.statement().and_then(|(_, presentation)| view.request(&presentation.of));
+        Ok((token, record))
+    }
+
+    /// Reads a token whose lines are all the log's, none missing or more, and whose presentation's signature fits; none of
+    /// any other, of which [`Token::examine`] says what is wrong.
+    fn known_to(view: &impl View, packed: &Packed) -> Option<(Token, Arc<RequestRecord>)> {
+        let lines = packed.lines();
+        let (presentation, lines) = lines.split_last()?;
+        let line = Line::parse(presentation).ok()?;
+        let Some(What::Presentation(presentation)) = what_of(&line) else { return None };
+        let record = view.request(&presentation.of)?;
+        let leaves: Vec<Hash> = lines.iter().map(|line| leaf_hash(line)).collect();
+        let log = view.genesis()?.id;
+        holds_all_of(&leaves, &record).then_some(())?;
+        let presentation = line.verify().ok()?;
+        Some((Token { leaves, log, presentation }, record))
+    }
+
+    /// Reads each line, then verifies each.
+    fn examine(packed: &Packed) -> Result<Token, Reason> {
+        let lines = packed.lines().into_iter().map(parse).collect::<Result<Vec<Line>, Reason>>()?;
         let [request, approvals @ .., presentation] = lines.as_slice() else {
             return Err(malformed("it holds less than a request and a presentation"));
         };
@@ -95,6 +119,37 @@ impl Token {
     }
 }
 
+/// The bytes that a token holds, without the last LF.
+struct Packed(Vec<u8>);
+
+impl Packed {
+    fn open(text: &str) -> Result<Packed, Reason> {
+        if text.len() > MAX_TOKEN_LEN {
+            return Err(malformed("it is longer than 64 KiB"));
+        }
+        let encoded = text.strip_prefix(PREFIX).ok_or_else(|| malformed("it does not start with `jit1.`"))?;
+        let mut bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| malformed("it is not canonical base64url"))?;
+        if bytes.pop() != Some(b'\n') {
+            return Err(malformed("its last line has no end"));
+        }
+        Ok(Packed(bytes))
+    }
+
+    fn lines(&self) -> Vec<&[u8]> {
+        self.0.split(|byte| *byte == b'\n').collect()
+    }
+}
+
+fn malformed(why: &str) -> Reason {
+    Reason::new(Code::Malformed, format!("the token is malformed: {why}"))
+}
+
+/// Tells whether these lines are a request's and its counted approvals', none missing or more.
+fn holds_all_of(leaves: &[Hash], record: &RequestRecord) -> bool {
+    let counted = record.grant().map(|grant| grant.counted.as_slice()).unwrap_or_default();
+    leaves.iter().eq(std::iter::once(&record.leaf).chain(counted.iter().map(|approval| &approval.leaf)))
+}
+
 fn parse(line: &[u8]) -> Result<Line, Reason> {
     Line::parse(line).map_err(|why| Reason::new(Code::Malformed, format!("a line of the token is malformed: {why}")))
 }
@@ -113,18 +168,22 @@ fn what_of(line: &Line) -> Option<&What> {
 /// Decides by a token, for the gate named `audience`.
 pub(super) fn decide(
     view: &impl View,
-    token: &Token,
+    text: &str,
     question: &Question<'_>,
     audience: Option<&str>,
     now: Timestamp,
 ) -> Decision {
-    let (record, statement, presentation) = match find(view, token) {
+    let (token, record) = match Token::parse_beside(view, text) {
+        Ok(read) => read,
+        Err(reason) => return Decision::deny(reason),
+    };
+    let (record, statement, presentation) = match hold_against_log(view, &token, record.as_deref()) {
         Ok(found) => found,
         Err(reason) => return Decision::deny(reason),
     };
     if !view.knows(&record.by) {
         // A subject that is gone is all there is to say, whoever presents and for what.
-        return judge(view, &record, record.request.bind, None, now);
+        return judge(view, record, record.request.bind, None, now);
     }
     let mut against = Vec::new();
     let mut demand = |holds: bool, code: Code, text: String| {
@@ -146,7 +205,7 @@ pub(super) fn decide(
         Code::WrongKey,
         format!("`{}` presents a grant of `{}`", statement.by, record.by),
     );
-    let mut decision = judge(view, &record, question.bind, Some(token.presentation.key()), now);
+    let mut decision = judge(view, record, question.bind, Some(token.presentation.key()), now);
     if against.is_empty() {
         decision.valid_until = decision.valid_until.map(|until| until.min(presentation.expires));
         return decision;
@@ -157,27 +216,25 @@ pub(super) fn decide(
     Decision { answer: Answer::Deny, reasons: against, grant: None, valid_until: None }
 }
 
-/// Finds the request that a token is about, and holds every line of it against the log's.
-fn find<'a>(
+/// Holds every line of a token against those of the log, where `record` is the request that it is about.
+fn hold_against_log<'a>(
     view: &impl View,
     token: &'a Token,
-) -> Result<(Arc<RequestRecord>, &'a Statement, &'a Presentation), Reason> {
+    record: Option<&'a RequestRecord>,
+) -> Result<(&'a RequestRecord, &'a Statement, &'a Presentation), Reason> {
     let genesis = view.genesis().ok_or_else(|| Reason::new(Code::PolicyUnverified, "the log is empty"))?;
-    let malformed = || Reason::new(Code::Malformed, "the token's last line is no presentation");
-    let (statement, presentation) = token.statement().ok_or_else(malformed)?;
+    let (statement, presentation) = token.statement().ok_or_else(|| malformed("its last line is no presentation"))?;
     if token.log != genesis.id {
         return Err(Reason::new(Code::WrongLog, format!("the token is of the log {}", token.log)));
     }
     let not_logged = |text: &str| Reason::new(Code::NotLogged, text);
-    let [request, approvals @ ..] = token.leaves.as_slice() else { return Err(malformed()) };
-    let record = match view.request(&presentation.of) {
-        Some(record) if record.leaf == *request => record,
+    let record = match record {
+        Some(record) if token.leaves.first() == Some(&record.leaf) => record,
         Some(_) | None => {
             return Err(not_logged("the token's request is not in this log, or not yet in this clone of it"));
         }
     };
-    let logged = record.grant().map(|grant| grant.counted.as_slice()).unwrap_or_default();
-    if !logged.iter().map(|approval| &approval.leaf).eq(approvals) {
+    if !holds_all_of(&token.leaves, record) {
         return Err(not_logged("the token's approvals are not those that the log counts"));
     }
     check_author(view, statement, token.presentation.key()).map_err(|inert| {

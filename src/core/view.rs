@@ -36,6 +36,10 @@ pub trait View {
     fn size(&self) -> u64;
     /// The hash of a complete subtree of the Merkle tree over all lines; none if there is no such subtree yet.
     fn subtree(&self, node: Node) -> Option<Hash>;
+    /// The Merkle root over all lines, where it has been made from the subtrees already.
+    fn known_root(&self) -> Option<Hash> {
+        None
+    }
     /// The policy that last had its threshold, whether it loads or not.
     fn policy_record(&self) -> Option<Arc<PolicyRecord>>;
     /// The policy in force after the first `size` lines.
@@ -92,7 +96,11 @@ pub trait ViewExt: View {
 
     /// The Merkle root over the first `size` lines; none beyond the log.
     fn root_at(&self, size: u64) -> Option<Hash> {
-        if size <= self.size() { root(size, self).ok() } else { None }
+        let whole = self.size();
+        if size > whole {
+            return None;
+        }
+        self.known_root().filter(|_| size == whole).or_else(|| root(size, self).ok())
     }
 
     /// The open lifts of a lockdown.
@@ -383,6 +391,10 @@ impl<B: View> View for Overlay<B> {
         let Some(place) = node.index.checked_sub(known) else { return self.base.subtree(node) };
         let level = self.subtrees.get(usize::try_from(node.level).ok()?)?;
         level.get(usize::try_from(place).ok()?).copied()
+    }
+
+    fn known_root(&self) -> Option<Hash> {
+        self.base.known_root().filter(|_| self.added == 0)
     }
 
     fn policy_record(&self) -> Option<Arc<PolicyRecord>> {

@@ -91,6 +91,15 @@ pub struct Minimum {
     pub root: Hash,
 }
 
+/// What a log must extend to be believed, all of one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// As [`Config::pin`].
+    pub pin: Option<Pin>,
+    /// Every prefix that it must have: of all pins, and those that the trust names.
+    pub minimums: Vec<Minimum>,
+}
+
 /// How a repo came to be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -311,18 +320,12 @@ impl Config {
     }
 
     /// Returns what this machine last accepted of a log: of the pins in both folders the one of more lines. The other
-    /// is among [`Config::minimums`].
+    /// is among [`Seen::minimums`].
     ///
     /// # Errors
     /// [`ConfigError::LostPin`]; as the module's head says of files.
     pub fn pin(&self, genesis: &Hash) -> Result<Option<Pin>, ConfigError> {
-        let mut highest: Option<Pin> = None;
-        for pin in self.pins(genesis)? {
-            if highest.is_none_or(|other| other.size < pin.size) {
-                highest = Some(pin);
-            }
-        }
-        Ok(highest)
+        self.pins(genesis).map(|pins| highest(&pins))
     }
 
     fn pins(&self, genesis: &Hash) -> Result<Vec<Pin>, ConfigError> {
@@ -344,14 +347,15 @@ impl Config {
         Ok(pins)
     }
 
-    /// Returns every prefix that a log must have to be believed: of all pins, and those that the trust names.
+    /// Returns what a log must extend to be believed.
     ///
     /// # Errors
     /// As [`Config::pin`].
-    pub fn minimums(&self, genesis: &Hash) -> Result<Vec<Minimum>, ConfigError> {
-        let mut all = self.trust_in(genesis)?.unwrap_or_default().minimums;
-        all.extend(self.pins(genesis)?.iter().map(Pin::minimum));
-        Ok(all)
+    pub fn seen(&self, genesis: &Hash) -> Result<Seen, ConfigError> {
+        let mut minimums = self.trust_in(genesis)?.unwrap_or_default().minimums;
+        let pins = self.pins(genesis)?;
+        minimums.extend(pins.iter().map(Pin::minimum));
+        Ok(Seen { pin: highest(&pins), minimums })
     }
 
     /// Moves the pin on to `to`, in the user's folder.
@@ -419,6 +423,11 @@ impl Origin {
             Origin::Clone => "clone",
         }
     }
+}
+
+/// Returns the pin of most lines, the first of such.
+fn highest(pins: &[Pin]) -> Option<Pin> {
+    pins.iter().rev().max_by_key(|pin| pin.size).copied()
 }
 
 /// `config.toml`

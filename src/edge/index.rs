@@ -360,6 +360,11 @@ impl View for Index {
         self.read(|db| Subtrees(db).read(node).map(Some))
     }
 
+    /// Opening it made it from the subtrees.
+    fn known_root(&self) -> Option<Hash> {
+        self.0.as_ref().map(|stored| stored.head.root)
+    }
+
     fn policy_record(&self) -> Option<Arc<PolicyRecord>> {
         self.known(|known| known.policy.clone()).flatten()
     }

@@ -15,7 +15,7 @@ use crate::core::ledger::Verdict;
 use crate::core::reason::{Code, Weight};
 use crate::core::time::Duration;
 use crate::core::view::{View, ViewExt};
-use crate::edge::config::Config;
+use crate::edge::config::{Config, Seen};
 use crate::edge::git::Repo;
 use crate::edge::inspect;
 use crate::edge::remote::{self, Remote};
@@ -58,7 +58,7 @@ pub(super) fn look(cx: &mut Context<'_>, config: &Config, repo: &Repo, report: &
 
 fn say_log(known: &Known, report: &mut Report) {
     let view = &known.opened.view;
-    if let Some(pin) = known.expected.pin.filter(|pin| pin.size > view.size()) {
+    if let Some(pin) = known.expected.seen.pin.filter(|pin| pin.size > view.size()) {
         let (here, seen) = (render::count(view.size(), "line"), render::count(pin.size, "line"));
         let text =
             format!("{here}, and this machine has seen {seen}: another clone here is ahead, or the host went back");
@@ -102,15 +102,14 @@ fn read(world: &World, config: &Config, repo: &Repo, remote: Option<&Remote>) ->
         return Err(gone_log(config, repo)?.unwrap_or_else(|| no_log(repo)).into());
     };
     let genesis = expected_id(config, repo)?;
-    let pin = genesis.map(|genesis| config.pin(&genesis)).transpose()?.flatten();
-    let minimums = genesis.map(|genesis| config.minimums(&genesis)).transpose()?.unwrap_or_default();
-    let expected = Expected { genesis, pin, minimums, index: None };
+    let seen = genesis.map(|genesis| config.seen(&genesis)).transpose()?.unwrap_or_default();
+    let expected = Expected { genesis, seen, index: None };
     let opened = match expected.open_at(world, repo, tip) {
         Ok(opened) => opened,
         // What is in a clone may be older than what another clone here has seen: every command fetches, and looks again.
         Err(why) if is_remote => {
             let opened = open_unpinned(world, repo, tip, genesis)?;
-            let is_behind = pin.is_some_and(|pin| opened.view.size() < pin.size);
+            let is_behind = expected.seen.pin.is_some_and(|pin| opened.view.size() < pin.size);
             if is_behind { opened } else { return Err(why) }
         }
         Err(why) => return Err(why),
@@ -149,7 +148,7 @@ fn trust(cx: &Context<'_>, config: &Config, repo: &Repo, known: &Known, report: 
             report.note("trust", text, Some(format!("as root: add \"{path}\" to `repos` in /etc/jit/trust/{id}.toml")));
         }
         (Some(true), _) => {
-            let pin = match known.expected.pin {
+            let pin = match known.expected.seen.pin {
                 Some(pin) => format!("seen here up to {}, root {}", render::count(pin.size, "line"), pin.root),
                 None => "this user has no pin of it".to_owned(),
             };
@@ -275,6 +274,6 @@ fn age(cx: &Context<'_>, config: &Config, repo: &Repo, remote: Option<&Remote>, 
 
 /// Verifies the log at another commit, as if this machine had seen nothing of it.
 pub(super) fn open_unpinned(world: &World, repo: &Repo, tip: Oid, genesis: Option<Hash>) -> anyhow::Result<Opened> {
-    let expected = Expected { genesis, pin: None, minimums: Vec::new(), index: None };
+    let expected = Expected { genesis, seen: Seen::default(), index: None };
     expected.open_at(world, repo, tip)
 }

@@ -146,7 +146,7 @@ impl Context<'_> {
             Err(Unfetched::Unreachable(why) | Unfetched::Untrusted(why)) => why,
         };
         // A `git fetch` by hand may have brought what is not believed: the last good state is where the pin is.
-        let (opened, age) = match (known, expected.pin) {
+        let (opened, age) = match (known, expected.seen.pin) {
             (Err(_), Some(pin)) => {
                 let opened = expected.open_at(self.world, repo, pin.commit)?;
                 let age = self.age_of(repo, remote, &opened.view)?;
@@ -218,7 +218,9 @@ impl Context<'_> {
     ) -> Result<(Oid, Opened), Unfetched> {
         let tip = match remote::fetch(self.world, repo, remote) {
             Ok(Fetched::Tip(tip)) => tip,
-            Ok(Fetched::NoBranch) => return Err(Unfetched::Untrusted(gone_from(repo, remote, expected.pin).into())),
+            Ok(Fetched::NoBranch) => {
+                return Err(Unfetched::Untrusted(gone_from(repo, remote, expected.seen.pin).into()));
+            }
             Err(why) => return Err(Unfetched::Unreachable(why.into())),
         };
         if let Some((_, opened)) = before.filter(|(known, _)| *known == tip) {
@@ -231,7 +233,7 @@ impl Context<'_> {
             Ok(opened) => return Ok((tip, opened)),
             Err(why) => why,
         };
-        let is_older = match expected.pin {
+        let is_older = match expected.seen.pin {
             Some(pin) if repo.is_before(tip, pin.commit).unwrap_or(false) => Some(pin),
             Some(_) | None => None,
         };

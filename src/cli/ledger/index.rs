@@ -60,7 +60,7 @@ impl Expected {
         if Some(prefix.genesis) != self.genesis {
             return None;
         }
-        let pin = self.pin.map(|pin| pin.commit);
+        let pin = self.seen.pin.map(|pin| pin.commit);
         let mut opened = Opened::of_index(known.clone(), &prefix, pin);
         let deltas = self.fold_new(&mut opened, repo, tip)?;
         if index.writes
@@ -74,7 +74,7 @@ impl Expected {
 
     /// Walks and folds what is new up to a tip, and returns what it changed; none where only opening the log anew can tell.
     fn fold_new(&self, opened: &mut Opened, repo: &Repo, tip: Oid) -> Option<Vec<Delta>> {
-        let pin = self.pin.map(|pin| pin.commit);
+        let pin = self.seen.pin.map(|pin| pin.commit);
         let mut deltas = Vec::new();
         let keep = &mut |delta: &Delta| deltas.push(delta.clone());
         let is_had = opened.go_on_keeping(repo, tip, pin, &rules(), keep).ok()?;
@@ -86,7 +86,7 @@ impl Expected {
     pub(super) fn go_on(&self, before: &Opened, repo: &Repo, tip: Oid) -> Option<Opened> {
         // What was read without an index has one by now, and is much to have twice.
         let index = self.index.as_ref().filter(|_| before.view.base().size() > 0)?;
-        let pin = self.pin.map(|pin| pin.commit);
+        let pin = self.seen.pin.map(|pin| pin.commit);
         let mut longer = before.clone();
         let deltas = self.fold_new(&mut longer, repo, tip)?;
         if index.writes

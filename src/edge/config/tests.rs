@@ -78,7 +78,7 @@ fn a_new_machine_trusts_nothing() {
         assert!(!config.is_home_of(&GENESIS, &machine.path("repo")).unwrap());
         assert_eq!(config.pin(&GENESIS).unwrap(), None);
         assert_eq!(config.default_repo().unwrap(), None);
-        assert_eq!((config.trusted().unwrap(), config.minimums(&GENESIS).unwrap()), (vec![], vec![]));
+        assert_eq!((config.trusted().unwrap(), config.seen(&GENESIS).unwrap().minimums), (vec![], vec![]));
     }
     assert!(!machine.path("home/.config").exists());
 }
@@ -236,7 +236,7 @@ fn a_lost_pin_is_an_error_and_not_a_first_look() {
         matches!(error, ConfigError::LostPin { .. }) && help.contains("clone anew") && !error.is_unwritable()
     };
     assert!(lost(config.pin(&GENESIS).unwrap_err()));
-    assert!(lost(config.minimums(&GENESIS).unwrap_err()));
+    assert!(lost(config.seen(&GENESIS).unwrap_err()));
     assert!(lost(config.advance_pin(&GENESIS, pin(0, 1), |_| true).unwrap_err()));
     assert!(lost(machine.trust("other", pin(0, 1)).unwrap_err()));
     fs::remove_file(machine.user_file(&format!("trust/{GENESIS}.toml"))).unwrap();
@@ -275,7 +275,7 @@ fn a_bad_file_is_named_with_its_fault() {
         let path = machine.user_file(&format!("{folder}/{GENESIS}.toml"));
         fs::write(&path, text).unwrap();
         let config = machine.config();
-        let error = config.minimums(&GENESIS).unwrap_err();
+        let error = config.seen(&GENESIS).unwrap_err();
         let shown = error.to_string();
         assert!(shown.starts_with(&*path.to_string_lossy()) && shown.contains(said), "{text:?}: {shown}");
         assert!(error.help().is_some() && !error.is_unwritable());
@@ -301,7 +301,7 @@ fn both_folders_hold_together() {
     assert_eq!(homeless.trusted().unwrap(), [GENESIS, Hash([8; 32])]);
     assert_eq!(homeless.pin(&GENESIS).unwrap(), Some(etc_pin));
     assert!(homeless.is_home_of(&GENESIS, &machine.path("other")).unwrap());
-    assert_eq!(homeless.minimums(&GENESIS).unwrap(), [minimum, etc_pin.minimum()]);
+    assert_eq!(homeless.seen(&GENESIS).unwrap().minimums, [minimum, etc_pin.minimum()]);
 
     // The user's clone must extend what the machine's owner pinned, and then counts itself.
     assert!(matches!(machine.trust("repo", pin(0, 8)), Err(ConfigError::Backwards { .. })));
@@ -310,7 +310,7 @@ fn both_folders_hold_together() {
     let config = machine.config();
     config.advance_pin(&GENESIS, pin(0, 12), |_| true).unwrap();
     assert_eq!(config.pin(&GENESIS).unwrap(), Some(pin(0, 12)));
-    assert_eq!(config.minimums(&GENESIS).unwrap(), [minimum, pin(0, 12).minimum(), etc_pin.minimum()]);
+    assert_eq!(config.seen(&GENESIS).unwrap().minimums, [minimum, pin(0, 12).minimum(), etc_pin.minimum()]);
     assert!(config.is_home_of(&GENESIS, &machine.path("repo")).unwrap());
     assert!(config.is_home_of(&GENESIS, &machine.path("other")).unwrap());
 
