@@ -417,6 +417,10 @@ impl Context<'_> {
     fn advance_pin(&mut self, config: &Config, ledger: &Ledger) -> anyhow::Result<()> {
         let (Some(root), true) = (ledger.view.root(), ledger.moves_pin) else { return Ok(()) };
         let to = Pin { commit: ledger.walked.last_valid_commit, size: ledger.view.size(), root };
+        // What this command found there at its start: others can only have moved it further.
+        if ledger.pin == Some(to) {
+            return Ok(());
+        }
         let extends = |pin: &Pin| ledger.view.root_at(pin.size) == Some(pin.root);
         match config.advance_pin(&ledger.genesis_id(), to, extends) {
             Ok(()) => Ok(()),

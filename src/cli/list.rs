@@ -90,6 +90,9 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ListArgs) -> anyhow::Result<Exit>
             cx.print(&if redraws && args.watch { format!("{CLEAR}{text}") } else { text })?;
         }
         if !args.watch {
+            // As the log is left: there may be much of it.
+            std::mem::forget(listed);
+            ledger.leave();
             return Ok(Exit::Done);
         }
         last = state;

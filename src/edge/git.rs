@@ -160,9 +160,19 @@ impl Repo {
     /// Git's configuration can't be read.
     pub fn remote_names(&self) -> Result<Vec<String>, GitError> {
         let failed = |error| GitError::git("listing the remotes", error);
-        let names = self.git.remotes().map_err(failed)?;
-        let names = names.iter().collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        Ok(names.into_iter().flatten().map(str::to_owned).collect())
+        let config = self.git.config().map_err(failed)?;
+        let mut entries = config.entries(None).map_err(failed)?;
+        let mut names = Vec::new();
+        // As libgit2 lists them, which compiles a regular expression to do so: a gate asks at each start.
+        while let Some(entry) = entries.next() {
+            let entry = entry.map_err(failed)?;
+            if let Some(name) = remote_of(entry.name_bytes()) {
+                names.push(str::from_utf8(name).map_err(|why| failed(git2::Error::from_str(&why.to_string())))?.to_owned());
+            }
+        }
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
     }
 
     /// Returns the URL of a remote as it is configured, without a password that stands in it.
@@ -385,6 +395,12 @@ fn without_password(url: &str) -> String {
         Some(format!("{scheme}://{name}:…@{host}{path}"))
     };
     hidden().unwrap_or_else(|| url.to_owned())
+}
+
+/// Returns the remote whose URL a key of git's configuration is for.
+fn remote_of(key: &[u8]) -> Option<&[u8]> {
+    let rest = key.strip_prefix(b"remote.")?;
+    rest.strip_suffix(b".url").or_else(|| rest.strip_suffix(b".pushurl"))
 }
 
 pub(crate) fn to_oid(oid: git2::Oid) -> Result<Oid, GitError> {
