@@ -2,8 +2,8 @@
 //!
 //! The blob is that of OpenSSH's PROTOCOL.sshsig: version 1, an empty reserved field, sha512, a key of one of the two
 //! kinds that [`PublicKey`] knows, no trailing bytes. `ssh-keygen -Y verify -n jit` accepts whatever is accepted here;
-//! the reverse does not hold: [`Signature::verify`] is `verify_strict`, and of a security key's signature the
-//! user-presence flag must be set, which stock tools do not look at.
+//! the reverse does not hold: [`Signature::verify`] takes what `verify_strict` takes (`strict.rs`), and of a security key's
+//! signature the user-presence flag must be set, which stock tools do not look at.
 
 use std::fmt;
 
@@ -137,9 +137,8 @@ impl Signature {
             }
             (None, Some(_)) | (Some(_), None) => return Err(SignatureError::Algorithm),
         };
-        let signature = ed25519_dalek::Signature::from_bytes(&self.bytes);
-        let key = self.key.verifying_key().map_err(SignatureError::Key)?;
-        key.verify_strict(&signed, &signature).map_err(|_| SignatureError::Mismatch)
+        let point = self.key.on_curve().map_err(SignatureError::Key)?;
+        if point.fits(&signed, &self.bytes) { Ok(()) } else { Err(SignatureError::Mismatch) }
     }
 
     /// Checks the signature over `message` and keeps with the key what the message said.
