@@ -82,7 +82,7 @@ impl Places {
     /// Returns the places of the lines with this id, and perhaps of a few others.
     fn alike(&self, id: &Hash) -> impl Iterator<Item = u64> {
         let mark = mark(id);
-        let slots = self.from_first(id).filter_map(|at| self.slots.get(at)).take_while(|slot| **slot != FREE);
+        let slots = self.slots_of(id).filter_map(|at| self.slots.get(at)).take_while(|slot| **slot != FREE);
         slots.filter(move |slot| **slot >> PLACE_BITS == mark).map(|slot| (slot & ((1 << PLACE_BITS) - 1)) - 1)
     }
 
@@ -102,15 +102,15 @@ impl Places {
     }
 
     fn put(&mut self, id: &Hash, place: u64) {
-        let free = self.from_first(id).find(|at| self.slots.get(*at) == Some(&FREE));
+        let free = self.slots_of(id).find(|at| self.slots.get(*at) == Some(&FREE));
         if let Some(slot) = free.and_then(|at| self.slots.get_mut(at)) {
             *slot = mark(id) << PLACE_BITS | (place + 1);
             self.taken += 1;
         }
     }
 
-    /// Returns all slots from the first that an id names on, around the end.
-    fn from_first(&self, id: &Hash) -> impl Iterator<Item = usize> + use<> {
+    /// Returns all slots, the one that an id names first, and those before it last.
+    fn slots_of(&self, id: &Hash) -> impl Iterator<Item = usize> + use<> {
         let count = self.slots.len();
         let [.., a, b, c, d] = id.0;
         let first = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or_default();
