@@ -128,13 +128,14 @@ impl IndexFile {
         // From here on nobody changes what is read, until it is dropped.
         db.execute_batch("BEGIN")?;
         let head = Head::read(&db)?;
-        if merkle::root(head.prefix.tail.size, &Subtrees(&db))? != head.root {
+        let met = lines::Met::default();
+        if merkle::root(head.prefix.tail.size, &Subtrees { db: &db, met: &met })? != head.root {
             return Err(IndexError::Torn);
         }
         let store = Arc::new(Store::new(db, path));
         let known = Known::of(&store, &head)?;
         let prefix = head.prefix.clone();
-        Ok(Some((Index(Some(Rc::new(Stored { store, head, known, now: self.now }))), prefix)))
+        Ok(Some((Index(Some(Rc::new(Stored { store, head, known, met, now: self.now }))), prefix)))
     }
 
     /// Starts an index anew; it takes the place of what was there once it is finished.
@@ -214,6 +215,7 @@ struct Stored {
     store: Arc<Store>,
     head: Head,
     known: Known,
+    met: lines::Met,
     now: Timestamp,
 }
 
@@ -341,7 +343,7 @@ impl View for Index {
         if node.index >= complete {
             return None;
         }
-        self.read(|db| Subtrees(db).read(node).map(Some))
+        self.read(|db| Subtrees { db, met: &stored.met }.read(node).map(Some))
     }
 
     fn policy_record(&self) -> Option<Arc<PolicyRecord>> {

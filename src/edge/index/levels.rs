@@ -84,9 +84,9 @@ impl Levels {
             Levels::Known(filled) => {
                 keyed::put(db, &key, &[])?;
                 let ([held, ..], [size, ..]) = (&mut filled.held, filled.sizes);
-                *held += 1;
-                // Of very many not all have to come by the first level.
-                if *held > 2 * size { filled.give_all(db) } else { Ok(()) }
+                *held = held.saturating_add(1);
+                // Where very many come at once, it must not become large meanwhile.
+                if *held > size.saturating_mul(2) { filled.give_all(db) } else { Ok(()) }
             }
             Levels::New(waiting) => {
                 waiting.insert(key.starting_with(LAST));
@@ -180,7 +180,7 @@ impl Filled {
         }
         *held = if left == 0 { held.saturating_sub(too_many) } else { 0 };
         if let Some(next) = self.held.get_mut(level + 1) {
-            *next += moved;
+            *next = next.saturating_add(moved);
         }
         Ok(())
     }

@@ -1,5 +1,8 @@
 //! The lines in an index: by their numbers, and by how their ids start.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::IndexError;
@@ -124,7 +127,10 @@ fn entry_at(db: &Connection, line: u64) -> Result<(Hash, Entry, Option<String>),
 
 /// Writes the line number `line`.
 pub(super) fn write(db: &Connection, levels: &mut Levels, line: u64, delta: &Delta) -> Result<(), IndexError> {
-    let mut data: Vec<u8> = stored_hashes(line, delta.leaf, &Subtrees(db))?.iter().flat_map(|hash| hash.0).collect();
+    let mut data: Vec<u8> = stored_hashes(line, delta.leaf, &Subtrees { db, met: &Met::default() })?
+        .iter()
+        .flat_map(|hash| hash.0)
+        .collect();
     let entry = delta.changes.iter().find_map(|change| match change {
         Change::Entry(id, entry) => Some((id, entry)),
         _ => None,
@@ -160,14 +166,34 @@ impl Lines for IndexLines<'_> {
     }
 }
 
+/// Hashes of the Merkle tree that were read: the roots of a few sizes are asked for more than once.
+#[derive(Debug, Default)]
+pub(super) struct Met(RefCell<BTreeMap<Node, Hash>>);
+
+/// How many are kept.
+const MOST_MET: usize = 1024;
+
 /// The Merkle tree's hashes in the store.
-pub(super) struct Subtrees<'a>(pub(super) &'a Connection);
+pub(super) struct Subtrees<'a> {
+    pub(super) db: &'a Connection,
+    pub(super) met: &'a Met,
+}
 
 impl HashReader for Subtrees<'_> {
     type Error = IndexError;
 
     fn read(&self, node: Node) -> Result<Hash, IndexError> {
+        let known = self.met.0.borrow().get(&node).copied();
+        if let Some(hash) = known {
+            return Ok(hash);
+        }
         let level = usize::try_from(node.level).map_err(|_| IndexError::Torn)?;
-        read(self.0, node.last_leaf(), |kept| kept.hashes.get(level).copied().map(Hash).ok_or(IndexError::Torn))
+        let of_level = |kept: Kept<'_>| kept.hashes.get(level).copied().map(Hash).ok_or(IndexError::Torn);
+        let hash = read(self.db, node.last_leaf(), of_level)?;
+        let mut met = self.met.0.borrow_mut();
+        if met.len() < MOST_MET {
+            met.insert(node, hash);
+        }
+        Ok(hash)
     }
 }
