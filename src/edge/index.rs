@@ -9,7 +9,8 @@
 //! is rolled back, and whoever may only read can. A reader holds its lock until it is dropped, so what it reads is of one
 //! moment; a writer waits a moment for readers to end, and else leaves it to whoever comes next.
 //!
-//! What is live stands apart from what has ended (`requests.rs`), so what a check reads is as large as what is live.
+//! What is live stands apart from what has ended (`requests.rs`), so what a check reads is as large as what is live. The keys
+//! of which a longer log has more stand on levels (`levels.rs`), so new lines change few pages, however many there are.
 //!
 //! It stands in this user's state folder; or in one that `/etc/jit` names, whose owner keeps it and everybody reads it.
 //!
