@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use ed25519_dalek::VerifyingKey;
 use sha2::{Digest, Sha256};
 use ssh_key::public::{Ed25519PublicKey, KeyData, SkEd25519};
 
 use super::hash::{Hash, parse_hex};
 use super::name::Name;
+use super::strict::Point;
 
 /// The longest application of a security key, in bytes; OpenSSH's own are `ssh:` and a few letters.
 const MAX_APPLICATION_LEN: usize = 255;
@@ -187,7 +187,7 @@ impl PublicKey {
     ///
     /// # Errors
     /// It is weak or not canonical: nobody has looked at the key of a record that was read from an index.
-    pub(crate) fn verifying_key(&self) -> Result<VerifyingKey, KeyError> {
+    pub(super) fn on_curve(&self) -> Result<Point, KeyError> {
         on_curve(&self.point)
     }
 }
@@ -195,7 +195,7 @@ impl PublicKey {
 thread_local! {
     /// The points that were looked at last. The same few people sign nearly all lines of a log, and to find a point on the
     /// curve takes a tenth of the time in which a signature is verified.
-    static KNOWN: RefCell<BTreeMap<[u8; 32], VerifyingKey>> = const { RefCell::new(BTreeMap::new()) };
+    static KNOWN: RefCell<BTreeMap<[u8; 32], Point>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// How many points are kept; whoever makes up keys makes the next lines cost what they would without.
@@ -205,14 +205,11 @@ const MOST_KNOWN: usize = 1024;
 ///
 /// # Errors
 /// It is not on it, of small order, or not in its canonical form.
-fn on_curve(point: &[u8; 32]) -> Result<VerifyingKey, KeyError> {
+fn on_curve(point: &[u8; 32]) -> Result<Point, KeyError> {
     if let Some(known) = KNOWN.with_borrow(|known| known.get(point).copied()) {
         return Ok(known);
     }
-    let on_curve = VerifyingKey::from_bytes(point).map_err(|_| KeyError::Weak)?;
-    if on_curve.is_weak() || !is_canonical(point) {
-        return Err(KeyError::Weak);
-    }
+    let on_curve = Point::read(point).ok_or(KeyError::Weak)?;
     KNOWN.with_borrow_mut(|known| {
         if known.len() >= MOST_KNOWN {
             known.clear();
@@ -247,13 +244,6 @@ fn check_kind(kind: &str) -> Result<(), KeyError> {
         }
         _ => Err(KeyError::Form),
     }
-}
-
-/// Tells whether the y coordinate is below the field's prime, 2^255 - 19 (RFC 8032 §5.1.3).
-fn is_canonical(point: &[u8; 32]) -> bool {
-    let [low, middle @ .., high] = point;
-    let all_ones = high & 0x7f == 0x7f && middle.iter().all(|byte| *byte == 0xff);
-    !(all_ones && *low >= 0xed)
 }
 
 /// Why something is not a key that may sign.
@@ -326,7 +316,7 @@ mod tests {
         for application in [None, Some(""), Some("ssh:"), Some("ssh: two words")] {
             let key = PublicKey::checked(*plain.point(), application).unwrap();
             assert_eq!(PublicKey::from_kept(&key.to_kept()), Ok(key.clone()));
-            assert!(key.verifying_key().is_ok());
+            assert!(key.on_curve().is_ok());
         }
         let kept = plain.to_kept();
         for (bad, why) in [
@@ -340,7 +330,7 @@ mod tests {
         }
         // Whoever wrote that into the index: it is read, and nothing verifies by it.
         let weak = PublicKey::from_kept(&"0".repeat(64)).unwrap();
-        assert_eq!(weak.verifying_key(), Err(KeyError::Weak));
+        assert_eq!(weak.on_curve(), Err(KeyError::Weak));
     }
 
     #[test]

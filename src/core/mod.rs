@@ -24,6 +24,7 @@ pub mod rehearsal;
 pub mod signature;
 pub mod statement;
 pub mod stored;
+mod strict;
 #[cfg(test)]
 mod testing;
 pub mod time;

@@ -9,7 +9,8 @@
 //! is rolled back, and whoever may only read can. A reader holds its lock until it is dropped, so what it reads is of one
 //! moment; a writer waits a moment for readers to end, and else leaves it to whoever comes next.
 //!
-//! What is live stands apart from what has ended (`requests.rs`), so what a check reads is as large as what is live.
+//! What is live stands apart from what has ended (`requests.rs`), so what a check reads is as large as what is live. The keys
+//! of which a longer log has more stand on levels (`levels.rs`), so new lines change few pages, however many there are.
 //!
 //! It stands in this user's state folder; or in one that `/etc/jit` names, whose owner keeps it and everybody reads it.
 //!
@@ -18,6 +19,9 @@
 //! no decision is made from it.
 
 mod error;
+mod keyed;
+mod levels;
+mod lines;
 mod policies;
 mod requests;
 mod store;
@@ -31,16 +35,16 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rusqlite::types::FromSql;
-use rusqlite::{Connection, OptionalExtension as _, Params};
+use rusqlite::Connection;
 
 pub use self::writing::Writing;
 
 pub use self::error::IndexError;
-use self::policies::Met;
+use self::keyed::Kind;
+use self::lines::Subtrees;
 pub use self::store::Unread;
 use self::store::{Store, connect};
-use self::tables::{Head, StoredProposal, Subtrees, number, to_hash};
+use self::tables::{Addition, Head, StoredProposal};
 use super::config::Folder;
 use super::world::{World, WorldError};
 use crate::core::hash::{Hash, IdPrefix};
@@ -125,13 +129,14 @@ impl IndexFile {
         // From here on nobody changes what is read, until it is dropped.
         db.execute_batch("BEGIN")?;
         let head = Head::read(&db)?;
-        if merkle::root(head.prefix.tail.size, &Subtrees(&db))? != head.root {
+        let met = lines::Met::default();
+        if merkle::root(head.prefix.tail.size, &Subtrees { db: &db, met: &met })? != head.root {
             return Err(IndexError::Torn);
         }
         let store = Arc::new(Store::new(db, path));
         let known = Known::of(&store, &head)?;
         let prefix = head.prefix.clone();
-        Ok(Some((Index(Some(Rc::new(Stored { store, head, known, now: self.now }))), prefix)))
+        Ok(Some((Index(Some(Rc::new(Stored { store, head, known, met, now: self.now }))), prefix)))
     }
 
     /// Starts an index anew; it takes the place of what was there once it is finished.
@@ -143,15 +148,8 @@ impl IndexFile {
         // Of several who build at once each has a file of its own, and the last is as good as the first.
         let path = self.folder.place(&format!("{}.{}.new", self.name, std::process::id()));
         let horizon = requests::horizon_at(self.now);
-        let builder = Builder {
-            db: Some(tables::create(&path, self.mode, horizon)?),
-            horizon,
-            met: Met::default(),
-            size: 0,
-            path,
-            place: self.path(),
-        };
-        Ok(builder)
+        let db = tables::create(&path, self.mode, horizon)?;
+        Ok(Builder { writing: Some((db, Addition::new(horizon))), size: 0, path, place: self.path() })
     }
 
     /// Takes the index away; it is no error if there is none.
@@ -170,9 +168,7 @@ impl IndexFile {
 #[derive(Debug)]
 pub struct Builder {
     /// None once it is finished.
-    db: Option<Connection>,
-    horizon: Timestamp,
-    met: Met,
+    writing: Option<(Connection, Addition)>,
     size: u64,
     path: PathBuf,
     place: PathBuf,
@@ -184,9 +180,8 @@ impl Builder {
     /// # Errors
     /// It can't be written.
     pub fn add(&mut self, delta: &Delta) -> Result<(), IndexError> {
-        let Some(db) = &self.db else { return Err(IndexError::Torn) };
-        tables::write(db, self.size, delta, self.horizon)?;
-        self.met.take_in(delta);
+        let Some((db, addition)) = &mut self.writing else { return Err(IndexError::Torn) };
+        addition.add(db, self.size, delta)?;
         self.size += 1;
         Ok(())
     }
@@ -196,9 +191,8 @@ impl Builder {
     /// # Errors
     /// It can't be written.
     pub fn finish(mut self, prefix: &Prefix, root: Hash) -> Result<(), IndexError> {
-        let Some(db) = self.db.take() else { return Err(IndexError::Torn) };
-        policies::write(&db, &self.met)?;
-        tables::write_prefix(&db, prefix, root)?;
+        let Some((db, addition)) = self.writing.take() else { return Err(IndexError::Torn) };
+        addition.finish(&db, prefix, root)?;
         tables::finish(&db, &self.path)?;
         db.close().map_err(|(_, error)| error)?;
         fs::rename(&self.path, &self.place).map_err(IndexError::Write)
@@ -208,7 +202,7 @@ impl Builder {
 impl Drop for Builder {
     /// What was not finished is of no use; once it is, the name is gone.
     fn drop(&mut self) {
-        self.db = None;
+        self.writing = None;
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -222,6 +216,7 @@ struct Stored {
     store: Arc<Store>,
     head: Head,
     known: Known,
+    met: lines::Met,
     now: Timestamp,
 }
 
@@ -251,7 +246,7 @@ impl Known {
             genesis: Arc::new(head.genesis.clone()),
             policy: policy.map(Arc::new),
             roster,
-            lockdowns: tables::read_all(db, "SELECT record FROM lockdowns ORDER BY line")?,
+            lockdowns: tables::read_all(db, Kind::Lockdown)?,
             proposals: OnceCell::new(),
             lifts: OnceCell::new(),
         })
@@ -264,7 +259,7 @@ impl Stored {
     }
 
     fn read_proposals(&self, db: &Connection) -> Result<Vec<Arc<ProposalRecord>>, IndexError> {
-        let proposals = tables::read_all(db, "SELECT record FROM proposals ORDER BY line")?;
+        let proposals = tables::read_all(db, Kind::Proposal)?;
         let read = |kept: &Arc<StoredProposal>| {
             let (policy, signatures) = StoredProposal::clone(kept);
             let policy = policy.into_record(|digest| policies::open(&self.store, db, digest))?;
@@ -274,7 +269,7 @@ impl Stored {
     }
 
     fn lifts(&self) -> &[Arc<LiftRecord>] {
-        let read = |db: &Connection| tables::read_all(db, "SELECT record FROM lifts ORDER BY line");
+        let read = |db: &Connection| tables::read_all(db, Kind::Lift);
         self.known.lifts.get_or_init(|| self.store.read(read))
     }
 }
@@ -297,14 +292,11 @@ impl Index {
         }
         // The lock that it has read under becomes the writer's, so nobody can have changed it in between.
         let db = stored.store.lock().take().ok_or(IndexError::Torn)?;
-        let mut met = Met::default();
-        let horizon = requests::settle(&db, stored.head.horizon, stored.now)?;
+        let mut addition = Addition::going_on(&db, stored.head.horizon, stored.now)?;
         for (delta, line) in deltas.iter().zip(stored.head.prefix.tail.size..) {
-            tables::write(&db, line, delta, horizon)?;
-            met.take_in(delta);
+            addition.add(&db, line, delta)?;
         }
-        policies::write(&db, &met)?;
-        tables::write_prefix(&db, prefix, root)?;
+        addition.finish(&db, prefix, root)?;
         db.execute_batch("COMMIT")?;
         Ok(())
     }
@@ -316,17 +308,12 @@ impl Index {
 
     /// Returns what a non-inert line is worth; none if there is no such line.
     pub fn verdict(&self, id: &Hash) -> Option<Verdict> {
-        let (_, why) = self.read(|db| tables::entry(db, id))?;
+        let (_, why) = self.read(|db| lines::entry(db, id))?;
         Some(why.map_or(Verdict::Effect, Verdict::WithoutEffect))
     }
 
     fn read<T: Default>(&self, read: impl FnOnce(&Connection) -> Result<T, IndexError>) -> T {
         self.0.as_ref().map(|stored| stored.store.read(read)).unwrap_or_default()
-    }
-
-    /// Reads one value of one row, if there is such a row.
-    fn one<T: FromSql, P: Params>(&self, sql: &str, key: P) -> Option<T> {
-        self.read(|db| Ok(db.prepare_cached(sql)?.query_row(key, |row| row.get(0)).optional()?))
     }
 
     fn horizon(&self) -> Timestamp {
@@ -357,7 +344,7 @@ impl View for Index {
         if node.index >= complete {
             return None;
         }
-        self.read(|db| Subtrees(db).read(node).map(Some))
+        self.read(|db| Subtrees { db, met: &stored.met }.read(node).map(Some))
     }
 
     /// Opening it made it from the subtrees.
@@ -370,17 +357,11 @@ impl View for Index {
     }
 
     fn policy_at(&self, size: u64) -> Option<Hash> {
-        let size = number(size).unwrap_or(i64::MAX);
-        let sql = "SELECT id FROM policies WHERE size <= ? ORDER BY size DESC LIMIT 1";
-        let found: Option<Vec<u8>> = self.one(sql, [size]);
-        self.read(|_| found.map(|bytes| to_hash(&bytes)).transpose())
+        self.read(|db| tables::policy_at(db, size))
     }
 
     fn in_force(&self, policy: &Hash) -> Option<(u64, Option<u64>)> {
-        let from: i64 = self.one("SELECT size FROM policies WHERE id = ?", [&policy.0[..]])?;
-        let until: Option<i64> =
-            self.one::<Option<i64>, _>("SELECT min(size) FROM policies WHERE size > ?", [from]).flatten();
-        Some((u64::try_from(from).ok()?, until.and_then(|until| u64::try_from(until).ok())))
+        self.read(|db| tables::in_force(db, policy))
     }
 
     fn roster(&self) -> Option<Arc<Policy>> {
@@ -392,15 +373,15 @@ impl View for Index {
     }
 
     fn entry(&self, id: &Hash) -> Option<Entry> {
-        self.read(|db| Ok(tables::entry(db, id)?.map(|(entry, _)| entry)))
+        self.read(|db| Ok(lines::entry(db, id)?.map(|(entry, _)| entry)))
     }
 
     fn entries_like(&self, prefix: &IdPrefix, most: usize) -> Vec<(Hash, Entry)> {
-        self.read(|db| tables::entries_like(db, prefix, most))
+        self.read(|db| lines::entries_like(db, prefix, most))
     }
 
     fn request(&self, id: &Hash) -> Option<Arc<RequestRecord>> {
-        self.read(|db| match tables::entry(db, id)? {
+        self.read(|db| match lines::entry(db, id)? {
             Some((Entry { index, kind: EntryKind::Request }, _)) => {
                 requests::at(db, index).map(|it| Some(Arc::new(it)))
             }

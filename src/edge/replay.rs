@@ -7,7 +7,7 @@ use std::fmt;
 use std::num::NonZero;
 use std::rc::Rc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, Scope};
 
 use super::git::Repo;
@@ -356,8 +356,10 @@ fn start_workers<'scope>(scope: &'scope Scope<'scope, '_>) -> Sender<Job> {
     sender
 }
 
+/// Returns how many threads can run at once. It is asked for each batch, and the system is asked once, which reads files.
 fn cores() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get)
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get))
 }
 
 /// Examines lines on all cores: a signature needs nothing but its own line.

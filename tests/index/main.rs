@@ -21,6 +21,12 @@ mod life {
 
     const GATE: [&str; 5] = ["check", "db/staging/web", "--subject", "alice", "--json"];
 
+    /// Where the index says how far it reaches, which form it has, which policy is in force, and what is live.
+    const PREFIX: &str = "key = CAST(x'01' || 'prefix' AS BLOB)";
+    const FORM: &str = "key = CAST(x'01' || 'form' AS BLOB)";
+    const POLICY: &str = "key = CAST(x'01' || 'policy' AS BLOB)";
+    const LIVE: &str = "key >= x'08' AND key < x'09'";
+
     /// Alice's repo, with a grant of hers.
     struct Machine {
         folder: tempfile::TempDir,
@@ -85,9 +91,9 @@ mod life {
     /// How many lines an index has; none if it can't be read.
     fn size_of(index: &Path) -> Option<u64> {
         let db = Connection::open(index).ok()?;
-        let sql = "SELECT value FROM head WHERE name = 'prefix'";
-        let text: String = db.query_row(sql, [], |row| row.get(0)).ok()?;
-        serde_json::from_str::<Value>(&text).ok()?["size"].as_u64()
+        let text: Vec<u8> =
+            db.query_row(&format!("SELECT value FROM kept WHERE {PREFIX}"), [], |row| row.get(0)).ok()?;
+        serde_json::from_slice::<Value>(&text).ok()?["size"].as_u64()
     }
 
     fn set_mode(path: &Path, mode: u32) {
@@ -101,12 +107,12 @@ mod life {
     /// Writes other bytes over those of each record in the live part.
     fn forge(index: &Path, bytes: &[u8], others: &[u8]) {
         let db = Connection::open(index).unwrap();
-        let mut records = db.prepare("SELECT line, record FROM live").unwrap();
-        let rows = records.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))).unwrap();
-        for (line, mut record) in rows.map(Result::unwrap) {
+        let mut records = db.prepare(&format!("SELECT key, value FROM kept WHERE {LIVE}")).unwrap();
+        let rows = records.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?))).unwrap();
+        for (key, mut record) in rows.map(Result::unwrap).collect::<Vec<_>>() {
             let at = record.windows(bytes.len()).position(|window| window == bytes).unwrap();
             record[at..at + bytes.len()].copy_from_slice(others);
-            db.execute("UPDATE live SET record = ? WHERE line = ?", (record, line)).unwrap();
+            db.execute("UPDATE kept SET value = ? WHERE key = ?", (record, key)).unwrap();
         }
     }
 
@@ -128,13 +134,13 @@ mod life {
                 symlink(path.with_extension("moved"), path).unwrap();
             }),
             ("another version", |path| {
-                change(path, "UPDATE head SET value = '\"jit 0, index 0\"' WHERE name = 'form'")
+                change(path, &format!("UPDATE kept SET value = CAST('\"jit 0, index 0\"' AS BLOB) WHERE {FORM}"))
             }),
-            ("a hash changed", |path| change(path, "UPDATE lines SET hashes = zeroblob(32) WHERE line = 0")),
+            ("a hash changed", |path| change(path, "UPDATE lines SET data = zeroblob(length(data)) WHERE line = 0")),
             ("a hash gone", |path| change(path, "DELETE FROM lines WHERE line = 1")),
-            ("no tables", |path| change(path, "DROP TABLE lockdowns")),
+            ("no tables", |path| change(path, "DROP TABLE kept")),
             ("a record that does not read", |path| {
-                change(path, "UPDATE head SET value = '{}' WHERE name = 'policy'");
+                change(path, &format!("UPDATE kept SET value = CAST('{{}}' AS BLOB) WHERE {POLICY}"));
             }),
         ];
         for (what, damage) in damages {
@@ -254,12 +260,12 @@ mod life {
         for damage in [
             "x''",
             "'alice'",
-            "substr(record, 1, length(record) - 1)",
-            "CAST(record || x'00' AS BLOB)",
-            "zeroblob(length(record))",
+            "substr(value, 1, length(value) - 1)",
+            "CAST(value || x'00' AS BLOB)",
+            "zeroblob(length(value))",
         ] {
             let path = machine.index();
-            change(&path, &format!("UPDATE live SET record = {damage}"));
+            change(&path, &format!("UPDATE kept SET value = {damage} WHERE {LIVE}"));
             let said = machine.jit(&GATE).exits(5);
             let json = said.json();
             let answer = (json["decision"].as_str(), json["reasons"][0]["code"].as_str());

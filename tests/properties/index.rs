@@ -30,13 +30,24 @@ fn world(folder: &Path, log: &Log, hours: i64) -> World {
 fn check_parts(file: &IndexFile, requests: usize) {
     let db = rusqlite::Connection::open(file.path()).expect("a store");
     let count = |sql: &str| -> i64 { db.query_row(sql, [], |row| row.get(0)).expect(sql) };
-    let text: String =
-        db.query_row("SELECT value FROM head WHERE name = 'horizon'", [], |row| row.get(0)).expect("a horizon");
-    let horizon: Timestamp = parse(text.trim_matches('"'));
-    let [live, ended] = ["live", "ended"].map(|part| count(&format!("SELECT count(*) FROM {part}")));
-    assert_eq!(usize::try_from(live + ended), Ok(requests));
-    assert_eq!(count("SELECT count(*) FROM ended_by_question"), ended);
-    assert_eq!(count(&format!("SELECT count(*) FROM live WHERE until < {}", horizon.unix())), 0);
+    let keys = |from: &str| -> Vec<Vec<u8>> {
+        let sql = format!("SELECT key FROM kept WHERE key >= x'{from}' AND key < x'{from}ff'");
+        let mut found = db.prepare(&sql).expect(&sql);
+        let rows = found.query_map([], |row| row.get(0)).expect(&sql);
+        rows.map(|row| row.expect("a key")).collect()
+    };
+    let seconds = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | i64::from(*byte));
+    let sql = "SELECT value FROM kept WHERE key = CAST(x'01' || 'horizon' AS BLOB)";
+    let text: Vec<u8> = db.query_row(sql, [], |row| row.get(0)).expect("a horizon");
+    let horizon: Timestamp = parse(str::from_utf8(&text).expect("a time").trim_matches('"'));
+    // What is live, by line, by question and by end; and what has ended, by line and by question, on all levels.
+    let [live, by_question, by_end] = ["08", "09", "0a"].map(keys);
+    let ended = count("SELECT count(*) FROM ended");
+    assert_eq!(i64::try_from(live.len()).ok().map(|live| live + ended), i64::try_from(requests).ok());
+    assert_eq!((by_question.len(), by_end.len()), (live.len(), live.len()));
+    let ended_by_question: usize = ["8001", "8101", "8201", "8301"].map(|level| keys(level).len()).iter().sum();
+    assert_eq!(i64::try_from(ended_by_question), Ok(ended));
+    assert!(by_end.iter().all(|key| seconds(&key[1..6]) >= horizon.unix()));
     assert_eq!(count(&format!("SELECT count(*) FROM ended WHERE until >= {}", horizon.unix())), 0);
 }
 

@@ -99,18 +99,19 @@ pub fn split_lines(bytes: &[u8]) -> Result<Vec<&[u8]>, u64> {
 pub struct Lines {
     /// INVARIANT: each line ends with an LF, and holds no other.
     bytes: Vec<u8>,
-    count: usize,
+    /// Where each line ends, after its LF: they are gone through more than once, and looked for once.
+    ends: Vec<usize>,
 }
 
 impl Lines {
     /// Returns how many lines these are.
     pub fn len(&self) -> usize {
-        self.count
+        self.ends.len()
     }
 
     /// Tells whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.ends.is_empty()
     }
 
     /// Returns how many bytes they have, with their LFs.
@@ -120,15 +121,15 @@ impl Lines {
 
     /// Iterates over the lines, without their LFs.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let lines = self.bytes.split_last().map(|(_, lines)| lines.split(|byte| *byte == b'\n'));
-        lines.into_iter().flatten()
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).filter_map(|(start, end)| self.bytes.get(start..end - 1))
     }
 
     /// Adds a line that holds no LF.
     pub(crate) fn push(&mut self, line: &[u8]) {
         self.bytes.extend_from_slice(line);
         self.bytes.push(b'\n');
-        self.count += 1;
+        self.ends.push(self.bytes.len());
     }
 }
 

@@ -366,7 +366,10 @@ impl Policy {
                     }
                     None => {
                         let ids = starts_of(resource).filter_map(|start| whole.by_resource.0.get(start)).flatten();
-                        ids.collect::<BTreeSet<&Name>>().into_iter().collect()
+                        let mut ids: Vec<&Name> = ids.collect();
+                        ids.sort_unstable();
+                        ids.dedup();
+                        ids
                     }
                 };
                 ids.into_iter().filter_map(|id| whole.rules.get(id)).collect()

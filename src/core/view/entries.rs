@@ -1,26 +1,16 @@
 //! The non-inert lines after a prefix, by their ids and by their places.
 
-use std::collections::BTreeSet;
-
 use crate::core::hash::{Hash, IdPrefix};
 use crate::core::ledger::{Entry, EntryKind};
 
-/// How many bytes of an id stand in the order: few ids share as many.
-const ORDERED: usize = 8;
-/// How many bytes of a place do: no log has as many lines.
-const PLACE: usize = 5;
-
-/// An id's first bytes, and its line's place after the prefix.
-type Ordered = [u8; ORDERED + PLACE];
-
-/// The lines after the first `before`: some 56 bytes each.
+/// The lines after the first `before`: some 50 bytes each.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Entries {
     /// Per line its id, or zeros where it is inert.
     ids: Vec<Hash>,
     /// Per line its kind; none where it is inert.
     kinds: Vec<Option<EntryKind>>,
-    order: BTreeSet<Ordered>,
+    places: Places,
 }
 
 impl Entries {
@@ -35,7 +25,7 @@ impl Entries {
         let at = usize::try_from(place).ok();
         if let Some((known, its_kind)) = at.and_then(|at| self.ids.get_mut(at).zip(self.kinds.get_mut(at))) {
             (*known, *its_kind) = (id, Some(kind));
-            self.order.insert(ordered(&id, place));
+            self.places.add(&id, place, &self.ids);
         }
     }
 
@@ -46,21 +36,19 @@ impl Entries {
 
     /// Returns the line with this id; its index is counted from the prefix.
     pub(super) fn get(&self, id: &Hash) -> Option<Entry> {
-        let alike = self.order.range(ordered(id, 0)..=ordered(id, u64::MAX));
-        alike.filter_map(|one| self.read(one)).find(|(known, _)| known == id).map(|(_, entry)| entry)
+        self.places.alike(id).find_map(|index| {
+            let (known, kind) = self.at(index)?;
+            (known == *id).then_some(Entry { index, kind })
+        })
     }
 
-    /// Returns the lines whose ids start with this, by their ids; at most `most` of them.
+    /// Returns the lines whose ids start with this, by their ids; at most `most` of them. It looks at each line, since only
+    /// people ask.
     pub(super) fn like(&self, prefix: &IdPrefix, most: usize) -> Vec<(Hash, Entry)> {
-        let all = self.order.range(ordered(&prefix.first(), 0)..=ordered(&prefix.last(), u64::MAX));
-        let mut found: Vec<(Hash, Entry)> = Vec::new();
-        for (id, entry) in all.filter_map(|one| self.read(one)).filter(|(id, _)| prefix.is_of(id)) {
-            // Ids whose first bytes are the same come in the order of their lines.
-            if found.len() >= most && found.last().is_some_and(|(last, _)| first_bytes(last) != first_bytes(&id)) {
-                break;
-            }
-            found.push((id, entry));
-        }
+        let range = prefix.first()..=prefix.last();
+        let all = (0..).zip(self.ids.iter().zip(&self.kinds));
+        let not_inert = all.filter_map(|(index, (id, kind))| kind.map(|kind| (*id, Entry { index, kind })));
+        let mut found: Vec<(Hash, Entry)> = not_inert.filter(|(id, _)| range.contains(id)).collect();
         found.sort_by_key(|(id, _)| *id);
         found.truncate(most);
         found
@@ -71,22 +59,69 @@ impl Entries {
         let kind = self.kinds.get(at).copied().flatten()?;
         self.ids.get(at).map(|id| (*id, kind))
     }
+}
 
-    fn read(&self, ordered: &Ordered) -> Option<(Hash, Entry)> {
-        let place = ordered.iter().skip(ORDERED).fold(0, |place, byte| place << 8 | u64::from(*byte));
-        self.at(place).map(|(id, kind)| (id, Entry { index: place, kind }))
+/// Where lines stand, by their ids: slots in a row, of which an id's own bytes name the first to look at, and the next ones
+/// come after it. Each line of a log is asked for once and added, all over the place, and this takes one look at memory where
+/// an ordered map takes several. Whoever wants many ids to name the same slot tries as many hashes for each as there are
+/// slots, and makes each of them look at the others.
+#[derive(Clone, Debug, Default)]
+struct Places {
+    /// None, or a power of two, of which a quarter at least is free; in the others some more bits of the id, and the place,
+    /// counted from 1.
+    slots: Vec<u64>,
+    taken: usize,
+}
+
+const FREE: u64 = 0;
+/// How many bits of a slot are the place: no log has as many lines.
+const PLACE_BITS: u32 = 40;
+const FEWEST_SLOTS: usize = 16;
+
+impl Places {
+    /// Returns the places of the lines with this id, and perhaps of a few others.
+    fn alike(&self, id: &Hash) -> impl Iterator<Item = u64> {
+        let mark = mark(id);
+        let slots = self.slots_of(id).filter_map(|at| self.slots.get(at)).take_while(|slot| **slot != FREE);
+        slots.filter(move |slot| **slot >> PLACE_BITS == mark).map(|slot| (slot & ((1 << PLACE_BITS) - 1)) - 1)
+    }
+
+    /// Adds a line; `ids` are those of all places.
+    fn add(&mut self, id: &Hash, place: u64, ids: &[Hash]) {
+        if self.taken >= self.slots.len() / 4 * 3 {
+            let larger = (self.slots.len() * 2).max(FEWEST_SLOTS);
+            let before = std::mem::replace(self, Places { slots: vec![FREE; larger], taken: 0 });
+            for slot in before.slots.into_iter().filter(|slot| *slot != FREE) {
+                let place = (slot & ((1 << PLACE_BITS) - 1)) - 1;
+                if let Some(id) = usize::try_from(place).ok().and_then(|at| ids.get(at)) {
+                    self.put(id, place);
+                }
+            }
+        }
+        self.put(id, place);
+    }
+
+    fn put(&mut self, id: &Hash, place: u64) {
+        let free = self.slots_of(id).find(|at| self.slots.get(*at) == Some(&FREE));
+        if let Some(slot) = free.and_then(|at| self.slots.get_mut(at)) {
+            *slot = mark(id) << PLACE_BITS | (place + 1);
+            self.taken += 1;
+        }
+    }
+
+    /// Returns all slots, the one that an id names first, and those before it last.
+    fn slots_of(&self, id: &Hash) -> impl Iterator<Item = usize> + use<> {
+        let count = self.slots.len();
+        let [.., a, b, c, d] = id.0;
+        let first = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or_default();
+        (0..count).map(move |step| (first + step) & (count - 1))
     }
 }
 
-fn first_bytes(id: &Hash) -> impl PartialEq {
-    id.0.first_chunk::<ORDERED>().copied()
-}
-
-/// Returns an id and a place as they stand in the order; a place beyond all stands for the last.
-fn ordered(id: &Hash, place: u64) -> Ordered {
-    let place = place.min((1 << (8 * PLACE)) - 1).to_be_bytes();
-    let mut bytes = id.0.iter().take(ORDERED).chain(place.iter().skip(place.len() - PLACE));
-    std::array::from_fn(|_| bytes.next().copied().unwrap_or_default())
+/// Returns the bits of an id that its slot holds, which are others than those that name the slot.
+fn mark(id: &Hash) -> u64 {
+    let [a, b, c, ..] = id.0;
+    u64::from(u32::from_be_bytes([0, a, b, c]))
 }
 
 #[cfg(test)]

@@ -4,23 +4,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::Connection;
 
 use super::IndexError;
+use super::keyed::{self, Key, Kind, Range};
 use super::store::Store;
-use super::tables::{digests_in_use, to_hash};
+use super::tables::digests_in_use;
 use crate::core::hash::Hash;
 use crate::core::ledger::{Change, Delta, Loaded, PolicyRecord};
 use crate::core::policy::{Keeper, Piece, Policy};
-
-/// What they are for:
-/// - `kept_policies`: each policy's digest, and what it says beside its people and rules;
-/// - `pieces`: its people and rules, by kind, key and part.
-pub(super) const TABLES: &str = "
-    CREATE TABLE kept_policies (policy INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, head TEXT NOT NULL);
-    CREATE TABLE pieces (policy INTEGER NOT NULL, kind INTEGER NOT NULL, key TEXT NOT NULL, part TEXT NOT NULL,
-        text TEXT NOT NULL, PRIMARY KEY (policy, kind, key, part)) WITHOUT ROWID;
-";
 
 /// The policies that lines have brought, of which some will have to be kept.
 #[derive(Debug, Default)]
@@ -67,53 +59,74 @@ pub(super) fn write(db: &Connection, met: &Met) -> Result<(), IndexError> {
         return Ok(());
     }
     let in_use = digests_in_use(db)?;
-    let mut there = db.prepare("SELECT policy, digest FROM kept_policies")?;
-    let there = there.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
-    let mut known = Vec::new();
-    for row in there {
-        let (number, digest) = row?;
-        let digest = to_hash(&digest)?;
-        if in_use.contains(&digest) {
-            known.push(digest);
-        } else {
-            db.execute("DELETE FROM pieces WHERE policy = ?", [number])?;
-            db.execute("DELETE FROM kept_policies WHERE policy = ?", [number])?;
+    let all = keyed::all(db, &Range::of(Key::of(Kind::Policy)), |key, value| {
+        let digest = key.last_chunk().copied().map(Hash).ok_or(IndexError::Torn)?;
+        Ok((digest, read_head(value)?.0))
+    })?;
+    let mut next = all.iter().map(|(_, number)| number + 1).max().unwrap_or(0);
+    let (known, of_no_use): (Vec<_>, Vec<_>) = all.into_iter().partition(|(digest, _)| in_use.contains(digest));
+    for (digest, number) in of_no_use {
+        keyed::take_all(db, &Range::of(pieces_of(number)))?;
+        keyed::take(db, &head_key(&digest))?;
+    }
+    for digest in in_use.iter().filter(|digest| !known.iter().any(|(known, _)| known == *digest)) {
+        // What is of use and does not load is nothing to keep, and is not met.
+        if let Some(policy) = met.policies.get(digest) {
+            keep(db, digest, policy, next)?;
+            next += 1;
         }
     }
-    // What is of use and does not load is nothing to keep, and is not met.
-    let new = in_use.iter().filter(|digest| !known.contains(digest));
-    new.filter_map(|digest| Some((digest, met.policies.get(digest)?)))
-        .try_for_each(|(digest, policy)| keep(db, digest, policy))
+    Ok(())
 }
 
-fn keep(db: &Connection, digest: &Hash, policy: &Policy) -> Result<(), IndexError> {
-    let sql = "INSERT INTO kept_policies (digest, head) VALUES (?, ?)";
-    db.prepare_cached(sql)?.execute((&digest.0[..], policy.head_text()?))?;
-    let number = db.last_insert_rowid();
-    let mut insert = db.prepare_cached("INSERT INTO pieces (policy, kind, key, part, text) VALUES (?, ?, ?, ?, ?)")?;
+fn keep(db: &Connection, digest: &Hash, policy: &Policy, number: u64) -> Result<(), IndexError> {
+    let head = Key::read(&[]).with_number(number).with(policy.head_text()?.as_bytes());
+    keyed::put(db, &head_key(digest), head.bytes())?;
     policy.each_piece(|piece, key, part, text| {
-        insert.execute(params![number, kind(piece), key, part, text])?;
-        Ok(())
+        let key = pieces_at(number, piece, key).with(part.as_bytes());
+        keyed::put(db, &key, text.as_bytes())
     })
+}
+
+fn head_key(digest: &Hash) -> Key {
+    Key::of(Kind::Policy).with(&digest.0)
+}
+
+/// Reads the number of a policy, and what it says beside its people and rules.
+fn read_head(value: &[u8]) -> Result<(u64, &str), IndexError> {
+    let (number, head) = value.split_at_checked(5).ok_or(IndexError::Torn)?;
+    Ok((keyed::last_number(number)?, text(head)?))
+}
+
+fn text(bytes: &[u8]) -> Result<&str, IndexError> {
+    str::from_utf8(bytes).map_err(|_| IndexError::Torn)
+}
+
+/// How the keys of a policy's pieces start.
+fn pieces_of(number: u64) -> Key {
+    Key::of(Kind::Piece).with_number(number)
+}
+
+/// How the keys of a policy's pieces under one key start; what follows is the part.
+fn pieces_at(number: u64, piece: Piece, key: &str) -> Key {
+    pieces_of(number).with(&[kind(piece)]).with_text(key)
 }
 
 /// Returns the policy whose files have this digest.
 pub(super) fn open(store: &Arc<Store>, db: &Connection, digest: &Hash) -> Result<Arc<Policy>, IndexError> {
-    let sql = "SELECT policy, head FROM kept_policies WHERE digest = ?";
-    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let found: Option<(i64, String)> = db.prepare_cached(sql)?.query_row([&digest.0[..]], row).optional()?;
-    let (number, head) = found.ok_or(IndexError::Torn)?;
-    Ok(Arc::new(Policy::kept(&head, Arc::new(KeptPolicy { store: Arc::clone(store), number }))?))
+    let found = keyed::get(db, &head_key(digest))?.ok_or(IndexError::Torn)?;
+    let (number, head) = read_head(&found)?;
+    Ok(Arc::new(Policy::kept(head, Arc::new(KeptPolicy { store: Arc::clone(store), number }))?))
 }
 
 /// The pieces of one policy.
 #[derive(Debug)]
 struct KeptPolicy {
     store: Arc<Store>,
-    number: i64,
+    number: u64,
 }
 
-fn kind(piece: Piece) -> i64 {
+fn kind(piece: Piece) -> u8 {
     match piece {
         Piece::Identity => 0,
         Piece::KeyOwner => 1,
@@ -127,30 +140,30 @@ fn kind(piece: Piece) -> i64 {
 
 impl Keeper for KeptPolicy {
     fn text(&self, piece: Piece, key: &str, part: &str) -> Option<String> {
-        self.store.read(|db| {
-            let sql = "SELECT text FROM pieces WHERE policy = ? AND kind = ? AND key = ? AND part = ?";
-            let mut statement = db.prepare_cached(sql)?;
-            Ok(statement.query_row(params![self.number, kind(piece), key, part], |row| row.get(0)).optional()?)
+        let key = pieces_at(self.number, piece, key).with(part.as_bytes());
+        self.store.read(|db| match keyed::get(db, &key)? {
+            Some(found) => Ok(Some(text(&found)?.to_owned())),
+            None => Ok(None),
         })
     }
 
     fn parts(&self, piece: Piece, key: &str) -> Vec<String> {
-        self.store.read(|db| {
-            let sql = "SELECT part FROM pieces WHERE policy = ? AND kind = ? AND key = ? ORDER BY part";
-            let mut statement = db.prepare_cached(sql)?;
-            let parts = statement.query_map(params![self.number, kind(piece), key], |row| row.get(0))?;
-            Ok(parts.collect::<Result<_, rusqlite::Error>>()?)
-        })
+        let start = pieces_at(self.number, piece, key);
+        let part = |key: &[u8], _: &[u8]| {
+            let part = key.strip_prefix(start.bytes()).ok_or(IndexError::Torn)?;
+            Ok(text(part)?.to_owned())
+        };
+        self.store.read(|db| keyed::all(db, &Range::of(start.clone()), part))
     }
 
     fn all(&self, piece: Piece) -> Vec<(String, String, String)> {
-        self.store.read(|db| {
-            let sql = "SELECT key, part, text FROM pieces WHERE policy = ? AND kind = ? ORDER BY key, part";
-            let mut statement = db.prepare_cached(sql)?;
-            let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-            let rows = statement.query_map(params![self.number, kind(piece)], row)?;
-            Ok(rows.collect::<Result<_, rusqlite::Error>>()?)
-        })
+        let start = pieces_of(self.number).with(&[kind(piece)]);
+        let read = |key: &[u8], value: &[u8]| {
+            let rest = key.strip_prefix(start.bytes()).ok_or(IndexError::Torn)?;
+            let (key, part) = keyed::split_text(rest)?;
+            Ok((text(key)?.to_owned(), text(part)?.to_owned(), text(value)?.to_owned()))
+        };
+        self.store.read(|db| keyed::all(db, &Range::of(start.clone()), read))
     }
 
     fn fail(&self, why: &str) {

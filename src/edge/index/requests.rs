@@ -11,34 +11,24 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::Connection;
 
 use super::IndexError;
-use super::tables::{IndexLines, line_number, number, put_horizon};
+use super::keyed::{self, Key, Kind, Range};
+use super::levels::{self, Levels, Of};
+use super::lines::IndexLines;
+use super::tables::{number, put_horizon};
 use crate::core::hash::Hash;
 use crate::core::ledger::RequestRecord;
 use crate::core::name::{Name, Resource};
-use crate::core::packed::{Lines, NoLines, Words, pack, unpack};
+use crate::core::packed::{NoLines, Words, pack, unpack};
 use crate::core::time::Timestamp;
 
-/// What they are for:
-/// - `live`: by their lines, by subject and question, and by when time ends them;
-/// - `ended`: by their lines, with when time ended them, or null where something else did;
-/// - `ended_by_question`: the same by subject and question;
-/// - `grants`: those of both that became grants, by subject and when time ends them.
-///
-/// Subjects and questions are numbers ([`number_of`]): two may have the same, and the record tells which it is of.
-pub(super) const TABLES: &str = "
-    CREATE TABLE live (line INTEGER PRIMARY KEY, subject INTEGER NOT NULL, question INTEGER NOT NULL,
-        until INTEGER NOT NULL, record BLOB NOT NULL);
-    CREATE INDEX live_by_question ON live (subject, question, until);
-    CREATE INDEX live_by_end ON live (until);
-    CREATE TABLE ended (line INTEGER PRIMARY KEY, until INTEGER, record BLOB NOT NULL);
-    CREATE TABLE ended_by_question (subject INTEGER NOT NULL, question INTEGER NOT NULL, line INTEGER NOT NULL,
-        PRIMARY KEY (subject, question, line)) WITHOUT ROWID;
-    CREATE TABLE grants (subject INTEGER NOT NULL, until INTEGER NOT NULL, line INTEGER NOT NULL,
-        PRIMARY KEY (subject, until, line)) WITHOUT ROWID;
-";
+/// Those that have ended, by their lines, with when time ended them, or null where something else did. What else there is of
+/// requests stands among the keys ([`Kind`], [`Of`]): those that are live, by their lines, by subject and question, and by when
+/// time ends them; those that have ended, by subject and question; and the grants among both, by subject and when time ends
+/// them. Subjects and questions are numbers ([`number_of`]): two may have the same, and the record tells which it is of.
+pub(super) const TABLE: &str = "CREATE TABLE ended(line INTEGER PRIMARY KEY,until,record);";
 
 /// How far the horizon stays behind the clock at least, since clocks are set back a little now and then.
 const BEHIND: TimeDelta = TimeDelta::hours(1);
@@ -51,78 +41,119 @@ pub(super) fn horizon_at(now: Timestamp) -> Timestamp {
     Timestamp::from_unix(behind - behind.rem_euclid(STEP))
 }
 
+/// Where a request stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Live,
+    Ended,
+}
+
 /// Writes a request, `new` or another record of one that is there.
-pub(super) fn write(db: &Connection, record: &RequestRecord, new: bool, horizon: Timestamp) -> Result<(), IndexError> {
-    if let Some(grant) = record.grant() {
-        let sql = "INSERT OR IGNORE INTO grants (subject, until, line) VALUES (?, ?, ?)";
-        let key = (subject_number(&record.by), grant.end.unix(), number(record.index)?);
-        db.prepare_cached(sql)?.execute(key)?;
+pub(super) fn write(
+    db: &Connection,
+    levels: &mut Levels,
+    record: &RequestRecord,
+    new: bool,
+    horizon: Timestamp,
+) -> Result<(), IndexError> {
+    let before = if new { None } else { Some(find(db, record.index)?) };
+    replace(db, levels, before.as_ref().map(|(part, record)| (*part, record)), record, horizon)
+}
+
+/// Writes a record in the place of the one before, where that stands.
+fn replace(
+    db: &Connection,
+    levels: &mut Levels,
+    before: Option<(Part, &RequestRecord)>,
+    record: &RequestRecord,
+    horizon: Timestamp,
+) -> Result<(), IndexError> {
+    if let Some(grant) = record.grant()
+        && before.is_none_or(|(_, before)| before.grant().is_none())
+    {
+        let start = levels::start(Of::Grant).with(&subject_number(&record.by));
+        levels.add(db, start.with_number(seconds(grant.end)).with_number(record.index))?;
     }
-    match record.until().filter(|until| *until >= horizon) {
-        Some(until) => {
-            if !new {
-                delete_ended(db, record)?;
+    match (before, record.until().filter(|until| *until >= horizon)) {
+        (Some((Part::Live, before)), Some(until)) if before.until() == Some(until) => put_record(db, record),
+        (Some((Part::Ended, _)), None) => put_ended(db, record),
+        (before, until) => {
+            match before {
+                Some((Part::Live, before)) => delete_live(db, before)?,
+                Some((Part::Ended, before)) => delete_ended(db, levels, before)?,
+                None => {}
             }
-            put_live(db, record, until)
-        }
-        None => {
-            if !new {
-                delete_live(db, record.index)?;
+            match until {
+                Some(until) => {
+                    put_record(db, record)?;
+                    keys_of_live(record, until).iter().try_for_each(|key| keyed::put(db, key, &[]))
+                }
+                None => {
+                    put_ended(db, record)?;
+                    levels.add(db, ended_key(record))
+                }
             }
-            put_ended(db, record)
         }
     }
 }
 
-fn put_live(db: &Connection, record: &RequestRecord, until: Timestamp) -> Result<(), IndexError> {
-    let bytes = pack(record, &mut Words::none(), &NoLines);
-    let sql = "INSERT OR REPLACE INTO live (line, subject, question, until, record) VALUES (?, ?, ?, ?, ?)";
-    let question = question_number(&record.request.resource, &record.request.action);
-    let (line, subject) = (number(record.index)?, subject_number(&record.by));
-    db.prepare_cached(sql)?.execute((line, subject, question, until.unix(), &bytes[..]))?;
-    Ok(())
+fn live_key(line: u64) -> Key {
+    Key::of(Kind::Live).with_number(line)
 }
 
-fn delete_live(db: &Connection, line: u64) -> Result<(), IndexError> {
-    db.prepare_cached("DELETE FROM live WHERE line = ?")?.execute([number(line)?])?;
-    Ok(())
+/// The keys by which a request is found that time ends at `until`.
+fn keys_of_live(record: &RequestRecord, until: Timestamp) -> [Key; 2] {
+    let by_question = Key::of(Kind::LiveByQuestion).with(&subject_number(&record.by)).with(&question_of(record));
+    [by_question, Key::of(Kind::LiveByEnd)].map(|key| key.with_number(seconds(until)).with_number(record.index))
+}
+
+fn ended_key(record: &RequestRecord) -> Key {
+    let start = levels::start(Of::Ended).with(&subject_number(&record.by)).with(&question_of(record));
+    start.with_number(record.index)
+}
+
+fn put_record(db: &Connection, record: &RequestRecord) -> Result<(), IndexError> {
+    keyed::put(db, &live_key(record.index), &pack(record, &mut Words::none(), &NoLines))
+}
+
+fn delete_live(db: &Connection, record: &RequestRecord) -> Result<(), IndexError> {
+    let until = record.until().ok_or(IndexError::Torn)?;
+    let keys = keys_of_live(record, until);
+    keys.iter().chain([&live_key(record.index)]).try_for_each(|key| keyed::take(db, key).map(drop))
 }
 
 fn put_ended(db: &Connection, record: &RequestRecord) -> Result<(), IndexError> {
-    let line = number(record.index)?;
     let bytes = pack(record, &mut Words::none(), &IndexLines(db));
-    let sql = "INSERT OR REPLACE INTO ended (line, until, record) VALUES (?, ?, ?)";
-    db.prepare_cached(sql)?.execute((line, record.until().map(Timestamp::unix), &bytes[..]))?;
-    let question = question_number(&record.request.resource, &record.request.action);
-    let sql = "INSERT OR IGNORE INTO ended_by_question (subject, question, line) VALUES (?, ?, ?)";
-    db.prepare_cached(sql)?.execute((subject_number(&record.by), question, line))?;
+    let row = (number(record.index)?, record.until().map(Timestamp::unix), &bytes[..]);
+    db.prepare_cached("REPLACE INTO ended VALUES(?,?,?)")?.execute(row)?;
     Ok(())
 }
 
-fn delete_ended(db: &Connection, record: &RequestRecord) -> Result<(), IndexError> {
-    let line = number(record.index)?;
-    if db.prepare_cached("DELETE FROM ended WHERE line = ?")?.execute([line])? > 0 {
-        let question = question_number(&record.request.resource, &record.request.action);
-        let sql = "DELETE FROM ended_by_question WHERE subject = ? AND question = ? AND line = ?";
-        db.prepare_cached(sql)?.execute((subject_number(&record.by), question, line))?;
-    }
-    Ok(())
+fn delete_ended(db: &Connection, levels: &mut Levels, record: &RequestRecord) -> Result<(), IndexError> {
+    db.prepare_cached("DELETE FROM ended WHERE line=?")?.execute([number(record.index)?])?;
+    levels.take(db, &ended_key(record))
 }
 
 /// Moves the horizon on from where it was to where the clock has it, and what it passes with it; returns where it is. Where
 /// the clock was far ahead once, so that each check would read both parts, it goes back, and what has not ended is live again.
-pub(super) fn settle(db: &Connection, before: Timestamp, now: Timestamp) -> Result<Timestamp, IndexError> {
+pub(super) fn settle(
+    db: &Connection,
+    levels: &mut Levels,
+    before: Timestamp,
+    now: Timestamp,
+) -> Result<Timestamp, IndexError> {
     let wanted = horizon_at(now);
     let horizon = if wanted > before || now < before { wanted } else { before };
     if horizon > before {
-        let passed = records(db, "SELECT record FROM live WHERE until < ?", [horizon.unix()], &NoLines)?;
-        for record in passed {
-            write(db, &record, false, horizon)?;
+        let end = Key::of(Kind::LiveByEnd);
+        let passed = Range::of(end.clone()).before(end.with_number(seconds(horizon)));
+        for line in keyed::all(db, &passed, |key, _| keyed::last_number(key))? {
+            let record = live_at(db, line)?.ok_or(IndexError::Torn)?;
+            replace(db, levels, Some((Part::Live, &record)), &record, horizon)?;
         }
     } else if horizon < before {
-        let sql = "SELECT record FROM ended WHERE until >= ?";
-        for record in records(db, sql, [horizon.unix()], &IndexLines(db))? {
-            write(db, &record, false, horizon)?;
+        for record in ended_since(db, Some(horizon))? {
+            replace(db, levels, Some((Part::Ended, &record)), &record, horizon)?;
         }
     }
     if horizon != before {
@@ -133,18 +164,47 @@ pub(super) fn settle(db: &Connection, before: Timestamp, now: Timestamp) -> Resu
 
 /// Returns the request whose line is number `line`.
 pub(super) fn at(db: &Connection, line: u64) -> Result<RequestRecord, IndexError> {
-    let live = records(db, "SELECT record FROM live WHERE line = ?", [number(line)?], &NoLines)?;
-    match live.into_iter().next() {
-        Some(record) => of_line(record, line),
-        None => ended_at(db, line),
+    Ok(find(db, line)?.1)
+}
+
+fn find(db: &Connection, line: u64) -> Result<(Part, RequestRecord), IndexError> {
+    match live_at(db, line)? {
+        Some(record) => Ok((Part::Live, record)),
+        None => Ok((Part::Ended, ended_at(db, line)?)),
     }
 }
 
+fn live_at(db: &Connection, line: u64) -> Result<Option<RequestRecord>, IndexError> {
+    keyed::get(db, &live_key(line))?.map(|bytes| of_line(read_live(&bytes)?, line)).transpose()
+}
+
+fn read_live(bytes: &[u8]) -> Result<RequestRecord, IndexError> {
+    Ok(unpack(bytes, &Words::none(), &NoLines)?)
+}
+
 fn ended_at(db: &Connection, line: u64) -> Result<RequestRecord, IndexError> {
-    let mut statement = db.prepare_cached("SELECT record FROM ended WHERE line = ?")?;
-    let read = |row: &rusqlite::Row<'_>| Ok(unpack(row.get_ref(0)?.as_blob()?, &Words::none(), &IndexLines(db)));
-    let found = statement.query_row([number(line)?], read).optional()?;
-    of_line(found.ok_or(IndexError::Torn)??, line)
+    let mut found = ended(db, "SELECT record FROM ended WHERE line=?", [number(line)?])?;
+    of_line(found.pop().ok_or(IndexError::Torn)?, line)
+}
+
+/// Returns the requests that have ended, but for those that had before `from`, where there is one.
+fn ended_since(db: &Connection, from: Option<Timestamp>) -> Result<Vec<RequestRecord>, IndexError> {
+    match from {
+        Some(from) => ended(db, "SELECT record FROM ended WHERE until>=?", [from.unix()]),
+        None => ended(db, "SELECT record FROM ended", []),
+    }
+}
+
+/// Reads the records of requests that have ended.
+fn ended(db: &Connection, sql: &str, key: impl rusqlite::Params) -> Result<Vec<RequestRecord>, IndexError> {
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query(key)?;
+    let (mut found, words, lines) = (Vec::new(), Words::none(), IndexLines(db));
+    while let Some(row) = rows.next()? {
+        let bytes = row.get_ref(0)?.as_blob().map_err(|_| IndexError::Torn)?;
+        found.push(unpack(bytes, &words, &lines)?);
+    }
+    Ok(found)
 }
 
 fn of_line(record: RequestRecord, line: u64) -> Result<RequestRecord, IndexError> {
@@ -159,26 +219,28 @@ pub(super) fn of(
     what: Option<(&Resource, &Name)>,
     (from, horizon): (Option<Timestamp>, Timestamp),
 ) -> Result<Vec<Arc<RequestRecord>>, IndexError> {
-    let number = subject_number(subject);
-    let question = what.map(|(resource, action)| question_number(resource, action));
-    let since = from.map_or(i64::MIN, Timestamp::unix);
-    let mut found = match question {
-        Some(question) => {
-            let sql = "SELECT record FROM live WHERE subject = ? AND question = ? AND until >= ?";
-            records(db, sql, (number, question, since), &NoLines)?
+    let with_question = |start: Key| {
+        let start = start.with(&subject_number(subject));
+        match what {
+            Some((resource, action)) => start.with(&question_number(resource, action)),
+            None => start,
         }
-        None => records(db, "SELECT record FROM live WHERE subject = ? AND until >= ?", (number, since), &NoLines)?,
     };
+    let live = with_question(Key::of(Kind::LiveByQuestion));
+    let live = match (what, from) {
+        // Of one question they come in the order in which they end.
+        (Some(_), Some(from)) => Range::of(live.clone()).from(live.with_number(seconds(from))),
+        _ => Range::of(live),
+    };
+    let mut found = Vec::new();
+    for line in keyed::all(db, &live, |key, _| keyed::last_number(key))? {
+        found.push(live_at(db, line)?.ok_or(IndexError::Torn)?);
+    }
     if from < Some(horizon) {
-        let lines = match question {
-            Some(question) => {
-                let sql = "SELECT line FROM ended_by_question WHERE subject = ? AND question = ?";
-                lines(db, sql, (number, question))?
+        for start in levels::starts(Of::Ended) {
+            for line in keyed::all(db, &Range::of(with_question(start)), |key, _| keyed::last_number(key))? {
+                found.push(ended_at(db, line)?);
             }
-            None => lines(db, "SELECT line FROM ended_by_question WHERE subject = ?", [number])?,
-        };
-        for line in lines {
-            found.push(ended_at(db, line)?);
         }
     }
     let is_asked = |record: &RequestRecord| {
@@ -194,10 +256,13 @@ pub(super) fn grants_of(
     subject: &Name,
     after: Timestamp,
 ) -> Result<Vec<Arc<RequestRecord>>, IndexError> {
-    let sql = "SELECT line FROM grants WHERE subject = ? AND until > ?";
     let mut found = Vec::new();
-    for line in lines(db, sql, (subject_number(subject), after.unix()))? {
-        found.push(at(db, line)?);
+    for start in levels::starts(Of::Grant) {
+        let theirs = start.with(&subject_number(subject));
+        let range = Range::of(theirs.clone()).from(theirs.with_number(seconds(after) + 1));
+        for line in keyed::all(db, &range, |key, _| keyed::last_number(key))? {
+            found.push(at(db, line)?);
+        }
     }
     Ok(in_log_order(found.into_iter().filter(|record| record.by == *subject)))
 }
@@ -208,19 +273,12 @@ pub(super) fn all(
     from: Option<Timestamp>,
     horizon: Timestamp,
 ) -> Result<Vec<Arc<RequestRecord>>, IndexError> {
-    let since = from.map_or(i64::MIN, Timestamp::unix);
-    let mut found = records(db, "SELECT record FROM live WHERE until >= ?", [since], &NoLines)?;
+    let mut found = keyed::all(db, &Range::of(Key::of(Kind::Live)), |_, bytes| read_live(bytes))?;
     if from < Some(horizon) {
-        let ended = match from {
-            Some(from) => {
-                let sql = "SELECT record FROM ended WHERE until >= ?";
-                records(db, sql, [from.unix()], &IndexLines(db))?
-            }
-            None => records(db, "SELECT record FROM ended", [], &IndexLines(db))?,
-        };
-        found.extend(ended);
+        found.extend(ended_since(db, from)?);
     }
-    Ok(in_log_order(found.into_iter()))
+    let is_asked = |record: &RequestRecord| from.is_none_or(|from| record.until() >= Some(from));
+    Ok(in_log_order(found.into_iter().filter(is_asked)))
 }
 
 fn in_log_order(records: impl Iterator<Item = RequestRecord>) -> Vec<Arc<RequestRecord>> {
@@ -229,40 +287,23 @@ fn in_log_order(records: impl Iterator<Item = RequestRecord>) -> Vec<Arc<Request
     records
 }
 
-/// Reads the records that a query returns.
-fn records(
-    db: &Connection,
-    sql: &str,
-    key: impl rusqlite::Params,
-    lines: &impl Lines,
-) -> Result<Vec<RequestRecord>, IndexError> {
-    let mut statement = db.prepare_cached(sql)?;
-    let mut rows = statement.query(key)?;
-    let (mut found, words) = (Vec::new(), Words::none());
-    while let Some(row) = rows.next()? {
-        let bytes = row.get_ref(0)?.as_blob().map_err(|_| IndexError::Torn)?;
-        found.push(unpack(bytes, &words, lines)?);
-    }
-    Ok(found)
+fn seconds(at: Timestamp) -> u64 {
+    at.unix().unsigned_abs()
 }
 
-/// Reads the lines that a query returns.
-fn lines(db: &Connection, sql: &str, key: impl rusqlite::Params) -> Result<Vec<u64>, IndexError> {
-    let mut statement = db.prepare_cached(sql)?;
-    let found = statement.query_map(key, |row| row.get(0))?;
-    found.map(|line| line_number(line?)).collect()
-}
-
-fn subject_number(subject: &Name) -> i64 {
+fn subject_number(subject: &Name) -> [u8; 4] {
     number_of(subject.as_str())
 }
 
-fn question_number(resource: &Resource, action: &Name) -> i64 {
+fn question_number(resource: &Resource, action: &Name) -> [u8; 4] {
     number_of(&format!("{resource} {action}"))
 }
 
+fn question_of(record: &RequestRecord) -> [u8; 4] {
+    question_number(&record.request.resource, &record.request.action)
+}
+
 /// Returns a number that stands for a text, of four bytes.
-fn number_of(text: &str) -> i64 {
-    let hash = Hash::of(text.as_bytes());
-    hash.0.first_chunk().map_or(0, |first| i64::from(u32::from_be_bytes(*first)))
+fn number_of(text: &str) -> [u8; 4] {
+    Hash::of(text.as_bytes()).0.first_chunk().copied().unwrap_or_default()
 }
