@@ -268,6 +268,15 @@ impl Stored {
         proposals.iter().map(read).collect()
     }
 
+    fn add(&self, db: &Connection, deltas: &[Delta], prefix: &Prefix, root: Hash) -> Result<(), IndexError> {
+        let mut addition = Addition::going_on(db, self.head.horizon, self.now)?;
+        for (delta, line) in deltas.iter().zip(self.head.prefix.tail.size..) {
+            addition.add(db, line, delta)?;
+        }
+        addition.finish(db, prefix, root)?;
+        Ok(db.execute_batch("COMMIT")?)
+    }
+
     fn lifts(&self) -> &[Arc<LiftRecord>] {
         let read = |db: &Connection| tables::read_all(db, Kind::Lift);
         self.known.lifts.get_or_init(|| self.store.read(read))
@@ -281,7 +290,7 @@ impl Index {
     }
 
     /// Adds what the lines after its own changed. Nobody goes on to read from it: what was read was of one moment. Whoever
-    /// reads the same file in the meantime may be in the way; then nothing changes.
+    /// reads the same file in the meantime may be in the way; then nothing changes. One that is found to be damaged goes.
     ///
     /// # Errors
     /// It can't be written, or others read it.
@@ -292,13 +301,13 @@ impl Index {
         }
         // The lock that it has read under becomes the writer's, so nobody can have changed it in between.
         let db = stored.store.lock().take().ok_or(IndexError::Torn)?;
-        let mut addition = Addition::going_on(&db, stored.head.horizon, stored.now)?;
-        for (delta, line) in deltas.iter().zip(stored.head.prefix.tail.size..) {
-            addition.add(&db, line, delta)?;
+        let written = stored.add(&db, deltas, prefix, root);
+        drop(db);
+        if written.as_ref().is_err_and(IndexError::is_damage) {
+            // Nobody could ever add to it, and each command would fold more.
+            let _ = stored.store.remove();
         }
-        addition.finish(&db, prefix, root)?;
-        db.execute_batch("COMMIT")?;
-        Ok(())
+        written
     }
 
     /// Returns what will say whether something could not be read.

@@ -275,6 +275,23 @@ mod life {
         }
     }
 
+    /// What is damaged where only who adds to an index looks does not keep it as it is for ever.
+    #[test]
+    fn an_index_that_nobody_can_add_to_is_made_anew() {
+        let machine = Machine::new();
+        machine.jit(&GATE).exits(0);
+        for damage in ["UPDATE kept SET value = x'7b7d' WHERE key = x'0b'", "INSERT INTO lines VALUES(4000, x'00')"] {
+            let lines = machine.indexed().unwrap();
+            change(&machine.index(), &damage.replace("4000", &lines.to_string()));
+            machine.ask("db/staging/web").exits(0);
+            machine.jit(&GATE).exits(0);
+            machine.jit(&GATE).exits(0);
+            assert_eq!(machine.indexed(), Some(lines + 1), "{damage}");
+        }
+        let [indexed, whole] = machine.both();
+        assert_eq!(indexed, whole);
+    }
+
     #[test]
     fn many_at_once_find_and_leave_what_the_log_says() {
         let machine = Machine::new();

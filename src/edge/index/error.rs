@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use rusqlite::ErrorCode;
+
 use crate::core::packed::Damaged;
 use crate::edge::config::ConfigError;
 
@@ -24,6 +26,29 @@ pub enum IndexError {
     Request(Damaged),
     /// A piece of a policy in it does not read.
     Piece(String),
+}
+
+impl IndexError {
+    /// Tells whether it is what the index holds that is wrong, and not what is around it: nobody else gets further either.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            IndexError::Folder(_) | IndexError::Write(_) => false,
+            IndexError::Store(error) => matches!(
+                error.sqlite_error_code(),
+                None | Some(
+                    ErrorCode::DatabaseCorrupt
+                        | ErrorCode::NotADatabase
+                        | ErrorCode::ConstraintViolation
+                        | ErrorCode::Unknown
+                )
+            ),
+            IndexError::Form
+            | IndexError::Torn
+            | IndexError::Record(_)
+            | IndexError::Request(_)
+            | IndexError::Piece(_) => true,
+        }
+    }
 }
 
 impl From<serde_json::Error> for IndexError {

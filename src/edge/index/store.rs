@@ -81,11 +81,16 @@ impl Store {
         if self.unread.why().is_some() {
             return;
         }
-        let next = match fs::remove_file(&self.path) {
+        let next = match self.remove() {
             Ok(()) => "it is gone now, and the next command makes another".to_owned(),
             Err(why) => format!("delete it: {} ({why})", self.path.display().to_string().escape_debug()),
         };
         self.unread.note(&format!("the index can't be read, so nothing is sure: {error}; {next}"));
+    }
+
+    /// Takes the file away: the log makes another.
+    pub(super) fn remove(&self) -> std::io::Result<()> {
+        fs::remove_file(&self.path)
     }
 
     pub(super) fn unread(&self) -> &Unread {
