@@ -1,5 +1,6 @@
 //! `jit request`: ask for access.
 
+use std::ffi::OsString;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -150,7 +151,9 @@ struct SeveralAnswers {
     reasons: Vec<ReasonJson>,
 }
 
-pub(super) fn run(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Exit> {
+/// `line` is the command line as it was typed.
+pub(super) fn run(cx: &mut Context<'_>, args: &RequestArgs, line: &[OsString]) -> anyhow::Result<Exit> {
+    refuse_lone_length(line)?;
     let failure = match ask(cx, args) {
         Err(error) if cx.json() => Failure::from_error(&error),
         outcome => return outcome,
@@ -172,6 +175,19 @@ pub(super) fn run(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Ex
     }
     render::failure_in_words(cx, &failure);
     Ok(failure.exit)
+}
+
+/// Refuses a length that stands apart from `--wait`: it would be one more action or resource, and asked for.
+fn refuse_lone_length(line: &[OsString]) -> Result<(), Failure> {
+    let options = line.iter().take_while(|word| *word != "--");
+    let next = options.skip_while(|word| *word != "--wait").nth(1).and_then(|word| word.to_str());
+    match next.filter(|word| word.starts_with(|first: char| first.is_ascii_digit()) && !word.contains('/')) {
+        Some(word) => Err(Failure::usage(format!(
+            "`{word}` behind `--wait` is one more thing to ask for, and not how long to wait"
+        ))
+        .help(format!("write `--wait={word}`; to ask for `{word}`, name it before `--wait`"))),
+        None => Ok(()),
+    }
 }
 
 fn ask(cx: &mut Context<'_>, args: &RequestArgs) -> anyhow::Result<Exit> {

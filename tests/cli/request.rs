@@ -445,6 +445,33 @@ fn waiting_ends_when_it_is_decided() {
     assert_snapshot!(team.transcript());
 }
 
+/// `--wait` takes its length behind a `=` alone, and what stands apart from it would be asked for.
+#[test]
+fn a_length_that_stands_apart_from_wait_is_not_asked_for() {
+    let team = Team::new();
+    let before = team.git(&["rev-parse", "jit/audit"]);
+    for line in [
+        "request db/staging/x read --wait 1s",
+        "request db/staging/x --wait 1h30m",
+        "request --wait 90 db/staging/x read",
+        "request db/staging/x --wait 1s --json",
+    ] {
+        assert_eq!(team.jit("alice", line).show().status, 2, "{line}");
+    }
+    assert_eq!(team.git(&["rev-parse", "jit/audit"]), before);
+    team.note("what is named before it, or is no length, is asked for");
+    let table = [
+        ("db/staging/x read 1s --wait", 0),
+        ("db/staging/x --wait -- 1s", 0),
+        ("--wait 1/x", 1),
+        ("--wait db/staging/x read", 0),
+    ];
+    for (words, status) in table {
+        assert_eq!(team.jit("alice", &format!("request --for 1h {words}")).show().status, status, "{words}");
+    }
+    assert_snapshot!(team.transcript());
+}
+
 #[test]
 fn waiting_ends_when_it_has_lapsed() {
     let mut files = policy(1);
