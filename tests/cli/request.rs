@@ -5,7 +5,7 @@ use std::rc::Rc;
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use crate::support::policy::policy;
+use crate::support::policy::{policy, policy_and};
 use crate::support::shape::{
     Shape, assert_shape, decision, grant, list, needs, object, or_null, reasons, request, with,
 };
@@ -243,9 +243,7 @@ fn limits_are_counted_from_one_to_the_next_of_several() {
     let team = Team::new();
     let more = "[rule.one]\nsubjects = [\"alice\"]\nresources = [\"cloud/**\"]\nactions = [\"*\"]\n\
                 duration = { max = \"1h\" }\nlimits = { active = 1 }\n";
-    let mut files = policy(1);
-    files.push(("policies/more.toml".to_owned(), more.to_owned()));
-    team.commit(&files);
+    team.commit(&policy_and(&[("policies/more.toml", more)]));
     assert_eq!(team.jit("alice", "policy publish --yes").run().status, 0);
     for line in ["request cloud/a cloud/b --dry-run --json", "request cloud/a cloud/b --json"] {
         let ran = team.jit("alice", line).run();
