@@ -443,9 +443,9 @@ fn waiting_ends_when_it_is_decided() {
     assert_snapshot!(team.transcript());
 }
 
-/// `--wait` takes its length behind a `=` alone, and what stands apart from it would be asked for.
+/// `--wait` takes its length behind a `=` alone, and lengths are one word: what stands apart would be asked for.
 #[test]
-fn a_length_that_stands_apart_from_wait_is_not_asked_for() {
+fn a_length_that_stands_apart_is_not_asked_for() {
     let team = Team::new();
     let before = team.git(&["rev-parse", "jit/audit"]);
     for line in [
@@ -453,19 +453,22 @@ fn a_length_that_stands_apart_from_wait_is_not_asked_for() {
         "request db/staging/x --wait 1h30m",
         "request --wait 90 db/staging/x read",
         "request db/staging/x --wait 1s --json",
+        "request db/staging/x read --for 1h 30m",
+        "request db/staging/x read --wait=1h 30m",
     ] {
         assert_eq!(team.jit("alice", line).show().status, 2, "{line}");
     }
     assert_eq!(team.git(&["rev-parse", "jit/audit"]), before);
-    team.note("what is named before it, or is no length, is asked for");
+    team.note("what is named before, or is no length, is asked for");
     let table = [
-        ("db/staging/x read 1s --wait", 0),
-        ("db/staging/x --wait -- 1s", 0),
-        ("--wait 1/x", 1),
+        ("db/staging/x read 1s --for 1h --wait", 0),
+        ("db/staging/x --for 1h --wait -- 1s", 0),
+        ("db/staging/x --for 1h write", 0),
+        ("--for 1h --wait 1/x", 1),
         ("--wait db/staging/x read", 0),
     ];
     for (words, status) in table {
-        assert_eq!(team.jit("alice", &format!("request --for 1h {words}")).show().status, status, "{words}");
+        assert_eq!(team.jit("alice", &format!("request {words}")).show().status, status, "{words}");
     }
     assert_snapshot!(team.transcript());
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use super::RequestArgs;
 use crate::cli::exit::Failure;
 use crate::core::name::{Name, NameError, Resource, ResourceError};
+use crate::core::time::Duration;
 
 /// The most requests that are made at once: somebody has to read what came of each.
 const MOST_AT_ONCE: usize = 32;
@@ -79,15 +80,31 @@ impl RequestArgs {
 /// What a request asks to do if it does not say.
 const USUAL_ACTION: &str = "access";
 
-/// Refuses a length that stands apart from `--wait`: it would be one more action or resource, and asked for.
+/// Refuses a length, or a part of one, that stands apart from its option: it would be one more action or resource, and asked
+/// for.
 pub(super) fn refuse_lone_length(line: &[OsString]) -> Result<(), Failure> {
-    let options = line.iter().take_while(|word| *word != "--");
-    let next = options.skip_while(|word| *word != "--wait").nth(1).and_then(|word| word.to_str());
-    match next.filter(|word| word.starts_with(|first: char| first.is_ascii_digit()) && !word.contains('/')) {
-        Some(word) => Err(Failure::usage(format!(
-            "`{word}` behind `--wait` is one more thing to ask for, and not how long to wait"
-        ))
-        .help(format!("write `--wait={word}`; to ask for `{word}`, name it before `--wait`"))),
+    let words: Vec<&str> = line.iter().take_while(|word| *word != "--").filter_map(|word| word.to_str()).collect();
+    let is_length = |word: &str| word.parse::<Duration>().is_ok();
+    let whole = words.iter().enumerate().find_map(|(place, word)| {
+        let before =
+            |back: usize| place.checked_sub(back).and_then(|place| words.get(place)).copied().unwrap_or_default();
+        match (before(2), before(1)) {
+            // Whatever begins so is meant for a length, be it a good one or not.
+            (_, "--wait") if word.starts_with(|first: char| first.is_ascii_digit()) && !word.contains('/') => {
+                Some((word, format!("--wait={word}")))
+            }
+            ("--for", length) if is_length(word) => Some((word, format!("--for {length}{word}"))),
+            (_, option) if is_length(word) && ["--for=", "--wait="].iter().any(|name| option.starts_with(name)) => {
+                Some((word, format!("{option}{word}")))
+            }
+            _ => None,
+        }
+    });
+    match whole {
+        Some((word, whole)) => {
+            Err(Failure::usage(format!("`{word}` stands apart from its option: it would be one more thing to ask for"))
+                .help(format!("write `{whole}`; to ask for `{word}`, name it before the options")))
+        }
         None => Ok(()),
     }
 }
