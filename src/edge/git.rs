@@ -27,8 +27,9 @@ use crate::core::history::object::{
 };
 
 /// After how many bytes of objects the handle that they are read through is made anew, which takes as long as it does to
-/// read some of them.
-const MUCH: u64 = 32 << 20;
+/// read some of them. So few since a pack's index counts too: of a log with a commit for each of a million lines it has 160 MiB,
+/// and each object that is looked for there lets the system map some 64 KiB more of it.
+const MUCH: u64 = 4 << 20;
 
 /// An open repository.
 pub struct Repo {
