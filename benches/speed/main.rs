@@ -4,6 +4,7 @@
 //! cargo bench                       all of it: a history of 1,000,000 lines is made once, and kept
 //! cargo bench -- --short            a minute's worth, of small histories
 //! cargo bench -- --lines 100000     the longest history has so many lines, and no more than a tenth of them revoke
+//! cargo bench -- --commits 1000000  so many has the log that is cloned, one for each line; of many it is cloned once
 //! cargo bench -- check append       only these parts
 //! cargo bench -- --program FILE     another build of the program
 //! ```

@@ -289,18 +289,24 @@ fn clone(ground: &mut Ground, table: &mut Table, sizes: &Sizes) {
     let (history, made) = ground.history(&plan, 1);
     let folder = ground.folder("clone");
     let url = format!("file://{}", history.to_str().expect("a path in UTF-8"));
-    let mut times = [Times::default(), Times::default()];
-    for run in 0..sizes.few_runs {
-        let (home, path) = (folder.join(format!("home{run}")), |name: &str| folder.join(format!("{name}{run}")));
+    let path = |name: &str| folder.join(name).to_str().expect("a path in UTF-8").to_owned();
+    let (home, plain, own) = (folder.join("home"), path("git"), path("jit"));
+    let git = Program::new("git", &["clone", "-q", "--bare", &url, &plain]).var("HOME", &home);
+    let jit = as_subject(&ground.program, &home, &["clone", "--bare", &url, &own, "--genesis", &made.genesis]);
+    let verify = as_subject(&ground.program, &home, &["audit", "verify", "--json"]).var("JIT_REPO", &own);
+    let runs = if sizes.commits > 100_000 { 1 } else { sizes.few_runs };
+    let mut times = [Times::default(), Times::default(), Times::default()];
+    for _ in 0..runs {
+        // A large one is as large as what it is of, so there is one of each at a time.
+        for gone in [plain.as_ref(), own.as_ref(), home.as_path()] {
+            let _ = fs::remove_dir_all(gone);
+        }
         settle(&home);
-        let [plain, own] = [path("git"), path("jit")].map(|path| path.to_str().expect("a path in UTF-8").to_owned());
-        let git = Program::new("git", &["clone", "-q", "--bare", &url, &plain]).var("HOME", &home);
-        let jit = as_subject(&ground.program, &home, &["clone", "--bare", &url, &own, "--genesis", &made.genesis]);
-        for (times, program) in times.iter_mut().zip([git, jit]) {
+        for (times, program) in times.iter_mut().zip([&git, &jit, &verify]) {
             times.push(program.run());
         }
     }
-    let [git, jit] = &times;
+    let [git, jit, audit] = &times;
     let of = u32::try_from(made.size).map_or(f64::MAX, f64::from);
     let verifying = Times::from(std::time::Duration::from_secs_f64(of / verify_strict_rate(cores(), sizes.signatures)));
     table.time("`git clone`", git);
@@ -315,4 +321,15 @@ fn clone(ground: &mut Ground, table: &mut Table, sizes: &Sizes) {
         "`verify_strict`",
         Bar::AtMost(3.0),
     );
+    let name = "`jit audit verify`, which walks too";
+    table.ratio(name, audit, &verifying, "`verify_strict`", Bar::Told);
+    if let Some(mib) = verify.peak_mib() {
+        table.value(
+            &format!("{name}, peak memory"),
+            &format!("{mib:.1} MiB"),
+            mib / 300.0,
+            "300 MiB",
+            Bar::AtMost(1.0),
+        );
+    }
 }

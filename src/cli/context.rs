@@ -1,5 +1,6 @@
 //! What a command works with: the world and the global options; what it prints, whom it asks, and whose key signs.
 
+use std::io::Write;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -148,7 +149,9 @@ impl<'w> Context<'w> {
             return Ok(());
         }
         self.check_read()?;
-        self.world.out(&super::render::json(value)).map_err(unwritable)
+        let mut out = Pieces { world: &mut *self.world, piece: Vec::new() };
+        let written = serde_json::to_writer(&mut out, value).map_err(std::io::Error::from);
+        written.and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).map_err(unwritable)
     }
 
     /// Tells whether there is a terminal to ask at.
@@ -243,6 +246,34 @@ fn unwritable(why: std::io::Error) -> anyhow::Error {
     // The kind stays to be found: whoever reads the answer may have gone on purpose.
     anyhow::Error::new(std::io::Error::new(kind, why)).context(failure)
 }
+
+/// Writes text piece by piece: what `policy diff` says of a large policy would be gigabytes in memory.
+struct Pieces<'w> {
+    world: &'w mut World,
+    piece: Vec<u8>,
+}
+
+/// The size from which on a piece is printed, in bytes.
+const PIECE: usize = 1 << 16;
+
+impl Write for Pieces<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.piece.extend_from_slice(bytes);
+        if self.piece.len() >= PIECE {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        // JSON is written in strings, so that no piece ends within a character.
+        let text = std::str::from_utf8(&self.piece).map_err(std::io::Error::other)?;
+        self.world.out(text)?;
+        self.piece.clear();
+        Ok(())
+    }
+}
+
 /// Asks for passphrases at the world's terminal.
 pub(super) struct WorldPrompt<'a> {
     world: &'a mut World,

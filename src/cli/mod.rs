@@ -198,7 +198,7 @@ pub fn run(world: &mut World, args: Vec<OsString>) -> u8 {
         Command::Witness(Later(args)) => witness::run(&mut cx, &args),
         Command::Identity(Later(command)) => identity::run(&mut cx, &command),
         Command::Whoami(Later(args)) => whoami::run(&mut cx, &args),
-        Command::Request(Later(args)) => request::run(&mut cx, &args),
+        Command::Request(Later(asked)) => request::run(&mut cx, &asked, &args),
         Command::Approve(Later(args)) => approve::run(&mut cx, &args),
         Command::Deny(Later(args)) => deny::run(&mut cx, &args),
         Command::Revoke(Later(args)) => revoke::run(&mut cx, &args),
@@ -222,6 +222,24 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+
+    /// What may stand without its value takes what stands next for something else; `jit request` looks at that.
+    #[test]
+    fn no_other_option_has_a_value_that_may_be_missing() {
+        fn find(command: &clap::Command, found: &mut Vec<String>) {
+            let may_lack = |arg: &&clap::Arg| {
+                arg.get_action().takes_values() && arg.get_num_args().is_some_and(|range| range.min_values() == 0)
+            };
+            let options = command.get_arguments().filter(|arg| !arg.is_positional()).filter(may_lack);
+            found.extend(options.map(|arg| format!("{} {}", command.get_name(), arg.get_id())));
+            command.get_subcommands().for_each(|command| find(command, found));
+        }
+        let mut jit = Cli::command();
+        jit.build();
+        let mut found = Vec::new();
+        find(&jit, &mut found);
+        assert_eq!(found, ["request wait"]);
+    }
 
     #[test]
     fn every_command_is_described() {

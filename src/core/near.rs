@@ -9,49 +9,50 @@ use super::pattern::{ANY_SEGMENTS, Pattern};
 
 /// Tells by what stands before and behind their first and last `**` whether two patterns may overlap.
 pub(in crate::core) fn may_overlap(one: &Pattern, other: &Pattern) -> bool {
-    let (one, other) = (one.as_str(), other.as_str());
-    are_alike(one.split('/'), other.split('/')) && are_alike(one.rsplit('/'), other.rsplit('/'))
+    // It is asked of each pair of patterns that there is in a policy; segments are short, and bytes are told apart in less
+    // time than a search for a character takes to begin.
+    let (one, other) = (one.as_str().as_bytes(), other.as_str().as_bytes());
+    let is_slash = |byte: &u8| *byte == b'/';
+    are_alike(one.split(is_slash), other.split(is_slash)) && are_alike(one.rsplit(is_slash), other.rsplit(is_slash))
 }
 
 /// Goes through the segments until one of them may be any number.
-fn are_alike<'s>(one: impl Iterator<Item = &'s str>, mut other: impl Iterator<Item = &'s str>) -> bool {
+fn are_alike<'s>(one: impl Iterator<Item = &'s [u8]>, mut other: impl Iterator<Item = &'s [u8]>) -> bool {
+    let any = ANY_SEGMENTS.as_bytes();
     for segment in one {
-        match (segment, other.next()) {
-            (ANY_SEGMENTS, _) | (_, Some(ANY_SEGMENTS)) => return true,
-            (_, None) => return false,
-            (segment, Some(beside)) => {
-                if !may_be_same(segment, beside) {
-                    return false;
-                }
-            }
+        match other.next() {
+            _ if segment == any => return true,
+            Some(beside) if beside == any => return true,
+            Some(beside) if may_be_same(segment, beside) => {}
+            Some(_) | None => return false,
         }
     }
-    matches!(other.next(), None | Some(ANY_SEGMENTS))
+    other.next().is_none_or(|beside| beside == any)
 }
 
 /// Tells by what stands before and behind their first and last `*` whether two segments may stand for the same.
-fn may_be_same(one: &str, other: &str) -> bool {
-    let fits = |glob: &str, text: &str| text.starts_with(head(glob)) && text.ends_with(tail(glob));
-    match (one.contains('*'), other.contains('*')) {
-        (false, false) => one == other,
-        (true, false) => fits(one, other),
-        (false, true) => fits(other, one),
-        (true, true) => {
-            let (heads, tails) = ((head(one), head(other)), (tail(one), tail(other)));
-            (heads.0.starts_with(heads.1) || heads.1.starts_with(heads.0))
-                && (tails.0.ends_with(tails.1) || tails.1.ends_with(tails.0))
+fn may_be_same(one: &[u8], other: &[u8]) -> bool {
+    match (ends(one), ends(other)) {
+        (None, None) => one == other,
+        (Some((head, tail)), None) => other.starts_with(head) && other.ends_with(tail),
+        (None, Some((head, tail))) => one.starts_with(head) && one.ends_with(tail),
+        (Some((head, tail)), Some((other_head, other_tail))) => {
+            (head.starts_with(other_head) || other_head.starts_with(head))
+                && (tail.ends_with(other_tail) || other_tail.ends_with(tail))
         }
     }
+}
+
+/// What stands before the first `*` of a segment, and what behind the last; none if it holds none.
+fn ends(segment: &[u8]) -> Option<(&[u8], &[u8])> {
+    let is_any = |byte: &u8| *byte == b'*';
+    let (first, last) = (segment.iter().position(is_any)?, segment.iter().rposition(is_any)?);
+    Some((segment.get(..first)?, segment.get(last + 1..)?))
 }
 
 /// What stands before the first `*` of a segment.
 fn head(segment: &str) -> &str {
     segment.split('*').next().unwrap_or_default()
-}
-
-/// What stands behind the last `*` of a segment.
-fn tail(segment: &str) -> &str {
-    segment.rsplit('*').next().unwrap_or_default()
 }
 
 /// Things by their patterns, found by a pattern that may overlap with these.

@@ -19,17 +19,17 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use git2::{ErrorCode, ObjectType, Odb, Repository};
-use sha1::{Digest as _, Sha1};
 
 pub use self::error::GitError;
 use super::keys::GitKeyConfig;
 use crate::core::history::object::{
-    Author, CommitHead, MAX_COMMIT_SIZE, MAX_TREE_SIZE, Objects, Oid, TreeEntry, parse_commit, parse_tree,
+    Author, CommitHead, MAX_COMMIT_SIZE, MAX_TREE_SIZE, Objects, Oid, TreeEntry, id_of, parse_commit, parse_tree,
 };
 
 /// After how many bytes of objects the handle that they are read through is made anew, which takes as long as it does to
-/// read some of them.
-const MUCH: u64 = 32 << 20;
+/// read some of them. So few since a pack's index counts too: of a log with a commit for each of a million lines it has 160 MiB,
+/// and each object that is looked for there lets the system map some 64 KiB more of it.
+const MUCH: u64 = 4 << 20;
 
 /// An open repository.
 pub struct Repo {
@@ -322,7 +322,7 @@ impl Repo {
         let checked = |odb: &Odb<'_>| {
             let object = odb.read(id)?;
             let data = object.data();
-            match hash_of(kind, data) == oid {
+            match id_of(kind.str(), data) == oid {
                 true => Ok(Some(take(data))),
                 false => Err(git2::Error::from_str("what it holds is not what it is named by")),
             }
@@ -365,12 +365,6 @@ impl Objects for Repo {
     fn commit(&self, oid: Oid) -> Result<Option<CommitHead>, GitError> {
         Ok(self.read(oid, ObjectType::Commit, MAX_COMMIT_SIZE, parse_commit)?.flatten())
     }
-}
-
-/// Returns the name of an object, by what is in it.
-fn hash_of(kind: ObjectType, data: &[u8]) -> Oid {
-    let head = format!("{} {}\0", kind.str(), data.len());
-    Oid(Sha1::new().chain_update(head).chain_update(data).finalize().into())
 }
 
 /// Returns the host of an ssh URL, `ssh://[user@]host[:port]/path` or `[user@]host:path`.

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 
 use super::approve::said;
 use crate::support::Team;
-use crate::support::policy::{edited, policy};
+use crate::support::policy::{edited, policy, policy_and};
 use crate::support::shape::{Shape, assert_shape, error, list, object, or_null, with};
 
 #[test]
@@ -102,9 +102,7 @@ fn publish_shows_what_changes() {
 #[test]
 fn more_than_can_be_looked_at_is_cut_off_and_says_how_to_see_the_rest() {
     let team = Team::new();
-    let mut files = policy(1);
-    files.push(("tests/long.toml".to_owned(), "# x\n".repeat(500)));
-    team.commit(&files);
+    team.commit(&policy_and(&[("tests/long.toml", &"# x\n".repeat(500))]));
     let ran = team.jit("alice", "policy publish --yes").run();
     assert_eq!(ran.status, 0);
     let commit = team.git(&["rev-parse", "HEAD"]);
@@ -259,9 +257,7 @@ fn a_branch_that_is_ahead_can_be_told_by_its_status() {
         assert_eq!((ran.status, ran.json()["head"]["in_force"].as_bool()), (expected, Some(expected == 0)));
     };
     status(0);
-    let mut files = policy(1);
-    files.push(("policies/more.toml".to_owned(), "# more to come\n".to_owned()));
-    team.commit(&files);
+    team.commit(&policy_and(&[("policies/more.toml", "# more to come\n")]));
     status(1);
     assert_eq!(team.jit("alice", "policy publish --yes").run().status, 0);
     status(0);

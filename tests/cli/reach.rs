@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use crate::support::Team;
-use crate::support::policy::{Files, edited, policy};
+use crate::support::policy::{Files, edited, policy_and};
 use crate::support::shape::{Shape, assert_shape, list, object, or_null};
 
 /// Rules of every kind beside the usual ones.
@@ -142,8 +142,7 @@ fn what_can() {
 
 /// The usual policy with more rules, some of them changed.
 fn changed(from: &str, to: &str) -> Files {
-    let mut files = policy(1);
-    files.push(("policies/more.toml".to_owned(), MORE.to_owned()));
+    let files = policy_and(&[("policies/more.toml", MORE)]);
     let path = ["policies/all.toml", "policies/more.toml", "identities/all.toml", "jit.toml"]
         .into_iter()
         .find(|path| files.iter().any(|(known, text)| known == path && text.contains(from)))
@@ -154,8 +153,7 @@ fn changed(from: &str, to: &str) -> Files {
 #[test]
 fn diff() {
     let team = team();
-    let mut files = policy(1);
-    files.push(("policies/more.toml".to_owned(), MORE.to_owned()));
+    let files = policy_and(&[("policies/more.toml", MORE)]);
     team.commit(&files);
     team.note("new rules, seen from the policy in force");
     assert_eq!(team.jit("alice", "policy diff").show().status, 0);
@@ -266,9 +264,7 @@ approvals = [{ from = ["rotation:primary", "carol"] }]
 #[test]
 fn whoever_is_on_call() {
     let team = Team::new();
-    let mut files = policy(1);
-    files.push(("identities/turns.toml".to_owned(), ON_CALL.to_owned()));
-    files.push(("policies/turns.toml".to_owned(), BY_TURNS.to_owned()));
+    let files = policy_and(&[("identities/turns.toml", ON_CALL), ("policies/turns.toml", BY_TURNS)]);
     team.commit(&files);
     team.note("at any time, and in alice's turn");
     team.jit("alice", "policy who-can pager/x --folder .").show();
@@ -299,14 +295,12 @@ period = "7d"
 fn fewer_turns_are_less_and_more_are_more() {
     let team = Team::new();
     let files_with = |(subjects, approvers, pagers): (&str, &str, &str)| {
-        let mut files = policy(1);
         let group = format!("[group.pagers]\nmembers = [{pagers}]\n");
-        files.push(("identities/turns.toml".to_owned(), format!("{ON_CALL}{TURNS_BESIDE}{group}")));
+        let identities = format!("{ON_CALL}{TURNS_BESIDE}{group}");
         let rule = BY_TURNS
             .replace("subjects = [\"rotation:primary\"]", &format!("subjects = [{subjects}]"))
             .replace("from = [\"rotation:primary\", \"carol\"]", &format!("from = [{approvers}]"));
-        files.push(("policies/turns.toml".to_owned(), rule));
-        files
+        policy_and(&[("identities/turns.toml", &identities), ("policies/turns.toml", &rule)])
     };
     let (one, both) = ("\"rotation:primary\"", "\"rotation:primary\", \"rotation:second\"");
     let (dave, bob) = ("\"dave\"", "\"bob\"");
@@ -328,14 +322,12 @@ fn fewer_turns_are_less_and_more_are_more() {
 #[test]
 fn deny_rules_past_what_one_reads_are_counted() {
     let team = Team::new();
-    let mut files = policy(1);
     let sealed = |number: usize| {
         format!(
             "[rule.sealed{number}]\neffect = \"deny\"\nsubjects = [\"erin\"]\nresources = [\"db/staging/**/sealed{number}\"]\n"
         )
     };
-    files.push(("policies/sealed.toml".to_owned(), (0..8).map(sealed).collect()));
-    team.commit(&files);
+    team.commit(&policy_and(&[("policies/sealed.toml", &(0..8).map(sealed).collect::<String>())]));
     // One more keeps erin away from what is personal, in both.
     for (command, most, rest) in [
         ("policy what-can erin --folder .", "(rule sealed4); not what 3 more rules deny", "sealed5"),

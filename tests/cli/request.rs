@@ -5,7 +5,7 @@ use std::rc::Rc;
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use crate::support::policy::policy;
+use crate::support::policy::{policy, policy_and};
 use crate::support::shape::{
     Shape, assert_shape, decision, grant, list, needs, object, or_null, reasons, request, with,
 };
@@ -243,9 +243,7 @@ fn limits_are_counted_from_one_to_the_next_of_several() {
     let team = Team::new();
     let more = "[rule.one]\nsubjects = [\"alice\"]\nresources = [\"cloud/**\"]\nactions = [\"*\"]\n\
                 duration = { max = \"1h\" }\nlimits = { active = 1 }\n";
-    let mut files = policy(1);
-    files.push(("policies/more.toml".to_owned(), more.to_owned()));
-    team.commit(&files);
+    team.commit(&policy_and(&[("policies/more.toml", more)]));
     assert_eq!(team.jit("alice", "policy publish --yes").run().status, 0);
     for line in ["request cloud/a cloud/b --dry-run --json", "request cloud/a cloud/b --json"] {
         let ran = team.jit("alice", line).run();
@@ -442,6 +440,36 @@ fn waiting_ends_when_it_is_decided() {
     assert_eq!(team.jit("alice", &format!("{line}=10s")).show().status, 3);
     assert_eq!(team.jit("alice", "request db/staging/x read --wait").show().status, 0);
     assert_eq!(team.jit("alice", &format!("{line} --dry-run")).show().status, 2);
+    assert_snapshot!(team.transcript());
+}
+
+/// `--wait` takes its length behind a `=` alone, and lengths are one word: what stands apart would be asked for.
+#[test]
+fn a_length_that_stands_apart_is_not_asked_for() {
+    let team = Team::new();
+    let before = team.git(&["rev-parse", "jit/audit"]);
+    for line in [
+        "request db/staging/x read --wait 1s",
+        "request db/staging/x --wait 1h30m",
+        "request --wait 90 db/staging/x read",
+        "request db/staging/x --wait 1s --json",
+        "request db/staging/x read --for 1h 30m",
+        "request db/staging/x read --wait=1h 30m",
+    ] {
+        assert_eq!(team.jit("alice", line).show().status, 2, "{line}");
+    }
+    assert_eq!(team.git(&["rev-parse", "jit/audit"]), before);
+    team.note("what is named before, or is no length, is asked for");
+    let table = [
+        ("db/staging/x read 1s --for 1h --wait", 0),
+        ("db/staging/x --for 1h --wait -- 1s", 0),
+        ("db/staging/x --for 1h write", 0),
+        ("--for 1h --wait 1/x", 1),
+        ("--wait db/staging/x read", 0),
+    ];
+    for (words, status) in table {
+        assert_eq!(team.jit("alice", &format!("request {words}")).show().status, status, "{words}");
+    }
     assert_snapshot!(team.transcript());
 }
 

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use crate::support::Team;
-use crate::support::policy::policy;
+use crate::support::policy::policy_and;
 use crate::support::shape::{Shape, assert_shape, error, list, object, or_null};
 
 #[test]
@@ -30,9 +30,7 @@ hours = [{ days = ["mon-fri"], from = "08:00", to = "18:00", tz = "Europe/Berlin
 limits = { active = 1, rate = { count = 5, per = "24h" }, cooldown = "10m" }
 approvals = [{ from = ["group:dba"], hardware_key = true }]
 "#;
-    let mut files = policy(1);
-    files.push(("policies/more.toml".to_owned(), more.to_owned()));
-    team.commit(&files);
+    team.commit(&policy_and(&[("policies/more.toml", more)]));
     assert_eq!(team.jit("alice", "policy publish --yes").run().status, 0);
     team.jit("alice", "whoami").show();
     team.jit("alice", "policy explain cloud/a").show();
@@ -99,10 +97,8 @@ resources = ["cloud/**"]
 subjects = ["rotation:primary"]
 access = false
 "#;
-    let mut files = policy(1);
-    files.push(("identities/rotations.toml".to_owned(), people.to_owned()));
-    files.push(("policies/more.toml".to_owned(), rules.to_owned()));
-    team.commit(&files);
+    let files = [("identities/rotations.toml", people), ("policies/more.toml", rules)];
+    team.commit(&policy_and(&files));
     team.jit("alice", "policy lint").show();
     team.jit("alice", "policy publish --yes").run();
     team.jit("alice", "whoami").show();
@@ -121,8 +117,7 @@ access = false
     team.jit("bob", "list --pending").show();
     team.jit("carol", "policy explain cloud/a --subject erin --approved-by carol").show();
     team.note("whoever is on call is not nobody");
-    files.push(("tests/rotations.toml".to_owned(), tests.to_owned()));
-    team.commit(&files);
+    team.commit(&policy_and(&[&files[..], &[("tests/rotations.toml", tests)]].concat()));
     assert_eq!(team.jit("alice", "policy test").show().status, 1);
     assert_snapshot!(team.transcript());
 }

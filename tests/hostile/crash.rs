@@ -4,6 +4,7 @@ use std::fs;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::changes::Changes;
 use crate::forge::{BRANCH, hex, merkle_root};
 use crate::lab::{Lab, Said};
 
@@ -140,10 +141,7 @@ fn a_lock_of_a_dead_jit_is_cleared_and_one_of_gits_is_not() {
     // Git lets go while a request waits.
     let waiting = spawn(&lab, "dave", "waits");
     let private = || fs::read_dir(lab.repo().join(".git/jit")).unwrap().count() > 1;
-    let start = Instant::now();
-    while !private() && start.elapsed() < Duration::from_secs(60) {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    Changes::of(&lab.repo().join(".git/jit")).until("it wants the lock", private);
     fs::remove_file(&lock).unwrap();
     Said::from(waiting.wait_with_output().unwrap()).exits(0);
     assert!(reasons(&lab).contains(&"waits".to_owned()));

@@ -8,6 +8,9 @@
 #[cfg(test)]
 mod arguments;
 #[cfg(test)]
+#[path = "../support/changes.rs"]
+mod changes;
+#[cfg(test)]
 mod commits;
 #[cfg(test)]
 mod crash;

@@ -11,7 +11,7 @@ use jit::core::evaluate::{self, Approvers, Ask};
 use jit::core::explain::explain;
 use jit::core::name::{Name, Resource};
 use jit::core::policy::{Case, Effect, GivenApproval, Policy, read_tests};
-use jit::core::reach::compare::{Change, Comparison, compare};
+use jit::core::reach::compare::{Change, Comparison, Example, compare};
 use jit::core::reach::{Way, what_can, who_can};
 use jit::core::rehearsal::{Prop, Rehearsal};
 use jit::core::time::{Duration, Timestamp};
@@ -380,6 +380,15 @@ fn each<'a>(changes: &[Change<'a>]) -> Vec<Change<'a>> {
     changes.iter().flat_map(|change| change.subjects.iter().map(move |subject| alone(change, subject))).collect()
 }
 
+/// The example of a change, which is one of what it is about.
+fn example_of<'c>(change: &'c Change<'_>) -> Result<&'c Example, TestCaseError> {
+    let Some(example) = &change.example else {
+        return Err(TestCaseError::fail("such small policies are never too intricate"));
+    };
+    prop_assert!(change.resources.matches(&example.resource) && change.actions.contains(&example.action));
+    Ok(example)
+}
+
 /// The durations at which something changes in either policy.
 fn durations(new: &Plain, old: &Plain) -> BTreeSet<u64> {
     let allowing = new.rules.values().chain(old.rules.values()).filter(|rule| !is_deny(rule));
@@ -391,12 +400,9 @@ fn check_gains(changes: &[Change<'_>], new: &Plain, old: &Plain) -> Result<(), T
     let ways = signings(new);
     let durations = durations(new, old);
     for change in each(changes) {
-        let Some(example) = &change.example else {
-            return Err(TestCaseError::fail("such small policies are never too intricate"));
-        };
+        let example = example_of(&change)?;
         let (subject, resource, action) =
             (change.subjects[0].as_str(), example.resource.as_str(), example.action.as_str());
-        prop_assert!(change.resources.matches(&example.resource) && change.actions.contains(&example.action));
         let (rules, before) = (rules_for(new, subject, resource, action), rules_for(old, subject, resource, action));
         let names: BTreeSet<String> = example.approved_by.iter().map(ToString::to_string).collect();
         let mut inside =
@@ -407,25 +413,40 @@ fn check_gains(changes: &[Change<'_>], new: &Plain, old: &Plain) -> Result<(), T
             change
         );
     }
+    let about = |who: &str, what: &str, action: &str| [new, old].map(|policy| rules_for(policy, who, what, action));
+    check_told("gains it", [changes, &[]], new, &durations, about, |subject, [rules, before], duration| {
+        gains((new, old), subject, (rules, before), duration, &ways, None)
+    })
+}
+
+/// Asks of everybody, each resource, action and duration whether `finds` it, and holds that against what is told. What it
+/// finds rests on the rules that are `about` a case, so it is asked once where they are the same.
+fn check_told<'p, const N: usize>(
+    what: &str,
+    told: [&[Change<'_>]; 2],
+    plain: &Plain,
+    durations: &BTreeSet<u64>,
+    about: impl Fn(&str, &str, &str) -> [Vec<&'p toml::Value>; N],
+    finds: impl Fn(&str, &[Vec<&'p toml::Value>; N], u64) -> bool,
+) -> Result<(), TestCaseError> {
     let mut known: BTreeMap<_, bool> = BTreeMap::new();
-    for subject in new.names() {
+    for subject in plain.names() {
         for text in universe() {
             let resource: Resource = parse(&text);
             for action in ACTIONS {
-                let (rules, before) =
-                    (rules_for(new, &subject, &text, action), rules_for(old, &subject, &text, action));
-                for duration in &durations {
-                    let addresses =
-                        |rules: &[&toml::Value]| rules.iter().map(|rule| std::ptr::from_ref(*rule)).collect::<Vec<_>>();
-                    let key = (subject.clone(), *duration, addresses(&rules), addresses(&before));
-                    let is_gain = *known
-                        .entry(key)
-                        .or_insert_with(|| gains((new, old), &subject, (&rules, &before), *duration, &ways, None));
-                    let is_told =
-                        || changes.iter().any(|one| is_about(one, &subject, &resource, &parse(action), *duration));
+                let rules = about(&subject, &text, action);
+                let which =
+                    rules.each_ref().map(|rules| rules.iter().copied().map(std::ptr::from_ref).collect::<Vec<_>>());
+                for duration in durations {
+                    let key = (subject.clone(), *duration, which.clone());
+                    let is_so = *known.entry(key).or_insert_with(|| finds(&subject, &rules, *duration));
+                    let is_told = || {
+                        let mut told = told.into_iter().flatten();
+                        told.any(|one| is_about(one, &subject, &resource, &parse(action), *duration))
+                    };
                     prop_assert!(
-                        !is_gain || is_told(),
-                        "{subject} gains {action} {text} for {duration}m, and it is not told"
+                        !is_so || is_told(),
+                        "{subject} {what}, {action} {text} for {duration}m, and it is not told"
                     );
                 }
             }
@@ -551,12 +572,9 @@ fn check_eased(eased: &[Change<'_>], gains: &[Change<'_>], new: &Plain, old: &Pl
     let ways = signings(new);
     let durations = durations(new, old);
     for change in each(eased) {
-        let Some(example) = &change.example else {
-            return Err(TestCaseError::fail("such small policies are never too intricate"));
-        };
+        let example = example_of(&change)?;
         let (subject, resource, action) =
             (change.subjects[0].as_str(), example.resource.as_str(), example.action.as_str());
-        prop_assert!(change.resources.matches(&example.resource) && change.actions.contains(&example.action));
         let before = rules_for(old, subject, resource, action);
         let one = &new.rules[change.rule.id.as_str()];
         prop_assert!(rules_for(new, subject, resource, action).iter().any(|rule| std::ptr::eq(*rule, one)));
@@ -573,38 +591,15 @@ fn check_eased(eased: &[Change<'_>], gains: &[Change<'_>], new: &Plain, old: &Pl
             change
         );
     }
-    let mut known: BTreeMap<_, bool> = BTreeMap::new();
-    for subject in new.names() {
-        for text in universe() {
-            let resource: Resource = parse(&text);
-            for action in ACTIONS {
-                let (rules, before) =
-                    (rules_for(new, &subject, &text, action), rules_for(old, &subject, &text, action));
-                let timed = (timed_for(new, &subject, &text, action), timed_for(old, &subject, &text, action));
-                for duration in &durations {
-                    let addresses =
-                        |rules: &[&toml::Value]| rules.iter().map(|rule| std::ptr::from_ref(*rule)).collect::<Vec<_>>();
-                    let lists = [&rules, &before, &timed.0, &timed.1].map(|list| addresses(list));
-                    let key = (subject.clone(), *duration, lists);
-                    let is_easier = *known.entry(key).or_insert_with(|| {
-                        let (rules, timed) = ((&rules[..], &before[..]), (&timed.0[..], &timed.1[..]));
-                        is_easier((new, old), &subject, rules, timed, *duration, &ways, None)
-                    });
-                    let is_told = || {
-                        eased
-                            .iter()
-                            .chain(gains)
-                            .any(|one| is_about(one, &subject, &resource, &parse(action), *duration))
-                    };
-                    prop_assert!(
-                        !is_easier || is_told(),
-                        "{subject} has {action} {text} for {duration}m for less, and it is not told"
-                    );
-                }
-            }
-        }
-    }
-    Ok(())
+    let about = |who: &str, what: &str, action: &str| {
+        let [rules, before] = [new, old].map(|policy| rules_for(policy, who, what, action));
+        let [timed, timed_before] = [new, old].map(|policy| timed_for(policy, who, what, action));
+        [rules, before, timed, timed_before]
+    };
+    check_told("has it for less", [eased, gains], new, &durations, about, |subject, lists, duration| {
+        let [rules, before, timed, timed_before] = lists;
+        is_easier((new, old), subject, (rules, before), (timed, timed_before), duration, &ways, None)
+    })
 }
 
 /// Whether a gate lets somebody in for whom all is said at once, but for the approvals, which are as old as they are.

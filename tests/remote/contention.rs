@@ -13,10 +13,12 @@ use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::changes::{Changes, PATIENCE};
 use crate::lab::{Lab, Said, write_program};
 use crate::people;
 
@@ -157,17 +159,8 @@ fn clones_that_write_at_once_all_get_in() {
     report("git commit && git push", all, waits);
 }
 
-/// A hook that holds the first push until something is written to `go`, and says by `held` that it does.
-const HOLD: &str = "#!/bin/sh\n[ -e done ] || { : >held; read -r _ <go; : >done; }\n";
-
-/// Looks until something is so.
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < Duration::from_secs(300), "{what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
+/// A hook that holds the first push until something is written to the pipe `go`.
+const HOLD: &str = "#!/bin/sh\n[ -e done ] || { read -r _ <go; : >done; }\n";
 
 /// What alice's machine has to log.
 struct Queue<'a> {
@@ -194,8 +187,18 @@ impl Queue<'_> {
         self.lab.run("alice", "mkfifo", &[go.to_str().unwrap()]).exits(0);
         write_program(&self.lab.host().join("hooks/pre-receive"), HOLD);
         let first = self.ask("first");
-        wait_until("the first push is held", || self.lab.host().join("held").exists());
+        // That takes until the hook opens it, too.
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || tell.send(fs::OpenOptions::new().write(true).open(go)));
+        let go = told.recv_timeout(PATIENCE).expect("the first push is held").unwrap();
         Held { first, go }
+    }
+
+    /// Waits until so many wait on alice's machine, with the one that pushes.
+    fn holds(&self, count: usize) {
+        let is_whole = |file: &&PathBuf| file.extension().is_none();
+        let is_so = || self.files().iter().filter(is_whole).count() == count;
+        Changes::of(self.files()[0].parent().unwrap()).until(&format!("{count} wait"), is_so);
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -210,13 +213,13 @@ impl Queue<'_> {
 /// The first push, which the host holds.
 struct Held {
     first: Child,
-    go: PathBuf,
+    go: fs::File,
 }
 
 impl Held {
     /// Lets it go on, and returns who pushed.
-    fn release(self) -> Child {
-        fs::OpenOptions::new().write(true).open(self.go).unwrap().write_all(b"\n").unwrap();
+    fn release(mut self) -> Child {
+        self.go.write_all(b"\n").unwrap();
         self.first
     }
 }
@@ -229,7 +232,7 @@ fn what_waits_on_one_machine_goes_in_one_commit() {
     let before = pushes(&lab);
     let held = queue.hold();
     let others: Vec<Child> = (0..waiting).map(|number| queue.ask(&format!("waits-{number}"))).collect();
-    wait_until("all wait", || queue.files().len() == waiting + 1);
+    queue.holds(waiting + 1);
     let started = Instant::now();
     let first = held.release();
     let said = [first].into_iter().chain(others).map(|child| id(child.wait_with_output().unwrap().into()));
@@ -312,7 +315,7 @@ fn whatever_happens_to_who_pushes_for_others_each_line_is_there_once() {
         ];
         let held = queue.hold();
         let others: Vec<Child> = (0..5).map(|number| queue.ask_with(&format!("waits-{number}"), &vars)).collect();
-        wait_until("all wait", || queue.files().len() == 6);
+        queue.holds(6);
         fs::write(&armed, "").unwrap();
         let mut said = vec![id(held.release().wait_with_output().unwrap().into())];
         let mut killed = 0;
@@ -341,7 +344,7 @@ fn where_a_host_refuses_what_several_say_each_says_it_alone() {
     let queue = Queue { lab: &lab };
     let held = queue.hold();
     let others: Vec<Child> = (0..4).map(|number| queue.ask(&format!("waits-{number}"))).collect();
-    wait_until("all wait", || queue.files().len() == 5);
+    queue.holds(5);
     write_program(&lab.host().join("hooks/update"), "#!/bin/sh\n! git log -1 --format=%s \"$3\" | grep -q ', and '\n");
     let before = pushes(&lab);
     let said = [held.release()].into_iter().chain(others);
@@ -357,7 +360,7 @@ fn what_the_dead_left_is_cleared_away_and_not_logged() {
     let queue = Queue { lab: &lab };
     let held = queue.hold();
     let (mut dead, alive) = (queue.ask("dead"), queue.ask("alive"));
-    wait_until("both wait", || queue.files().len() == 3);
+    queue.holds(3);
     dead.kill().unwrap();
     dead.wait().unwrap();
     let folder = queue.files()[0].parent().unwrap().to_owned();

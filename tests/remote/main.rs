@@ -3,6 +3,9 @@
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "a test's own environment is the process's"))]
 
 #[cfg(test)]
+#[path = "../support/changes.rs"]
+mod changes;
+#[cfg(test)]
 #[expect(clippy::print_stdout, reason = "how long things took is told, and fails nothing")]
 mod contention;
 #[cfg(test)]

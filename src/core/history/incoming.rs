@@ -115,7 +115,7 @@ fn added<O: Objects + ?Sized>(objects: &O, old: Option<Oid>, new: Oid) -> Result
 fn is_rewritten<O: Objects + ?Sized>(objects: &O, old: Option<Oid>, new: Oid) -> Result<bool, PushError<O::Error>> {
     let Some(old) = old else { return Ok(false) };
     let commits = discover(objects, new).map_err(PushError::Pushed)?;
-    Ok(commits.iter().all(|commit| commit.oid != old))
+    Ok(commits.all.iter().all(|commit| commit.oid != old))
 }
 
 #[cfg(test)]

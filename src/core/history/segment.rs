@@ -271,6 +271,9 @@ pub fn read_segment_at<O: Objects + ?Sized>(
     let (mut start, path) = (0, path_of_line(line));
     while let Some(here) = level {
         let entries = read_folder(objects, oid, &path)?;
+        if entries.len() as u64 > here.max_entries() {
+            return Err(Void::Stray(path).into());
+        }
         let place = (line - start) / here.child;
         let entry = usize::try_from(place).ok().and_then(|place| entries.get(place));
         oid = entry.ok_or_else(|| Void::Missing(path.clone()))?.oid;

@@ -112,6 +112,12 @@ impl Change<'_> {
     }
 }
 
+/// Tells whether these are the same rules of one policy.
+pub fn are_same(rules: &[&Rule], others: &[&Rule]) -> bool {
+    // There may be many, and in a policy each is there once.
+    rules.len() == others.len() && rules.iter().zip(others).all(|(rule, other)| std::ptr::eq(*rule, *other))
+}
+
 /// One case of a difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example {

@@ -56,12 +56,13 @@ pub(super) fn overlap(one: &Pattern, other: &Pattern) -> Option<bool> {
 /// of which only parts are alike.
 fn are_loose(one: &str, other: &str) -> bool {
     let is_loose = |text: &str| {
-        let is_edge = |place: Option<usize>| {
-            place.and_then(|place| text.as_bytes().get(place)).is_none_or(|c| matches!(c, b'/' | b'*'))
-        };
+        let text = text.as_bytes();
+        let is_edge =
+            |place: Option<usize>| place.and_then(|place| text.get(place)).is_none_or(|c| matches!(c, b'/' | b'*'));
+        let mut stars = text.iter().enumerate().filter(|(_, c)| **c == b'*');
         text.len() <= MAX_NAME_LEN
-            && text.contains(ANY_SEGMENTS)
-            && text.match_indices('*').all(|(place, _)| is_edge(place.checked_sub(1)) && is_edge(place.checked_add(1)))
+            && text.windows(ANY_SEGMENTS.len()).any(|some| some == ANY_SEGMENTS.as_bytes())
+            && stars.all(|(place, _)| is_edge(place.checked_sub(1)) && is_edge(place.checked_add(1)))
     };
     let slashes = |text: &str| text.bytes().filter(|c| *c == b'/').count();
     is_loose(one) && is_loose(other) && slashes(one) + slashes(other) + 2 <= MAX_SEGMENTS

@@ -102,6 +102,12 @@ pub(crate) fn policy(threshold: usize) -> Files {
     ]
 }
 
+/// The usual policy with one maintainer, and more files beside it.
+pub(crate) fn policy_and(more: &[(&str, &str)]) -> Files {
+    let more = more.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
+    policy(1).into_iter().chain(more).collect()
+}
+
 /// Returns files with one text replaced by another in one of them; it must be there.
 pub(crate) fn edited(mut files: Files, path: &str, from: &str, to: &str) -> Files {
     let (_, text) = files.iter_mut().find(|(known, _)| known == path).expect("the file is part of the policy");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::nearby::{Close, Nearby};
 use super::side::{Side, at};
-use super::{Change, Deeds, Example, Found, One};
+use super::{Change, Deeds, Example, Found, One, are_same};
 use crate::core::name::{Name, Resource};
 use crate::core::pattern::Pattern;
 use crate::core::policy::{Actions, Allow, ApprovalRule, Effect, Rule};
@@ -53,8 +53,8 @@ pub(super) struct Beside<'a, 'n> {
     holes: RefCell<HashMap<BTreeSet<Name>, Holes<'a>>>,
 }
 
-/// An action, the allow rules of `other` that cover a pattern, and what is looked for.
-type Covered = (Name, Vec<usize>, Kind);
+/// An action by its number, the allow rules of `other` that cover a pattern, and what is looked for.
+type Covered = (usize, Vec<usize>, Kind);
 /// Deny rules of `base` and of `other`.
 type Holes<'a> = (Arc<[&'a Rule]>, Arc<[&'a Rule]>);
 /// Allow rules of `other`.
@@ -145,7 +145,10 @@ impl<'a> About<'a, '_> {
                 }
                 last.1
             });
-            own.partition(|close| is_settled(side.policy, close.rule, self.name, None))
+            own.partition(|close| match side.is_by_turns(close.index) {
+                true => is_settled(side.policy, close.rule, self.name, None),
+                false => close.rule.hours.is_empty(),
+            })
         };
         let (base, base_timed) = of(self.base, &near.base_denying);
         let (other, timed) = of(self.other, &near.denying);
@@ -163,7 +166,8 @@ impl<'a> About<'a, '_> {
         let always: Vec<usize> = always.collect();
         let mut exact = None;
         let mut found = Outcome::new();
-        for action in &beside.actions {
+        for asked in beside.actions.iter().enumerate() {
+            let (_, action) = asked;
             let rules_of = |meets: &[usize], kind: Kind| -> Vec<&Close<'a>> {
                 let met = meets.iter().filter_map(|index| long_enough.get(*index));
                 met.filter(|(close, _)| close.matches(action))
@@ -173,7 +177,7 @@ impl<'a> About<'a, '_> {
             };
             for kind in [Kind::More, Kind::Easier] {
                 // What each set of approvers meets is needed only where what all of them meet does not do.
-                if self.left(beside, action, &rules_of(&always, kind), kind, regions) == Ok(None) {
+                if self.left(beside, asked, &rules_of(&always, kind), kind, regions) == Ok(None) {
                     // Nothing at all may be left because nobody can approve it: that is no access either.
                     continue;
                 }
@@ -187,7 +191,7 @@ impl<'a> About<'a, '_> {
                 };
                 let mut outcome = None;
                 for meeting in meetings.iter() {
-                    match self.left(beside, action, &rules_of(&meeting.meets, kind), kind, regions) {
+                    match self.left(beside, asked, &rules_of(&meeting.meets, kind), kind, regions) {
                         Ok(None) => {}
                         Ok(Some(resource)) => {
                             let approved_by = meeting
@@ -235,12 +239,14 @@ impl<'a> About<'a, '_> {
     fn left(
         &self,
         beside: &Beside<'a, '_>,
-        action: &Name,
+        (number, action): (usize, &Name),
         covering: &[&Close<'a>],
         kind: Kind,
         regions: &mut Regions<'a>,
     ) -> Result<Option<Resource>, TooHard> {
-        let key = (action.clone(), covering.iter().map(|close| close.index).collect(), kind);
+        // Where no deny rule holds only at times, the same is looked for.
+        let kind = if beside.denials.timed.is_empty() { Kind::More } else { kind };
+        let key = (number, covering.iter().map(|close| close.index).collect(), kind);
         if let Some(known) = beside.left.borrow().get(&key) {
             return known.clone();
         }
@@ -381,11 +387,9 @@ fn join<'a>(into: &mut Vec<Change<'a>>, change: Change<'a>) {
 
 /// Tells whether two changes by one rule are the same but for durations and examples.
 fn is_same(one: &Change<'_>, other: &Change<'_>) -> bool {
-    let ids =
-        |rules: &[&Rule], others: &[&Rule]| rules.iter().map(|rule| &rule.id).eq(others.iter().map(|rule| &rule.id));
     one.example.is_some() == other.example.is_some()
         && (&one.actions, &one.approvals, &one.conditions) == (&other.actions, &other.approvals, &other.conditions)
         && one.instead == other.instead
-        && ids(&one.except, &other.except)
-        && ids(&one.denied_by, &other.denied_by)
+        && are_same(&one.except, &other.except)
+        && are_same(&one.denied_by, &other.denied_by)
 }
