@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
+use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
-use unicode_width::UnicodeWidthStr as _;
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
@@ -21,34 +21,18 @@ pub(super) fn quoted(text: &str) -> String {
     format!("“{}”", safe(text))
 }
 
-/// Returns a table without lines, its header first; two spaces are between columns. It may be long.
+/// Returns a table without lines, its header first.
 pub(super) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
-    let header = header.map(Cow::Borrowed);
-    let rows: Vec<[Cow<'_, str>; N]> = rows.iter().map(|row| row.each_ref().map(|cell| safe(cell))).collect();
-    let lines = || std::iter::once(&header).chain(&rows);
-    let mut widths = [0; N];
-    for line in lines() {
-        widths.iter_mut().zip(line).for_each(|(most, cell)| *most = width(cell).max(*most));
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header);
+    for row in rows {
+        table.add_row(row.iter().map(|cell| safe(cell).into_owned()));
     }
-    let (mut text, mut padded) = (String::new(), String::new());
-    for (number, line) in lines().enumerate() {
-        padded.clear();
-        for (cell, most) in line.iter().zip(widths) {
-            padded.push_str(cell);
-            padded.extend(std::iter::repeat_n(' ', most.saturating_sub(width(cell)) + 2));
-        }
-        if number > 0 {
-            text.push('\n');
-        }
-        text.push_str(padded.trim_end());
-    }
-    text
-}
-
-/// Returns how many columns of a terminal a text takes.
-fn width(text: &str) -> usize {
-    // Most of it is plain, and that is told at a glance.
-    if text.is_ascii() { text.len() } else { text.width() }
+    // Each cell has a space on either side; the one before the first is of no use.
+    let lines = table.trim_fmt();
+    let lines = lines.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end());
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Returns names and values, one a line, the values below each other.
