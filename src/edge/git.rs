@@ -167,7 +167,9 @@ impl Repo {
         while let Some(entry) = entries.next() {
             let entry = entry.map_err(failed)?;
             if let Some(name) = remote_of(entry.name_bytes()) {
-                names.push(str::from_utf8(name).map_err(|why| failed(git2::Error::from_str(&why.to_string())))?.to_owned());
+                names.push(
+                    str::from_utf8(name).map_err(|why| failed(git2::Error::from_str(&why.to_string())))?.to_owned(),
+                );
             }
         }
         names.sort_unstable();
