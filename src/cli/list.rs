@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::context::{Context, Me};
 use super::exit::{Exit, Failure};
@@ -39,9 +39,21 @@ pub(super) struct ListArgs {
 }
 
 #[derive(Serialize)]
-struct ListAnswer {
-    requests: Vec<Row>,
+struct ListAnswer<'a> {
+    requests: Rows<'a>,
     lockdowns: Vec<LockdownJson>,
+}
+
+/// The requests as JSON, each made when it is written: all of them at once would be several times as large as the log's part.
+struct Rows<'a> {
+    ledger: &'a Ledger,
+    listed: &'a [Listed],
+}
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.listed.iter().map(|listed| row(self.ledger, listed)))
+    }
 }
 
 #[derive(Serialize)]
@@ -146,7 +158,7 @@ fn look(cx: &mut Context<'_>, args: &ListArgs, ledger: &Ledger, now: Timestamp) 
 
 /// Returns all of it for programs, as one JSON object.
 fn state_of(ledger: &Ledger, listed: &[Listed]) -> String {
-    let requests = listed.iter().map(|listed| row(ledger, listed)).collect();
+    let requests = Rows { ledger, listed };
     render::json(&ListAnswer { requests, lockdowns: lockdowns(ledger) }).trim_end().to_owned()
 }
 

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
@@ -21,15 +22,37 @@ pub(super) fn quoted(text: &str) -> String {
     format!("“{}”", safe(text))
 }
 
+/// How many rows of a table are laid out at once: of many rows all cells would stand in memory a second time.
+const ROWS_AT_ONCE: usize = 64;
+
 /// Returns a table without lines, its header first.
 pub(super) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
+    let mut widths = header.map(UnicodeWidthStr::width);
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(safe(cell).width());
+        }
+    }
+    let mut text = laid_out(widths, [header].into_iter().map(|row| row.map(str::to_owned)));
+    for part in rows.chunks(ROWS_AT_ONCE) {
+        text.push('\n');
+        text.push_str(&laid_out(widths, part.iter().map(|row| row.each_ref().map(|cell| safe(cell).into_owned()))));
+    }
+    text
+}
+
+/// Returns rows of cells below each other, in columns of these widths.
+fn laid_out<const N: usize>(widths: [usize; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(header);
     for row in rows {
-        table.add_row(row.iter().map(|cell| safe(cell).into_owned()));
+        table.add_row(row);
     }
-    // Each cell has a space on either side; the one before the first is of no use.
+    // A column's width is that of a cell with a space on either side; the one before the first is of no use.
+    for (column, width) in table.column_iter_mut().zip(widths) {
+        let width = u16::try_from(width + 2).unwrap_or(u16::MAX);
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+    }
     let lines = table.trim_fmt();
     let lines = lines.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end());
     lines.collect::<Vec<_>>().join("\n")
@@ -184,6 +207,31 @@ pub(super) fn usage(world: &mut World, error: &clap::Error, json: bool) -> Exit 
             }
             world.warn(&text);
             Exit::Usage
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ROWS_AT_ONCE, table};
+
+    #[test]
+    fn a_long_table_is_laid_out_in_parts_as_it_would_be_at_once() {
+        let row =
+            |n: usize| [n.to_string(), "用".repeat(n % 7), "x".repeat(n * n % 31), "e\u{301}\u{1b}\n".repeat(n % 3)];
+        for rows in [0, 1, ROWS_AT_ONCE, ROWS_AT_ONCE + 1, 3 * ROWS_AT_ONCE + 5] {
+            let rows: Vec<_> = (0..rows).map(row).collect();
+            let text = table(["ID", "WHO", "WHY", "É"], &rows);
+            let mut whole = comfy_table::Table::new();
+            whole.load_style(comfy_table::presets::NOTHING);
+            whole.set_content_arrangement(comfy_table::ContentArrangement::Disabled);
+            whole.set_header(["ID", "WHO", "WHY", "É"]);
+            for row in &rows {
+                whole.add_row(row.each_ref().map(|cell| super::safe(cell).into_owned()));
+            }
+            let whole = whole.trim_fmt();
+            let whole: Vec<_> = whole.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end()).collect();
+            assert_eq!(text, whole.join("\n"), "{} rows", rows.len());
         }
     }
 }
