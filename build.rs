@@ -1,6 +1,8 @@
 //! Tells the linker what a check runs, so that it lies side by side: two thirds of the pages that a check meets of the program
 //! itself, and a fifth of its time, are saved by that (docs/BENCHMARKS.md). Nothing else depends on it.
 
+#![expect(clippy::disallowed_methods, reason = "that is how cargo says what it builds")]
+
 use std::env;
 use std::path::Path;
 

@@ -92,14 +92,15 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ListArgs) -> anyhow::Result<Exit>
         let now = cx.world.now();
         let listed = look(cx, args, &ledger, now)?;
         // All that there is to say, without times left: that is what tells whether something has changed.
-        let state = (cx.json() || (args.watch && !redraws)).then(|| state_of(&ledger, &listed));
+        let state = (args.watch && !redraws).then(|| render::json(&answer(&ledger, &listed)));
         let is_news = redraws || !args.watch || last != state;
         if is_news {
-            let text = match &state {
-                Some(state) if cx.json() => state.clone(),
-                Some(_) | None => in_words(cx, args, &ledger, &listed, now),
-            };
-            cx.print(&if redraws && args.watch { format!("{CLEAR}{text}") } else { text })?;
+            if cx.json() {
+                cx.print_json(&answer(&ledger, &listed))?;
+            } else {
+                let text = in_words(cx, args, &ledger, &listed, now);
+                cx.print(&if redraws && args.watch { format!("{CLEAR}{text}") } else { text })?;
+            }
         }
         if !args.watch {
             // As the log is left: there may be much of it.
@@ -156,10 +157,9 @@ fn look(cx: &mut Context<'_>, args: &ListArgs, ledger: &Ledger, now: Timestamp) 
     Ok(listed)
 }
 
-/// Returns all of it for programs, as one JSON object.
-fn state_of(ledger: &Ledger, listed: &[Listed]) -> String {
-    let requests = Rows { ledger, listed };
-    render::json(&ListAnswer { requests, lockdowns: lockdowns(ledger) }).trim_end().to_owned()
+/// Returns all of it for programs.
+fn answer<'a>(ledger: &'a Ledger, listed: &'a [Listed]) -> ListAnswer<'a> {
+    ListAnswer { requests: Rows { ledger, listed }, lockdowns: lockdowns(ledger) }
 }
 
 /// Returns all of it for people.
