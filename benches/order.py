@@ -3,8 +3,8 @@
 
     benches/order.py MAP CALLGRIND... > .cargo/order.ld
 
-MAP is lld's map of a program with its symbols, CALLGRIND what valgrind wrote of that program's runs; docs/BENCHMARKS.md has
-the commands. What differs from one compiler to the next (the hashes in names) is left open, so a name can stand for
+MAP is lld's map of a program with its symbols, CALLGRIND what valgrind wrote of that program's runs, the most usual one
+first; docs/BENCHMARKS.md has the commands. What differs from one compiler to the next (the hashes in names) is left open, so a name can stand for
 more than the function that was meant; those of which that holds most come last.
 """
 
@@ -15,12 +15,15 @@ import sys
 # A name that stands for more bytes than this, and of which less than a tenth ran, is not worth its place.
 TOO_MUCH = 60_000
 
-# SHA-2 stands there by hand: valgrind plays a processor without instructions for it.
+# By hand: SHA-2, since valgrind plays a processor without instructions for it, and what a static program does before all else.
 HEAD = """\
 /* What a check runs, side by side, so that a tenth of the program is met and not all of it: benches/order.py wrote this, and
    docs/BENCHMARKS.md says how. A name that no longer exists does no harm. */
 SECTIONS {
   .text.hot : {
+    *rcrt1.o(.text)
+    *libc.a:*reloc*.o(.text)
+    *libc.a:cacheinfo.o(.text)
     *(.text._ZN4sha2*)
 """
 TAIL = """\
@@ -65,8 +68,8 @@ def main():
     """Reads the map, and prints the script."""
     if len(sys.argv) < 3:
         sys.exit(__doc__)
-    names = called(sys.argv[2:])
-    total, hot = collections.Counter(), collections.Counter()
+    names, first = called(sys.argv[2:]), called(sys.argv[2:3])
+    total, hot, usual = collections.Counter(), collections.Counter(), set()
     at, size, counted = None, 0, False
     with open(sys.argv[1], encoding="utf-8", errors="replace") as lines:
         for line in lines:
@@ -79,11 +82,13 @@ def main():
                 size, counted = int(row[1], 16), False
                 if at:
                     total[at] += size
-            elif at and not counted and row[2].strip() in names:
-                hot[at] += size
+            elif at and row[2].strip() in names:
+                hot[at] += 0 if counted else size
                 counted = True
+                if row[2].strip() in first:
+                    usual.add(at)
     worth = [name for name in hot if hot[name] * 10 >= total[name] or total[name] < TOO_MUCH]
-    worth.sort(key=lambda name: (-round(hot[name] / total[name], 1), name))
+    worth.sort(key=lambda name: (name not in usual, -round(hot[name] / total[name], 1), name))
     print(HEAD, *(f"    {name}\n" for name in worth), TAIL, sep="", end="")
 
 
