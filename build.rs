@@ -19,6 +19,7 @@ fn main() {
     let chosen = of("CARGO_ENCODED_RUSTFLAGS").contains("fuse-ld");
     let script = Path::new(&of("CARGO_MANIFEST_DIR")).join(ORDER);
     if known && !chosen && of("PROFILE") == "release" && script.exists() {
-        println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", script.display());
+        // Not by way of `-Wl`, which would cut a path at its commas.
+        println!("cargo::rustc-link-arg-bins=-T{}", script.display());
     }
 }

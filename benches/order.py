@@ -4,8 +4,9 @@
     benches/order.py MAP CALLGRIND... > .cargo/order.ld
 
 MAP is lld's map of a program with its symbols, CALLGRIND what valgrind wrote of that program's runs, the most usual one
-first; docs/BENCHMARKS.md has the commands. What differs from one compiler to the next (the hashes in names) is left open, so a name can stand for
-more than the function that was meant; those of which that holds most come last.
+first; docs/BENCHMARKS.md has the commands. What differs from one compiler to the next (the hashes in names) is left open, so
+a name can stand for more than the function that was meant. What the first run calls comes first, and of that the names that
+stand for little else.
 """
 
 import collections

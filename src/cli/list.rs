@@ -44,7 +44,7 @@ struct ListAnswer<'a> {
     lockdowns: Vec<LockdownJson>,
 }
 
-/// The requests as JSON, each made when it is written: all of them at once would be several times as large as the log's part.
+/// The requests as JSON, each made when it is written: all of them at once would take several times the memory of the records.
 struct Rows<'a> {
     ledger: &'a Ledger,
     listed: &'a [Listed],
@@ -95,11 +95,13 @@ pub(super) fn run(cx: &mut Context<'_>, args: &ListArgs) -> anyhow::Result<Exit>
         let state = (args.watch && !redraws).then(|| render::json(&answer(&ledger, &listed)));
         let is_news = redraws || !args.watch || last != state;
         if is_news {
-            if cx.json() {
-                cx.print_json(&answer(&ledger, &listed))?;
-            } else {
-                let text = in_words(cx, args, &ledger, &listed, now);
-                cx.print(&if redraws && args.watch { format!("{CLEAR}{text}") } else { text })?;
+            match &state {
+                Some(state) if cx.json() => cx.print(state.trim_end())?,
+                None if cx.json() => cx.print_json(&answer(&ledger, &listed))?,
+                Some(_) | None => {
+                    let text = in_words(cx, args, &ledger, &listed, now);
+                    cx.print(&if redraws && args.watch { format!("{CLEAR}{text}") } else { text })?;
+                }
             }
         }
         if !args.watch {
